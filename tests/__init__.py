@@ -1,0 +1,1 @@
+"""Tests of netpol-guard; the layout mirrors `app/`."""

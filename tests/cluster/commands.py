@@ -1,0 +1,114 @@
+"""The command lines of the control plane's programs: flags alone, nothing is started here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+AUDIT_LOG = "audit.log"
+SERVICE_ACCOUNT_KEY = "service-account.key"
+SERVING_CERTIFICATE = "serving"
+SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc"
+
+CONTROLLERS = (
+    "namespace-controller",
+    "garbage-collector-controller",
+    "serviceaccount-controller",
+    "serviceaccount-token-controller",
+    "root-ca-certificate-publisher-controller",
+    "deployment-controller",
+    "replicaset-controller",
+    "endpoints-controller",
+    "endpointslice-controller",
+    "disruption-controller",
+)
+"""What a cluster without nodes can use; the others only cost start-up time and log lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The TCP ports of one control plane."""
+
+    etcd: int
+    etcd_peers: int
+    api_server: int
+    controller_manager: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where one control plane keeps its files and listens."""
+
+    folder: Path
+    address: str
+    ports: Ports
+
+    @property
+    def host(self) -> str:
+        """The address as it stands in a URL."""
+        return f"[{self.address}]" if ":" in self.address else self.address
+
+
+def etcd(layout: Layout) -> list[str]:
+    """Return etcd's flags. It does not wait for the disk: its data does not outlive the test run."""
+    clients = f"http://{layout.host}:{layout.ports.etcd}"
+    peers = f"http://{layout.host}:{layout.ports.etcd_peers}"
+    return [
+        f"--data-dir={layout.folder / 'etcd'}",
+        f"--listen-client-urls={clients}",
+        f"--advertise-client-urls={clients}",
+        f"--listen-peer-urls={peers}",
+        f"--initial-advertise-peer-urls={peers}",
+        f"--initial-cluster=default={peers}",
+        "--unsafe-no-fsync",
+        "--log-level=warn",
+    ]
+
+
+def api_server(layout: Layout, tokens: Path, audit_policy: Path, addresses: tuple[str, str]) -> list[str]:
+    """Return kube-apiserver's flags; `addresses` are the advertised address and the range of Services."""
+    advertise, services = addresses
+    key = layout.folder / SERVICE_ACCOUNT_KEY
+    return [
+        f"--etcd-servers=http://{layout.host}:{layout.ports.etcd}",
+        f"--bind-address={layout.address}",
+        f"--secure-port={layout.ports.api_server}",
+        f"--advertise-address={advertise}",
+        f"--service-cluster-ip-range={services}",
+        f"--cert-dir={layout.folder}",
+        *_serving(layout),
+        f"--service-account-issuer={SERVICE_ACCOUNT_ISSUER}",
+        f"--service-account-key-file={key}",
+        f"--service-account-signing-key-file={key}",
+        f"--token-auth-file={tokens}",
+        "--authorization-mode=RBAC",
+        # A Service webhook is called at its endpoints' addresses, so that no kube-proxy is needed.
+        "--enable-aggregator-routing=true",
+        f"--audit-policy-file={audit_policy}",
+        f"--audit-log-path={layout.folder / AUDIT_LOG}",
+    ]
+
+
+def controller_manager(layout: Layout, kubeconfig: Path, ca_file: Path) -> list[str]:
+    """Return kube-controller-manager's flags."""
+    return [
+        f"--kubeconfig={kubeconfig}",
+        f"--bind-address={layout.address}",
+        f"--secure-port={layout.ports.controller_manager}",
+        *_serving(layout),
+        f"--service-account-private-key-file={layout.folder / SERVICE_ACCOUNT_KEY}",
+        f"--root-ca-file={ca_file}",
+        f"--controllers={','.join(CONTROLLERS)}",
+        # As kubeadm does: the namespace controller comes as its own ServiceAccount, not as the manager's user.
+        "--use-service-account-credentials=true",
+        "--leader-elect=false",
+        # Many small test namespaces are deleted at once.
+        "--kube-api-qps=200",
+        "--kube-api-burst=400",
+        "--concurrent-namespace-syncs=20",
+    ]
+
+
+def _serving(layout: Layout) -> list[str]:
+    files = layout.folder / SERVING_CERTIFICATE
+    return [f"--tls-cert-file={files}.crt", f"--tls-private-key-file={files}.key"]

@@ -1,0 +1,203 @@
+"""A control plane on one machine, without containers: etcd, kube-apiserver and kube-controller-manager.
+
+    with ControlPlane() as cluster:
+        cluster.kubectl("get", "namespaces")
+
+Everything is real but nodes: namespaces are really deleted, RBAC really applies, TLS is really verified.
+"""
+
+from __future__ import annotations
+
+import atexit
+import http.client
+import ipaddress
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.cluster import accounts, commands
+from tests.cluster.accounts import Accounts
+from tests.cluster.api import ApiClient, ApiResponse
+from tests.cluster.authority import Authority, write_private_key
+from tests.cluster.binaries import Program, ensure
+from tests.cluster.processes import Process, free_ports
+
+HERE = Path(__file__).resolve().parent
+READY_SECONDS = 90.0
+KUBECTL_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The addresses of a control plane.
+
+    The API server listens on `bind`. It writes `advertise` into the endpoints of `default/kubernetes`, where
+    loopback addresses are not valid; nothing connects to it in these tests, hence one reserved for documentation.
+    """
+
+    bind: str = "127.0.0.1"
+    advertise: str = "192.0.2.1"
+    services: str = "10.96.0.0/16"
+
+    @property
+    def kubernetes_service(self) -> str:
+        """The first address of the Service range, which `default/kubernetes` gets."""
+        return str(ipaddress.ip_network(self.services)[1])
+
+
+class KubectlError(RuntimeError):
+    """kubectl ended with an error; the message is what it printed."""
+
+
+class ControlPlane:
+    """A running control plane; a context manager that starts it and stops every program again."""
+
+    def __init__(self, network: Network | None = None) -> None:
+        """Nothing is started or written yet."""
+        self.network = network or Network()
+        self.authority = Authority()
+        self._running: list[Process] = []
+        self._kubeconfigs: dict[str, Path] = {}
+
+    def __enter__(self) -> Self:
+        """Start everything and return when the API server is ready and RBAC in force."""
+        self.folder = Path(tempfile.mkdtemp(prefix="netpol-guard-cluster-"))
+        atexit.register(self.stop)
+        try:
+            self._prepare()
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop everything."""
+        self.stop()
+
+    @property
+    def ca_pem(self) -> str:
+        """The certificate of the authority that signed the API server's certificate."""
+        return self.authority.pem
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """The running programs, in the order in which they were started."""
+        return tuple(self._running)
+
+    def token(self, user: str = accounts.ADMIN) -> str:
+        """Return the user's bearer token."""
+        return self._accounts.token(user)
+
+    def kubeconfig(self, user: str = accounts.ADMIN) -> Path:
+        """Return the user's kubeconfig file; it carries the certificate authority."""
+        if user not in self._kubeconfigs:
+            self._kubeconfigs[user] = self._accounts.write_kubeconfig(user, self.url, self.ca_file)
+        return self._kubeconfigs[user]
+
+    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
+        """Return a kubeconfig file with a token of the (existing) ServiceAccount."""
+        token = self.kubectl("create", "token", name, "--namespace", namespace, "--duration=4h").stdout.strip()
+        return self._accounts.write_kubeconfig(f"{namespace}/{name}", self.url, self.ca_file, token=token)
+
+    def client(self, user: str = accounts.ADMIN) -> ApiClient:
+        """Return a client for plain requests with the user's token."""
+        return ApiClient(self.url, self.ca_pem, self.token(user))
+
+    def kubectl(
+        self, *args: str, user: str = accounts.ADMIN, stdin: str | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the real kubectl as the user; raise KubectlError if it fails, unless `check` is off."""
+        environment = {"HOME": str(self.folder), "KUBECONFIG": str(self.kubeconfig(user)), "PATH": "/usr/bin:/bin"}
+        command = [str(self._kubectl), *args]
+        done = subprocess.run(
+            command, input=stdin or "", env=environment, capture_output=True, text=True, check=False,
+            timeout=KUBECTL_SECONDS,
+        )  # fmt: skip
+        if check and done.returncode != 0:
+            message = f"kubectl {' '.join(args)} (as {user}): exit code {done.returncode}\n{done.stdout}{done.stderr}"
+            raise KubectlError(message)
+        return done
+
+    def apply(self, manifest: str, *, user: str = accounts.ADMIN) -> subprocess.CompletedProcess[str]:
+        """Run `kubectl apply` with the manifest (YAML or JSON) on standard input."""
+        return self.kubectl("apply", "-f", "-", user=user, stdin=manifest)
+
+    def audit_events(self) -> Iterator[dict[str, Any]]:
+        """Yield the API server's audit events about NetworkPolicies and Namespaces so far, annotations included."""
+        log = self.folder / commands.AUDIT_LOG
+        for line in log.read_text().splitlines() if log.exists() else ():
+            yield json.loads(line)
+
+    def stop(self) -> None:
+        """Stop the programs and wait for each: an API server whose etcd went first hangs in its shutdown."""
+        while self._running:
+            self._running[-1].stop()
+            self._running.pop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        atexit.unregister(self.stop)
+
+    def _prepare(self) -> None:
+        self._kubectl = ensure(Program.KUBECTL)
+        self._programs = {each: ensure(each) for each in (Program.ETCD, Program.KUBE_APISERVER, Program.KUBE_CONTROLLER_MANAGER)}
+        self._accounts = Accounts(self.folder)
+        self.ca_file = self.folder / "ca.crt"
+        self.ca_file.write_text(self.ca_pem)
+        write_private_key(ec.generate_private_key(ec.SECP256R1()), self.folder / commands.SERVICE_ACCOUNT_KEY)
+        names = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "127.0.0.1")
+        addresses = (self.network.bind, self.network.advertise, self.network.kubernetes_service)
+        self.authority.issue(self.folder, commands.SERVING_CERTIFICATE, sorted({*names, *addresses}))
+
+    def _start(self) -> None:
+        ports = commands.Ports(*free_ports(4, self.network.bind))
+        host = f"[{self.network.bind}]" if ":" in self.network.bind else self.network.bind
+        self.url = f"https://{host}:{ports.api_server}"
+        layout = commands.Layout(self.folder, self.network.bind, ports)
+        etcd = self._run(Program.ETCD, commands.etcd(layout))
+        etcd.wait_until(lambda: _etcd_is_healthy(self.network.bind, ports.etcd), READY_SECONDS)
+        audit_policy = HERE / "audit-policy.yaml"
+        flags = commands.api_server(layout, self._accounts.token_file, audit_policy, (self.network.advertise, self.network.services))
+        api_server = self._run(Program.KUBE_APISERVER, flags)
+        api_server.wait_until(lambda: _answers(self.client(), "/readyz"), READY_SECONDS)
+        self.apply((HERE / "rbac.yaml").read_text())
+        manager = self._run(
+            Program.KUBE_CONTROLLER_MANAGER,
+            commands.controller_manager(layout, self.kubeconfig(accounts.CONTROLLER_MANAGER), self.ca_file),
+        )
+        manager_client = ApiClient(f"https://{host}:{ports.controller_manager}", self.ca_pem, self.token())
+        manager.wait_until(lambda: _answers(manager_client, "/healthz"), READY_SECONDS)
+        for user in (accounts.DEVELOPER, accounts.READONLY):  # the authorizer learns of the roles a moment later
+            policies = "/apis/networking.k8s.io/v1/networkpolicies"
+            api_server.wait_until(lambda user=user: _answers(self.client(user), policies), READY_SECONDS)  # type: ignore[misc]
+
+    def _run(self, program: Program, flags: list[str]) -> Process:
+        process = Process([self._programs[program], *flags], self.folder / f"{program}.log")
+        self._running.append(process)
+        return process
+
+
+def _answers(client: ApiClient, path: str) -> bool:
+    with suppress(OSError, http.client.HTTPException):
+        answer: ApiResponse = client.request("GET", path)
+        return answer.ok
+    return False
+
+
+def _etcd_is_healthy(address: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(address, port, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        return bool(json.load(connection.getresponse()).get("health") == "true")
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
