@@ -84,6 +84,10 @@ func main() {
 	key := flag.String("key", "", "private key file (PEM)")
 	flag.Parse()
 
+	files, err := tls.LoadX509KeyPair(*certificate, *key)
+	if err != nil {
+		log.Fatal(err)
+	}
 	listener, err := net.Listen("tcp", *address)
 	if err != nil {
 		log.Fatal(err)
@@ -95,8 +99,12 @@ func main() {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       120 * time.Second, // the API server keeps an idle connection for 90 s
 		// The API server speaks HTTP/1.1 to webhooks behind a Service, so no "h2" here.
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
+		TLSConfig: &tls.Config{
+			MinVersion:   tls.VersionTLS12,
+			NextProtos:   []string{"http/1.1"},
+			Certificates: []tls.Certificate{files},
+		},
 	}
 	fmt.Printf("https://%s/validate\n", listener.Addr()) // whoever started us waits for this line
-	log.Fatal(server.ServeTLS(listener, *certificate, *key))
+	log.Fatal(server.ServeTLS(listener, "", ""))
 }
