@@ -38,13 +38,15 @@ class Accounts:
     def write_kubeconfig(self, name: str, url: str, ca_file: Path, *, token: str | None = None) -> Path:
         """Write a kubeconfig for the API server at url, as the user of that name or for the token given.
 
-        The certificate authority is named by its file, so the kubeconfig works from everywhere on this machine.
+        The certificate authority is named by its file, so the kubeconfig works from any folder.
         """
         path = self._folder / f"{name.replace(':', '-').replace('/', '-')}.kubeconfig"
         config = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "tests", "cluster": {"server": url, "certificate-authority": str(ca_file)}}],
+            "clusters": [
+                {"name": "tests", "cluster": {"server": url, "certificate-authority": str(ca_file)}}
+            ],
             "users": [{"name": name, "user": {"token": token or self.token(name)}}],
             "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": name}}],
             "current-context": "tests",

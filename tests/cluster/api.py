@@ -26,7 +26,7 @@ class ApiResponse:
     @property
     def ok(self) -> bool:
         """Whether the request was carried out."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - the range of success is HTTP's own
+        return 200 <= self.status < 300
 
     def json(self) -> Any:  # noqa: ANN401 - JSON
         """Return the body, parsed."""
@@ -50,18 +50,25 @@ class ApiClient:
         self._token = token
 
     def request(
-        self, method: str, path: str, body: Mapping[str, Any] | str | None = None, *, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | str | None = None,
+        *,
+        content_type: str = "application/json",
     ) -> ApiResponse:
         """Send one request on a connection of its own (so threads may share the client) and read the answer.
 
-        `body` is an object to be sent as JSON, or a text that is sent as it is. Raises OSError or HTTPException
-        when there is no answer; a refusal is an answer.
+        `body` is an object to be sent as JSON, or a text that is sent as it is. Raises OSError or
+        HTTPException when there is no answer; a refusal is an answer.
         """
         payload = body if body is None or isinstance(body, str) else json.dumps(body)
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         if payload is not None:
             headers["Content-Type"] = content_type
-        connection = http.client.HTTPSConnection(self._host, self._port, timeout=_TIMEOUT_SECONDS, context=self._tls)
+        connection = http.client.HTTPSConnection(
+            self._host, self._port, timeout=_TIMEOUT_SECONDS, context=self._tls
+        )
         try:
             connection.request(method, path, payload.encode() if payload is not None else None, headers)
             answer = connection.getresponse()

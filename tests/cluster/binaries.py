@@ -74,7 +74,7 @@ def find(program: Program) -> Path | None:
 
 
 def ensure(program: Program) -> Path:
-    """Return the program's file, building it first where this machine has none; raise BuildError if that fails."""
+    """Return the program's file, built now if this machine has none; raise BuildError if that fails."""
     found = find(program)
     if found is not None:
         return found
@@ -96,7 +96,7 @@ def _folders(program: Program) -> list[Path]:
 def _cached(program: Program) -> Path:
     """Return where the cache has, or will have, the program.
 
-    The folder's name holds a digest of the module's source: a changed tool is built anew, an old one never used.
+    The folder's name holds a digest of the module's source: a changed tool is built anew.
     """
     module = program.module
     version = f"{module}-{KUBERNETES_VERSION}" if program.is_kubernetes else module

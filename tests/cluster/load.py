@@ -44,8 +44,18 @@ class Load:
 @contextmanager
 def empty_go_webhook(files: ServingCertificate, address: str = "127.0.0.1") -> Iterator[str]:
     """Run the webhook that decodes a review, decides nothing and allows everything; yield its URL."""
-    command = [ensure(Program.HOOKBENCH), "-addr", f"{address}:0", "-cert", files.certificate, "-key", files.key]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = [
+        ensure(Program.HOOKBENCH),
+        "-addr",
+        f"{address}:0",
+        "-cert",
+        files.certificate,
+        "-key",
+        files.key,
+    ]
+    with subprocess.Popen(
+        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             yield _first_line(process)
         finally:
@@ -53,7 +63,7 @@ def empty_go_webhook(files: ServingCertificate, address: str = "127.0.0.1") -> I
 
 
 def generate_load(url: str, ca_file: Path, bodies: Sequence[Path], load: Load) -> LoadReport:
-    """Send AdmissionReviews to the webhook, taking turns between the files; raise LoadError if that is impossible.
+    """Send AdmissionReviews to the webhook, file by file in turn; raise LoadError if that cannot start.
 
     Every answer must have status 200 and echo the uid, or it counts as an error. `url` must be on loopback.
     """

@@ -25,11 +25,13 @@ class ProcessError(RuntimeError):
 class Process:
     """A running program whose standard output and error go to one file.
 
-    It is in a session of its own: Ctrl-C reaches the test run alone, which then stops its programs in the right
-    order. On Linux the kernel kills the program when the thread that started it ends without doing so.
+    It is in a session of its own: Ctrl-C reaches the test run alone, which then stops its programs in the
+    right order. On Linux the kernel kills the program when the thread that started it ends without doing so.
     """
 
-    def __init__(self, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         """Start the command; the environment is the caller's unless one is given."""
         self.name = Path(command[0]).name
         self.log = log
@@ -42,7 +44,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
-                preexec_fn=lambda: _die_with(parent),
+                preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509 - it takes no lock a thread could hold
             )
 
     @property
@@ -63,7 +65,8 @@ class Process:
         deadline = time.monotonic() + seconds
         while not is_ready():
             if not self.is_running():
-                message = f"{self.name} ended with exit code {self._popen.returncode}. Its last lines:\n{self.tail()}"
+                how = f"{self.name} ended with exit code {self._popen.returncode}"
+                message = f"{how}. Its last lines:\n{self.tail()}"
                 raise ProcessError(message)
             if time.monotonic() > deadline:
                 message = f"{self.name} was not ready within {seconds:.0f} s. Its last lines:\n{self.tail()}"
@@ -96,7 +99,7 @@ def free_ports(count: int, address: str) -> list[int]:
 
 
 def _die_with(parent: int) -> None:
-    """Runs in the child before the program: have the kernel kill it when the test run is gone, however it went."""
+    """Have the kernel kill this child when the test run is gone, however it went."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it went before the kernel knew

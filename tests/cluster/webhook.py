@@ -38,14 +38,19 @@ class WebhookNotEffectiveError(RuntimeError):
 
 @contextmanager
 def register_webhook(
-    control_plane: ControlPlane, url: str, ca_pem: str, configuration: dict[str, Any], *, probe: Probe | None = None
+    control_plane: ControlPlane,
+    url: str,
+    ca_pem: str,
+    configuration: dict[str, Any],
+    *,
+    probe: Probe | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Register the configuration with every Service replaced by `url`, and take it away at the end.
 
-    `configuration` is a Validating- or MutatingWebhookConfiguration as the API takes it; the argument stays as
-    it is, the value of the `with` is what was registered. The body runs when `probe` (by default: a dry-run
-    NetworkPolicy in a managed namespace, and the API server's own count of its calls) says that the webhook is
-    called. Raises WebhookNotEffectiveError if that does not happen.
+    `configuration` is a Validating- or MutatingWebhookConfiguration as the API takes it; the argument stays
+    as it is, the value of the `with` is what was registered. The body runs when `probe` says that the webhook
+    is called. By default that is a dry-run NetworkPolicy in a managed namespace, and the API server's own
+    count of its calls. Raises WebhookNotEffectiveError if no call is seen.
     """
     registered = with_url(configuration, url, ca_pem)
     name = registered["metadata"]["name"]
@@ -78,7 +83,10 @@ def calls(control_plane: ControlPlane, webhooks: set[str]) -> int:
     """Return how often the API server has called webhooks of these names, failed calls included."""
     text = control_plane.client().request("GET", "/metrics").text
     total = 0
-    for metric in ("apiserver_admission_webhook_request_total", "apiserver_admission_webhook_fail_open_count"):
+    for metric in (
+        "apiserver_admission_webhook_request_total",
+        "apiserver_admission_webhook_fail_open_count",
+    ):
         for labels, value in re.findall(rf"^{metric}\{{([^}}]*)\}} (\S+)$", text, re.MULTILINE):
             found = re.search(r'\bname="([^"]*)"', labels)
             if found is not None and found[1] in webhooks:
@@ -87,7 +95,9 @@ def calls(control_plane: ControlPlane, webhooks: set[str]) -> int:
 
 
 @contextmanager
-def _prober(control_plane: ControlPlane, configuration: dict[str, Any], probe: Probe | None) -> Iterator[Probe]:
+def _prober(
+    control_plane: ControlPlane, configuration: dict[str, Any], probe: Probe | None
+) -> Iterator[Probe]:
     if probe is not None:
         yield probe
         return

@@ -1,8 +1,8 @@
-"""A second opinion on verdicts: the matcher of `github.com/mattfenwick/cyclonus`, asked through a small Go program.
+"""A second opinion on verdicts: `github.com/mattfenwick/cyclonus`, asked through a small Go program of ours.
 
-It is known to be wrong where rule 15 of `networkpolicy-semantics.md` says so (`NotIn` with an absent key, an empty
-value required of an absent key), it takes policies only as an API server stores them (`policyTypes` and `protocol`
-filled in), and it knows namespaces by the labels given (`kubernetes.io/metadata.name` included, if it is to match).
+It is known to be wrong where rule 15 of `networkpolicy-semantics.md` says so (`NotIn` with an absent key, an
+empty value required of an absent key). It takes policies only as an API server stores them (`policyTypes` and
+`protocol` filled in), and knows namespaces by the labels given, `kubernetes.io/metadata.name` not excepted.
 """
 
 from __future__ import annotations
@@ -36,28 +36,32 @@ class Cyclonus:
     """The running program; a context manager that builds it if need be, starts it and stops it again.
 
     with Cyclonus() as cyclonus:
-        pod = {"namespace": "a", "namespaceLabels": {}, "podLabels": {"app": "db"}, "ip": "10.0.0.1"}
-        flow = {"source": {"ip": "192.0.2.1"}, "destination": pod, "protocol": "TCP", "port": 80, "portName": "http"}
-        assert cyclonus.ask([], [flow]) == [Answer(ingress=True, egress=True, allowed=True)]
+        answers = cyclonus.ask(policies, flows)
     """
 
     def __enter__(self) -> Self:
         """Start the program."""
         self._process = subprocess.Popen(
-            [ensure(Program.CYCLONUS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            [ensure(Program.CYCLONUS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
         )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End the program by closing its input, and wait for it."""
         self._process.__exit__(kind, error, trace)
 
     def ask(self, policies: Sequence[Json], flows: Sequence[Json]) -> list[Answer]:
         """Judge each flow under all the policies; raise CyclonusError if the program refuses the question.
 
-        A flow has `source`, `destination`, `protocol`, `port` and `portName` (the name that the destination pod
-        gives the port, or an empty text). Source and destination are a pod (`namespace`, `namespaceLabels`,
-        `podLabels`, `ip`) or, without `namespace`, an address outside the cluster (`ip`).
+        A flow has `source`, `destination`, `protocol`, `port` and `portName` (the name that the destination
+        pod gives the port, or an empty text). Source and destination are a pod (`namespace`,
+        `namespaceLabels`, `podLabels`, `ip`) or, without `namespace`, an address outside the cluster (`ip`).
         """
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
@@ -74,5 +78,7 @@ class Cyclonus:
             raise CyclonusError(answer["error"])
         return [
             Answer(ingress, egress, allowed)
-            for ingress, egress, allowed in zip(answer["ingress"], answer["egress"], answer["allowed"], strict=True)
+            for ingress, egress, allowed in zip(
+                answer["ingress"], answer["egress"], answer["allowed"], strict=True
+            )
         ]

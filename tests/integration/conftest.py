@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -27,12 +28,14 @@ class MakeNamespace(Protocol):
     """What the `make_namespace` fixture is."""
 
     def __call__(self, *, managed: bool = True, labels: Mapping[str, str] | None = None) -> str:
-        """Create a namespace with a name of its own, labelled as managed unless told otherwise; return the name."""
+        """Create a namespace, labelled as managed unless told otherwise, and return its name, a new one."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
-    config.addinivalue_line("markers", "integration: needs a real API server, which the test run starts by itself")
+    config.addinivalue_line(
+        "markers", "integration: needs a real API server, which the test run starts by itself"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,25 +52,28 @@ def kubernetes_programs(request: pytest.FixtureRequest) -> None:
         return
     capture = request.config.pluginmanager.getplugin("capturemanager")
     try:
-        with capture.global_and_fixture_disabled():
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
             for program in CONTROL_PLANE:
                 ensure(program)
     except BuildError as error:
         if os.environ.get("CI"):
-            pytest.fail(f"the integration tests must run in CI, but their programs are missing: {error}", pytrace=False)
+            pytest.fail(
+                f"the integration tests must run in CI, but their programs are missing: {error}",
+                pytrace=False,
+            )
         pytest.skip(f"no control plane to test against: {error}")
 
 
 @pytest.fixture(scope="session")
 def control_plane(kubernetes_programs: None) -> Iterator[ControlPlane]:  # noqa: ARG001 - it makes them be there
-    """A running control plane, the same for all tests of the run; stopped at its end."""
+    """Start the control plane that all tests of the run share; stop it at the end."""
     with ControlPlane() as running:
         yield running
 
 
 @pytest.fixture
 def make_namespace(control_plane: ControlPlane) -> Iterator[MakeNamespace]:
-    """Creates namespaces that no other test sees; they are deleted afterwards, policies and all."""
+    """Return a maker of namespaces that no other test sees; they are deleted afterwards, policies and all."""
     client = control_plane.client()
     created: list[str] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,7 +82,9 @@ def test_a_stored_policy_has_its_policy_types_and_protocols_filled_in(
 ) -> None:
     namespace = make_namespace()
     control_plane.apply(POLICY.format(namespace=namespace))
-    stored = json.loads(control_plane.kubectl("get", "netpol", "example", "-n", namespace, "-o", "json").stdout)
+    stored = json.loads(
+        control_plane.kubectl("get", "netpol", "example", "-n", namespace, "-o", "json").stdout
+    )
     assert stored["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert stored["spec"]["ingress"] == [{"ports": [{"port": 80, "protocol": "TCP"}]}]
 
@@ -109,7 +112,9 @@ def test_a_namespace_has_the_managed_label_unless_asked_otherwise(
 ) -> None:
     names = [make_namespace(labels={"team": "a"}), make_namespace(managed=False)]
     found = [control_plane.client().request("GET", f"/api/v1/namespaces/{name}").json() for name in names]
-    labels = [{k: v for k, v in each["metadata"]["labels"].items() if "kubernetes.io" not in k} for each in found]
+    labels = [
+        {k: v for k, v in each["metadata"]["labels"].items() if "kubernetes.io" not in k} for each in found
+    ]
     assert labels == [{"iomete.com/managed": "true", "team": "a"}, {}]
 
 
@@ -129,11 +134,15 @@ def test_deleting_a_namespace_removes_its_policies_and_then_the_namespace(
     assert deleters == {"system:serviceaccount:kube-system:namespace-controller"}
 
 
-def test_the_api_server_lists_its_own_address_in_the_endpoints_of_default_kubernetes(control_plane: ControlPlane) -> None:
+def test_the_api_server_lists_its_own_address_in_the_endpoints_of_default_kubernetes(
+    control_plane: ControlPlane,
+) -> None:
     selector = "kubernetes.io/service-name=kubernetes"
     path = f"/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector={selector}"
     slices = control_plane.client("readonly").request("GET", path).json()["items"]
-    addresses = [address for each in slices for endpoint in each["endpoints"] for address in endpoint["addresses"]]
+    addresses = [
+        address for each in slices for endpoint in each["endpoints"] for address in endpoint["addresses"]
+    ]
     assert addresses == [control_plane.network.advertise]
 
 
@@ -181,7 +190,10 @@ def test_only_services_are_replaced_by_the_url_and_the_configuration_given_stays
     given = copy.deepcopy(CONFIGURATION)
     changed = with_url(given, "https://127.0.0.1:8443/", "PEM")
     assert given == CONFIGURATION
-    assert changed["webhooks"][0]["clientConfig"] == {"url": "https://127.0.0.1:8443/validate", "caBundle": "UEVN"}
+    assert changed["webhooks"][0]["clientConfig"] == {
+        "url": "https://127.0.0.1:8443/validate",
+        "caBundle": "UEVN",
+    }
     assert with_url(changed, "https://127.0.0.1:1", "OTHER") == changed
 
 
@@ -209,7 +221,7 @@ def test_no_process_survives_a_test_run_that_is_killed(kubernetes_programs: None
         assert len(pids) == len(PROGRAMS)
         os.kill(run.pid, signal.SIGKILL)
     wait_until(lambda: not any(is_alive(int(pid)) for pid in pids))
-    subprocess.run(["rm", "-rf", folder], check=True)
+    shutil.rmtree(folder)
 
 
 def test_a_program_that_ends_at_once_is_reported_with_its_last_lines(tmp_path: Path) -> None:
