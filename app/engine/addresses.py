@@ -1,0 +1,83 @@
+"""IP addresses on one axis (``IPBlock``; semantics rule 13).
+
+IPv4 comes first, IPv6 behind it, so families never cross. ``::ffff:a.b.c.d`` is the IPv4 address.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, summarize_address_range
+from typing import TYPE_CHECKING
+
+from app.engine.intervals import IntervalSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_V6_BASE = 1 << 32
+_MAPPED_PREFIX = 96
+_MAPPED = IPv6Network("::ffff:0:0/96")
+
+Network = IPv4Network | IPv6Network
+
+
+class Family(Enum):
+    """The two IP families."""
+
+    IPV4 = "IPv4"
+    IPV6 = "IPv6"
+
+
+ALL_OF = {
+    Family.IPV4: IntervalSet.of((0, _V6_BASE)),
+    Family.IPV6: IntervalSet.of((_V6_BASE, _V6_BASE + (1 << 128))),
+}
+
+
+def place_of(address: IPv4Address | IPv6Address | str) -> int:
+    """Return the place of an address on the axis.
+
+    >>> place_of("::ffff:10.0.0.1") == place_of("10.0.0.1")
+    True
+    """
+    parsed = ip_address(address)
+    if isinstance(parsed, IPv4Address):
+        return int(parsed)
+    if parsed.ipv4_mapped is not None:
+        return int(parsed.ipv4_mapped)
+    return _V6_BASE + int(parsed)
+
+
+def address_at(place: int) -> IPv4Address | IPv6Address:
+    """Return the address of a place on the axis; the inverse of ``place_of``."""
+    return IPv4Address(place) if place < _V6_BASE else IPv6Address(place - _V6_BASE)
+
+
+def network_set(network: Network) -> IntervalSet:
+    """Return the addresses of a network as a set on the axis."""
+    if isinstance(network, IPv6Network) and network.prefixlen >= _MAPPED_PREFIX and network.subnet_of(_MAPPED):
+        start = int(network.network_address) & 0xFFFF_FFFF
+        return IntervalSet.of((start, start + network.num_addresses))
+    base = 0 if isinstance(network, IPv4Network) else _V6_BASE
+    start = base + int(network.network_address)
+    return IntervalSet.of((start, start + network.num_addresses))
+
+
+def block_set(network: Network, excepts: Iterable[Network] = ()) -> IntervalSet:
+    """Return the addresses of an ``ipBlock``: in ``network`` and in none of ``excepts`` (rule 13)."""
+    return network_set(network) - IntervalSet.union(network_set(one) for one in excepts)
+
+
+def networks_of(addresses: IntervalSet) -> Iterator[Network]:
+    """Yield the fewest CIDRs that make up ``addresses``.
+
+    >>> [str(one) for one in networks_of(network_set(IPv4Network("10.0.0.0/31")))]
+    ['10.0.0.0/31']
+    """
+    for family in ALL_OF.values():
+        for low, high in (addresses & family).spans:
+            first, last = address_at(low), address_at(high - 1)
+            if isinstance(first, IPv4Address) and isinstance(last, IPv4Address):
+                yield from summarize_address_range(first, last)
+            elif isinstance(first, IPv6Address) and isinstance(last, IPv6Address):
+                yield from summarize_address_range(first, last)

@@ -1,0 +1,385 @@
+"""The exact search for a point of a region that policies leave out, by a SAT solver.
+
+"The point is not in this box" is one clause: in some dimension its class is outside the box's set. So
+"isolated, and in no rule's box" is a formula in conjunctive form, and a model of it is the witness
+(``decision.md``, Deciding exactly). Work is bounded by a ``Budget``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from pysat.solvers import Solver
+
+from app.engine.dimensions import (
+    Clause,
+    CodedDimension,
+    Formula,
+    IntervalDimension,
+    LabelDimension,
+    Literal,
+    fresh_value,
+)
+from app.engine.points import Peer, Point
+from app.engine.ports import ALL_NUMBERS, at, port_range
+from app.engine.regions import ExistingPods, FuturePods, Outside
+from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, Selector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from app.engine.policy import Peers, PodPeer, Policy, Rule
+    from app.engine.ports import PortName, PortSet
+    from app.engine.regions import Facts, NamespaceTable, Region
+    from app.engine.selectors import LabelSet
+
+_SOLVER = "minisat22"
+_SLICE = 2_000
+"""Conflicts between two looks at the budget."""
+_LARGEST_FORMULA = 2_000_000
+"""Clauses; a formula past that is given up before the solver is asked."""
+
+
+class TooComplexError(Exception):
+    """The question could not be decided within the budget; nothing is known about the answer."""
+
+
+class Budget(Protocol):
+    """How long a decision may take; owned by whoever has a clock."""
+
+    def exhausted(self) -> bool:
+        """Tell whether no more work may be done."""
+
+
+class Unlimited:
+    """A budget without end, for tests and offline commands."""
+
+    def exhausted(self) -> bool:
+        """Never."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Policies with the namespace labels they are judged against: the state before, or after, a change."""
+
+    policies: Sequence[Policy]
+    facts: Facts
+
+
+class _Space:
+    """The dimensions of one region, for all policies that take part in one question."""
+
+    def __init__(self, region: Region, sides: Sequence[Side], budget: Budget) -> None:
+        self.formula = Formula()
+        self.region = region
+        self._sides = sides
+        self._budget = budget
+        self._policies = [one for side in sides for one in side.policies if one.isolates(region.direction)]
+        self._rules = [rule for one in self._policies for rule in one.rules(region.direction)]
+        self._peers = [one for rule in self._rules if rule.peers is not None for one in rule.peers.pods]
+        self.subject = self._labels([region.subject, *(one.pods for one in self._policies)])
+        self.peer: dict[str, LabelDimension] = {}
+        self.namespace: dict[str, LabelDimension] = {}
+        self.groups: list[int] = []
+        self._add_peer()
+        self._add_ports()
+        self._peer_memo: dict[tuple[int, int], Literal | None] = {}
+        self._port_memo: dict[int, Literal | None] = {}
+
+    def check_budget(self) -> None:
+        """Raise ``TooComplexError`` when time is up or the formula has outgrown its bound."""
+        if self._budget.exhausted() or len(self.formula.clauses) > _LARGEST_FORMULA:
+            raise TooComplexError
+
+    def _labels(self, selectors: Iterable[Selector]) -> dict[str, LabelDimension]:
+        values: dict[str, set[str]] = defaultdict(set)
+        for selector in selectors:
+            for key, accepted in selector.terms:
+                values[key] |= accepted.values
+        return {key: LabelDimension(self.formula, mentioned) for key, mentioned in values.items()}
+
+    def _add_peer(self) -> None:
+        wanted = self.region.peer
+        self.address: IntervalDimension | None = None
+        domain = wanted.addresses if isinstance(wanted, Outside) else self._sides[0].facts.pod_addresses
+        if domain:
+            blocks = [rule.peers.addresses for rule in self._rules if rule.peers is not None]
+            self.address = IntervalDimension(self.formula, domain, blocks)
+            self._require(self.address.inside(domain))
+        if isinstance(wanted, Outside):
+            return
+        self.peer = self._labels([wanted.pods, *(one.pods for one in self._peers)])
+        self._require_selector(self.peer, wanted.pods)
+        if isinstance(wanted, FuturePods):
+            self.namespace = self._labels([wanted.namespaces, *(one.namespaces for one in self._peers)])
+            self._require_selector(self.namespace, wanted.namespaces)
+        else:
+            self._add_existing(wanted)
+
+    def _add_existing(self, wanted: ExistingPods) -> None:
+        required = self._sides[0].facts.table.mask_of(wanted.namespaces)
+        groups = [required] if required else []
+        selectors = {id(one.namespaces): one.namespaces for one in self._peers}.values()
+        masks = {side.facts.table.mask(one) & required for side in self._sides for one in selectors}
+        for mask in masks:
+            groups = [part for group in groups for part in (group & mask, group & ~mask) if part]
+        self.groups = sorted(groups, key=lambda group: group & -group)
+        self.existing = CodedDimension(self.formula, len(self.groups))
+        unused = range(len(self.groups), 1 << len(self.existing.bits))
+        self.formula.clauses.extend(self.existing.differs(code) for code in unused)
+
+    def _add_ports(self) -> None:
+        sets = [rule.ports.numbers for rule in self._rules]
+        names = {name for rule in self._rules for name in rule.ports.names} | self.region.port_names
+        ranges = [port_range(protocol) for protocol, _ in names]
+        self.ports = IntervalDimension(self.formula, self.region.ports, [*sets, *ranges])
+        self._require(self.ports.inside(self.region.ports))
+        self.names: dict[PortName, Literal] = {name: self.formula.variable() for name in sorted(names, key=str)}
+        for name in self.region.port_names:
+            self._require(self.names[name])
+
+    def _require(self, literal: Literal) -> None:
+        self.formula.clauses.append([literal])
+
+    def _require_selector(self, dimensions: dict[str, LabelDimension], selector: Selector) -> None:
+        for key, accepted in selector.terms:
+            self._require(dimensions[key].inside(accepted))
+
+    # -- subjects ------------------------------------------------------------------------------------------
+
+    def subject_outside(self, policy: Policy) -> Clause:
+        """Return literals of which one must hold for the judged pod not to be selected by ``policy``."""
+        return _selector_outside(self.subject, policy.pods.terms)
+
+    def subject_inside(self, policy: Policy) -> Literal:
+        """Return a literal from which follows that ``policy`` selects the judged pod."""
+        return self._selector_inside(self.subject, policy.pods)
+
+    def _selector_inside(self, dimensions: dict[str, LabelDimension], selector: Selector) -> Literal:
+        return self.formula.all_of(dimensions[key].inside(accepted) for key, accepted in selector.terms)
+
+    # -- rules ---------------------------------------------------------------------------------------------
+
+    def rule_outside(self, rule: Rule, side: Side) -> Clause | None:
+        """Return literals of which one must hold for ``rule`` not to match; None where it cannot match."""
+        peer = self._peers_outside(rule.peers, side)
+        if peer is None:
+            return None
+        ports = self._ports_outside(rule.ports)
+        return None if ports is None else [*peer, *ports]
+
+    def rule_inside(self, rule: Rule, side: Side) -> Literal:
+        """Return a literal from which follows that ``rule`` matches."""
+        return self.formula.all_of((self._peers_inside(rule.peers, side), self._ports_inside(rule.ports)))
+
+    def _peers_outside(self, peers: Peers | None, side: Side) -> Clause | None:
+        if peers is None:
+            return []
+        options = [clause for clause in self._peer_clauses(peers, side) if clause is not None]
+        if not options:
+            return None
+        if len(options) == 1:
+            return options[0]
+        key = (id(peers), id(side.facts))
+        member = self._peer_memo.get(key)
+        if member is None:
+            member = self._peer_memo[key] = self._conjunction(options)
+        return [-member]
+
+    def _conjunction(self, options: Iterable[Clause]) -> Literal:
+        """Return a literal that must be true as soon as one of the clauses ``options`` is not satisfied."""
+        member = self.formula.variable()
+        self.formula.clauses.extend([member, *clause] for clause in options)
+        return member
+
+    def _peer_clauses(self, peers: Peers, side: Side) -> Iterator[Clause | None]:
+        if peers.addresses and self.address is not None:
+            yield self.address.outside(peers.addresses)
+        if not isinstance(self.region.peer, Outside):
+            for one in peers.pods:
+                yield self._pod_peer_outside(one, side)
+
+    def _pod_peer_outside(self, peer: PodPeer, side: Side) -> Clause | None:
+        pods = _selector_outside(self.peer, peer.pods.terms)
+        if isinstance(self.region.peer, FuturePods):
+            return [*_selector_outside(self.namespace, peer.namespaces.terms), *pods]
+        codes = self._group_codes(peer, side)
+        if not codes:
+            return None
+        if len(codes) == len(self.groups):
+            return pods
+        return [*self.existing.outside(codes), *pods]
+
+    def _group_codes(self, peer: PodPeer, side: Side) -> list[int]:
+        mask = side.facts.table.mask(peer.namespaces)
+        return [code for code, group in enumerate(self.groups) if group & mask]
+
+    def _peers_inside(self, peers: Peers | None, side: Side) -> Literal:
+        if peers is None:
+            return self.formula.true
+        options: list[Literal] = []
+        if peers.addresses and self.address is not None:
+            options.append(self.address.inside(peers.addresses))
+        if not isinstance(self.region.peer, Outside):
+            options += [self._pod_peer_inside(one, side) for one in peers.pods]
+        return self.formula.any_of(options)
+
+    def _pod_peer_inside(self, peer: PodPeer, side: Side) -> Literal:
+        pods = self._selector_inside(self.peer, peer.pods)
+        if isinstance(self.region.peer, FuturePods):
+            namespaces = self._selector_inside(self.namespace, peer.namespaces)
+        else:
+            namespaces = self.existing.inside(self._group_codes(peer, side))
+        return self.formula.all_of((namespaces, pods))
+
+    def _ports_outside(self, ports: PortSet) -> Clause | None:
+        if ports.numbers == ALL_NUMBERS:
+            return []
+        if not ports.names:
+            return self.ports.outside(ports.numbers) if ports.numbers else None
+        member = self._port_memo.get(id(ports))
+        if member is None:
+            options = [[-self.names[name], *self.ports.outside(port_range(name[0]))] for name in ports.names]
+            if ports.numbers:
+                options.append(self.ports.outside(ports.numbers))
+            member = self._port_memo[id(ports)] = self._conjunction(options)
+        return [-member]
+
+    def _ports_inside(self, ports: PortSet) -> Literal:
+        named = [
+            self.formula.all_of((self.names[name], self.ports.inside(port_range(name[0]))))
+            for name in ports.names
+        ]
+        return self.formula.any_of([self.ports.inside(ports.numbers), *named] if ports.numbers else named)
+
+    # -- the answer ----------------------------------------------------------------------------------------
+
+    def decode(self, model: set[int]) -> Point:
+        """Return the point that a model of the formula stands for."""
+        place = self.ports.decode(model)
+        protocol = at(place)[0]
+        chosen = {name for (of, name), variable in self.names.items() if of is protocol and variable in model}
+        return Point(_decode_labels(self.subject, model), self._decode_peer(model), place, frozenset(chosen))
+
+    def _decode_peer(self, model: set[int]) -> Peer:
+        address = None if self.address is None else self.address.decode(model)
+        if isinstance(self.region.peer, Outside):
+            return Peer(address=address)
+        labels = _decode_labels(self.peer, model)
+        if isinstance(self.region.peer, FuturePods):
+            namespace = _decode_labels(self.namespace, model)
+            name = namespace.get(NAMESPACE_NAME_LABEL) or fresh_value(self._sides[0].facts.table.order)
+            return Peer(name, {**namespace, NAMESPACE_NAME_LABEL: name}, labels, address)
+        table = self._sides[-1].facts.table
+        lowest = self.groups[self.existing.decode(model)]
+        name = table.order[(lowest & -lowest).bit_length() - 1]
+        return Peer(name, table.namespaces[name].labels, labels, address)
+
+
+def _decode_labels(dimensions: dict[str, LabelDimension], model: set[int]) -> dict[str, str]:
+    decoded = ((key, dimension.decode(model)) for key, dimension in sorted(dimensions.items()))
+    return {key: value for key, value in decoded if value is not None}
+
+
+def _selector_outside(dimensions: dict[str, LabelDimension], terms: Iterable[tuple[str, LabelSet]]) -> Clause:
+    clause: Clause = []
+    for key, accepted in terms:
+        clause += dimensions[key].outside(accepted)
+    return clause
+
+
+def find_lost(region: Region, after: Side, budget: Budget) -> Point | None:
+    """Return a point of ``region`` that ``after`` does not allow, None if it allows all of it.
+
+    Raises ``TooComplexError`` when the budget does not suffice.
+    """
+    if _is_empty(region):
+        return None
+    space = _Space(region, [after], budget)
+    _demand_isolated(space, after.policies)
+    _demand_not_allowed(space, after)
+    return _solve(space, budget)
+
+
+def find_newly_lost(region: Region, before: Side, after: Side, budget: Budget) -> Point | None:
+    """Return a point of ``region`` that ``before`` allows and ``after`` does not; None if there is none.
+
+    Policies that stand on both sides are encoded once: what they allow is not lost, so a point that was
+    allowed before was either not isolated, or allowed by a policy that is gone or changed.
+    Raises ``TooComplexError`` when the budget does not suffice.
+    """
+    if _is_empty(region):
+        return None
+    same_view = before.facts.table is after.facts.table
+    kept = {id(one) for one in before.policies} & {id(one) for one in after.policies} if same_view else set()
+    gone = [one for one in before.policies if id(one) not in kept]
+    added = [one for one in after.policies if id(one) not in kept]
+    if not gone and not added:
+        return None
+    space = _Space(region, [before, after], budget)
+    _demand_not_allowed(space, after)
+    free = space.formula.variable()
+    _demand_isolated(space, after.policies)
+    for policy in before.policies:
+        if policy.isolates(region.direction):
+            space.formula.clauses.append([-free, *space.subject_outside(policy)])
+    allowed = [_allowed_by(space, policy, before) for policy in gone if policy.rules(region.direction)]
+    space.formula.clauses.append([free, *allowed])
+    return _solve(space, budget)
+
+
+def _is_empty(region: Region) -> bool:
+    peer = region.peer
+    nobody = (isinstance(peer, ExistingPods) and not peer.namespaces) or (
+        isinstance(peer, Outside) and not peer.addresses
+    )
+    return nobody or not region.ports or not region.subject
+
+
+def _demand_isolated(space: _Space, policies: Sequence[Policy]) -> None:
+    direction = space.region.direction
+    selecting = [one for one in policies if one.isolates(direction)]
+    for key, accepted in space.region.subject.terms:
+        space.formula.clauses.append([space.subject[key].inside(accepted)])
+    if not any(one.pods == EVERYTHING for one in selecting):
+        space.formula.clauses.append([space.subject_inside(one) for one in selecting])
+
+
+def _demand_not_allowed(space: _Space, side: Side) -> None:
+    add = space.formula.clauses.append
+    for policy in side.policies:
+        rules = policy.rules(space.region.direction)
+        if not rules:
+            continue
+        space.check_budget()
+        unselected = space.subject_outside(policy)
+        for rule in rules:
+            clause = space.rule_outside(rule, side)
+            if clause is not None:
+                add([*unselected, *clause])
+
+
+def _allowed_by(space: _Space, policy: Policy, side: Side) -> Literal:
+    space.check_budget()
+    rules = [space.rule_inside(rule, side) for rule in policy.rules(space.region.direction)]
+    return space.formula.all_of((space.subject_inside(policy), space.formula.any_of(rules)))
+
+
+def _solve(space: _Space, budget: Budget) -> Point | None:
+    space.check_budget()
+    with Solver(name=_SOLVER, bootstrap_with=space.formula.clauses) as solver:
+        answer = _solve_in_slices(solver, budget.exhausted)
+        return space.decode({one for one in solver.get_model() if one > 0}) if answer else None
+
+
+def _solve_in_slices(solver: Solver, exhausted: Callable[[], bool]) -> bool:
+    while True:
+        solver.conf_budget(_SLICE)
+        answer: bool | None = solver.solve_limited()
+        if answer is not None:
+            return answer
+        if exhausted():
+            raise TooComplexError

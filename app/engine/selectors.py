@@ -1,0 +1,171 @@
+"""Label selectors as sets of label maps (``k8s.io/apimachinery`` label selectors; semantics rules 11-16).
+
+A requirement restricts one key; all requirements are ANDed. So a selector is a *product*: for each key the
+set of values (or absence) that it accepts. In that form intersection, emptiness and containment are exact,
+and two selectors that mean the same are equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+"""Set by the API server on every namespace; never absent, never another value (rule 12)."""
+
+
+class Operator(Enum):
+    """The operators of ``LabelSelectorRequirement``."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """What one label key may be: some values, or all values but some; and possibly absent.
+
+    ``cofinite`` tells how to read ``values``: False, just these; True, every value except these.
+    """
+
+    values: frozenset[str]
+    cofinite: bool
+    absent: bool
+
+    @classmethod
+    def of(cls, operator: Operator, values: Iterable[str] = ()) -> LabelSet:
+        """Return the set that one requirement accepts.
+
+        ``NotIn`` and ``DoesNotExist`` also match when the label is absent (rule 15).
+
+        >>> None in LabelSet.of(Operator.NOT_IN, ["a"])
+        True
+        """
+        negative = operator in (Operator.NOT_IN, Operator.DOES_NOT_EXIST)
+        cofinite = operator in (Operator.NOT_IN, Operator.EXISTS)
+        return cls(frozenset(values), cofinite, negative)
+
+    def __contains__(self, value: str | None) -> bool:
+        if value is None:
+            return self.absent
+        return (value in self.values) is not self.cofinite
+
+    def __and__(self, other: LabelSet) -> LabelSet:
+        absent = self.absent and other.absent
+        if self.cofinite and other.cofinite:
+            return LabelSet(self.values | other.values, cofinite=True, absent=absent)
+        if self.cofinite:
+            return LabelSet(other.values - self.values, cofinite=False, absent=absent)
+        if other.cofinite:
+            return LabelSet(self.values - other.values, cofinite=False, absent=absent)
+        return LabelSet(self.values & other.values, cofinite=False, absent=absent)
+
+    def __invert__(self) -> LabelSet:
+        return LabelSet(self.values, not self.cofinite, not self.absent)
+
+    def __or__(self, other: LabelSet) -> LabelSet:
+        return ~(~self & ~other)
+
+    def __bool__(self) -> bool:
+        """Tell whether anything is in the set (label values are inexhaustible)."""
+        return self.absent or self.cofinite or bool(self.values)
+
+    def is_subset(self, other: LabelSet) -> bool:
+        """Tell whether everything in this set is in ``other``."""
+        return not self & ~other
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether the set restricts nothing."""
+        return self.absent and self.cofinite and not self.values
+
+
+_NOTHING = LabelSet(frozenset(), cofinite=False, absent=False)
+_EVERYTHING = ~_NOTHING
+
+Term = tuple[str, LabelSet]
+
+
+def _key(term: Term) -> str:
+    return term[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """The label maps that a ``LabelSelector`` matches, canonical: equal meaning, equal value.
+
+    ``terms`` is sorted by key, without keys that are not restricted. A selector that contradicts itself is
+    ``NOTHING``: one term on the impossible key ``""``, which no code needs to treat apart.
+
+    >>> Selector.parse({"matchLabels": {"app": "db"}}).matches({"app": "db", "tier": "gold"})
+    True
+    """
+
+    terms: tuple[Term, ...] = ()
+
+    @classmethod
+    def of(cls, terms: Iterable[Term]) -> Selector:
+        """Return the conjunction of ``terms``; several terms on one key are intersected."""
+        product: dict[str, LabelSet] = {}
+        for key, accepted in terms:
+            product[key] = product[key] & accepted if key in product else accepted
+        if not all(product.values()):
+            return NOTHING
+        return cls(tuple(sorted(((k, s) for k, s in product.items() if not s.is_everything), key=_key)))
+
+    @classmethod
+    def labels(cls, labels: Mapping[str, str]) -> Selector:
+        """Return the selector that ``matchLabels: labels`` is: each key must have just this value."""
+        return cls.of((key, LabelSet.of(Operator.IN, [value])) for key, value in labels.items())
+
+    @classmethod
+    def parse(cls, selector: Mapping[str, object]) -> Selector:
+        """Return the selector of a *valid* ``LabelSelector`` object (validation is ``app.wire``'s)."""
+        terms: list[Term] = []
+        labels = selector.get("matchLabels") or {}
+        if isinstance(labels, dict):
+            terms += [(key, LabelSet.of(Operator.IN, [value])) for key, value in labels.items()]
+        expressions = selector.get("matchExpressions") or []
+        if isinstance(expressions, list):
+            terms += [
+                (one["key"], LabelSet.of(Operator(one["operator"]), one.get("values") or ()))
+                for one in expressions
+            ]
+        return cls.of(terms)
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether an object with ``labels`` is selected."""
+        return all(labels.get(key) in accepted for key, accepted in self.terms)
+
+    def __and__(self, other: Selector) -> Selector:
+        if not self.terms:
+            return other
+        if not other.terms:
+            return self
+        return Selector.of((*self.terms, *other.terms))
+
+    def __bool__(self) -> bool:
+        """Tell whether any label map matches."""
+        return self != NOTHING
+
+    def is_subset(self, other: Selector) -> bool:
+        """Tell whether every label map that matches this selector matches ``other`` too."""
+        if not other.terms or self == NOTHING:
+            return True
+        mine = dict(self.terms)
+        return all(mine.get(key, _EVERYTHING).is_subset(accepted) for key, accepted in other.terms)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The label keys that the selector restricts, sorted."""
+        return tuple(key for key, _ in self.terms)
+
+
+EVERYTHING = Selector()
+NOTHING = Selector((("", _NOTHING),))

@@ -1,0 +1,124 @@
+"""Make a witness as plain as possible: fewest labels, a real namespace, a well-known port.
+
+The solver's model is one flow that would be lost, but an odd one. Each part is replaced by something plainer
+as long as the flow stays lost; so the result is checked by evaluation, not by trust in the encoding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from app.engine.points import is_allowed
+from app.engine.ports import Protocol, position
+from app.engine.regions import ExistingPods, Outside
+from app.engine.selectors import NAMESPACE_NAME_LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from app.engine.points import Peer, Point
+    from app.engine.regions import Region
+    from app.engine.search import Side
+
+_PLAIN_PORTS = (
+    *((Protocol.TCP, port) for port in (443, 8443, 9443, 7078, 15002, 10000, 80, 8080, 53, 6443)),
+    *((Protocol.UDP, port) for port in (53, 443)),
+    (Protocol.SCTP, 38412),
+)
+_NAMESPACES_TRIED = 20
+
+
+def contains(region: Region, point: Point) -> bool:
+    """Tell whether ``point`` lies in ``region``."""
+    given_names = {name for _, name in region.port_names}
+    return (
+        point.place in region.ports
+        and region.subject.matches(point.labels)
+        and given_names <= point.port_names
+        and _peer_inside(region, point.peer)
+    )
+
+
+def _peer_inside(region: Region, peer: Peer) -> bool:
+    wanted = region.peer
+    if isinstance(wanted, Outside):
+        return peer.address is not None and peer.address in wanted.addresses
+    if not wanted.pods.matches(peer.labels):
+        return False
+    if isinstance(wanted, ExistingPods):
+        return peer.namespace in wanted.namespaces
+    return wanted.namespaces.matches(peer.namespace_labels)
+
+
+def seen_by(point: Point, side: Side) -> Point:
+    """Return ``point`` with the labels that the peer's namespace has on ``side``."""
+    name = point.peer.namespace
+    namespace = side.facts.table.namespaces.get(name) if name is not None else None
+    if namespace is None:
+        return point
+    return replace(point, peer=replace(point.peer, namespace_labels=namespace.labels))
+
+
+def is_lost(region: Region, point: Point, after: Side, before: Side | None = None) -> bool:
+    """Tell whether ``after`` cuts ``point``, and, if ``before`` is given, ``before`` did not."""
+    if not contains(region, point):
+        return False
+    if is_allowed(after.policies, region.direction, seen_by(point, after)):
+        return False
+    return before is None or is_allowed(before.policies, region.direction, seen_by(point, before))
+
+
+def simplified(region: Region, point: Point, after: Side, before: Side | None = None) -> Point:
+    """Return a plainer point that is lost just as ``point`` is."""
+
+    def lost(candidate: Point) -> bool:
+        return is_lost(region, candidate, after, before)
+
+    point = _first_lost(_without_names(point, region), lost, point)
+    point = _first_lost(_namespaces(point, region, after), lost, point)
+    point = _fewer_labels(point, lost, after)
+    return _first_lost(_plain_ports(point), lost, point)
+
+
+def _first_lost(candidates: Iterator[Point], lost: Callable[[Point], bool], otherwise: Point) -> Point:
+    return next((one for one in candidates if lost(one)), otherwise)
+
+
+def _without_names(point: Point, region: Region) -> Iterator[Point]:
+    yield replace(point, port_names=frozenset(name for _, name in region.port_names))
+
+
+def _namespaces(point: Point, region: Region, side: Side) -> Iterator[Point]:
+    wanted = region.peer
+    if not isinstance(wanted, ExistingPods):
+        return
+    for name in sorted(wanted.namespaces)[:_NAMESPACES_TRIED]:
+        labels = side.facts.table.namespaces[name].labels
+        yield replace(point, peer=replace(point.peer, namespace=name, namespace_labels=labels))
+
+
+def _fewer_labels(point: Point, lost: Callable[[Point], bool], side: Side) -> Point:
+    for key in sorted(point.labels):
+        plainer = replace(point, labels=_without(point.labels, key))
+        point = plainer if lost(plainer) else point
+    for key in sorted(point.peer.labels):
+        plainer = replace(point, peer=replace(point.peer, labels=_without(point.peer.labels, key)))
+        point = plainer if lost(plainer) else point
+    if point.peer.namespace in side.facts.table.namespaces:
+        return point
+    for key in sorted(point.peer.namespace_labels):
+        if key != NAMESPACE_NAME_LABEL:
+            labels = _without(point.peer.namespace_labels, key)
+            plainer = replace(point, peer=replace(point.peer, namespace_labels=labels))
+            point = plainer if lost(plainer) else point
+    return point
+
+
+def _without(labels: Mapping[str, str], key: str) -> dict[str, str]:
+    return {name: value for name, value in labels.items() if name != key}
+
+
+def _plain_ports(point: Point) -> Iterator[Point]:
+    for protocol, port in _PLAIN_PORTS:
+        yield replace(point, place=position(protocol, port))
