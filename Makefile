@@ -1,0 +1,50 @@
+# Each target sets itself up: a machine needs Python 3.11 or later and make, nothing else.
+# (`make test` also builds a Kubernetes control plane, once per machine: see tests/cluster.)
+
+PYTHON ?= $(shell scripts/find-python)
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PYTEST_ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench venv lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(STAMP) ## Serve the webhook on localhost with a sample cluster, and show a few verdicts
+	@$(BIN)/python -m app serve --embedded
+
+test: $(STAMP) ## Run all tests, those against a real API server included
+	@echo "==> Programs of the test cluster (built once per machine, minutes the first time)"
+	@$(BIN)/python -m tests.cluster.binaries
+	@echo "==> Tests"
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP) ## Check format, rules, types and the direction of imports
+	@echo "==> ruff format" && $(BIN)/ruff format --check .
+	@echo "==> ruff check" && $(BIN)/ruff check .
+	@echo "==> mypy" && $(BIN)/mypy
+	@echo "==> import-linter" && $(BIN)/lint-imports
+
+format: $(STAMP) ## Format the code and fix what can be fixed by itself
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## Measure decisions and request latency, next to an empty handler and an empty Go webhook
+	@$(BIN)/python -m tests.bench
+
+venv: $(STAMP) ## Create .venv with everything in it (the other targets do that by themselves)
+
+$(STAMP): requirements.txt requirements-dev.txt requirements-build.txt pyproject.toml app/__init__.py
+	@scripts/make-venv "$(PYTHON)" $(VENV)
+	@touch $@
+
+lock: $(STAMP) ## Resolve the dependencies anew and write requirements*.txt
+	@scripts/lock $(VENV)
+
+clean: ## Remove everything that make created here
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

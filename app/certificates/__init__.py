@@ -1,0 +1,1 @@
+"""Certificates for the webhook: issuing them is a pure calculation, with the clock handed in."""
