@@ -33,7 +33,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def install_go(
     folder: Path, monkeypatch: pytest.MonkeyPatch, build: str, *, version: str = "go1.26.8"
 ) -> Path:
-    """Make the only `go` on PATH one that builds by running `build`; return the file that counts its builds."""
+    """Make the only `go` on PATH one that builds by running `build`; return the file that logs its runs."""
     log = folder / "builds"
     go = folder / "bin" / "go"
     go.parent.mkdir()
