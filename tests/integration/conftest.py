@@ -31,13 +31,6 @@ class MakeNamespace(Protocol):
         """Create a namespace, labelled as managed unless told otherwise, and return its name, a new one."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
-    config.addinivalue_line(
-        "markers", "integration: needs a real API server, which the test run starts by itself"
-    )
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test below this folder as an integration test."""
     for item in items:
