@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from app import __version__
+from app.metrics import Metrics
+
+
+def _lines(metrics: Metrics) -> list[str]:
+    body, _ = metrics.render()
+    return body.decode().splitlines()
+
+
+def test_a_decision_is_counted_under_its_labels_with_its_time() -> None:
+    metrics = Metrics()
+    for _ in range(2):
+        metrics.record_decision(
+            operation="DELETE", resource="networkpolicies", verdict="deny", mode="enforce", seconds=0.0002
+        )
+    metrics.record_decision(
+        operation="CREATE", resource="networkpolicies", verdict="allow", mode="enforce", seconds=2.0
+    )
+    lines = _lines(metrics)
+    assert (
+        'netpol_guard_decisions_total{mode="enforce",operation="DELETE",resource="networkpolicies",'
+        'verdict="deny"} 2.0'
+    ) in lines
+    assert 'netpol_guard_decision_seconds_bucket{le="0.0001"} 0.0' in lines
+    assert 'netpol_guard_decision_seconds_bucket{le="0.00025"} 2.0' in lines
+    assert 'netpol_guard_decision_seconds_bucket{le="+Inf"} 3.0' in lines
+
+
+def test_overrides_refusals_and_reads_are_counted_by_outcome() -> None:
+    metrics = Metrics()
+    metrics.record_override("honoured")
+    metrics.record_refusal("overload")
+    metrics.record_state_read("error")
+    lines = _lines(metrics)
+    assert 'netpol_guard_overrides_total{outcome="honoured"} 1.0' in lines
+    assert 'netpol_guard_refused_requests_total{reason="overload"} 1.0' in lines
+    assert 'netpol_guard_state_reads_total{outcome="error"} 1.0' in lines
+
+
+def test_gauges_are_asked_for_when_somebody_scrapes() -> None:
+    metrics = Metrics()
+    ages = iter([1.5, 2.5])
+    metrics.watch_state_age(lambda: next(ages))
+    metrics.watch_in_flight(lambda: 3)
+    metrics.set_certificate_expiry(1_800_000_000)
+    assert "netpol_guard_state_age_seconds 1.5" in _lines(metrics)
+    lines = _lines(metrics)
+    assert "netpol_guard_state_age_seconds 2.5" in lines
+    assert "netpol_guard_in_flight_requests 3.0" in lines
+    assert "netpol_guard_certificate_expiry_timestamp_seconds 1.8e+09" in lines
+
+
+def test_the_version_and_the_process_are_reported() -> None:
+    lines = _lines(Metrics())
+    assert f'netpol_guard_info{{version="{__version__}"}} 1.0' in lines
+    assert any(line.startswith("process_resident_memory_bytes ") for line in lines)
+
+
+def test_two_instances_do_not_share_counts() -> None:
+    first, second = Metrics(), Metrics()
+    first.record_override("honoured")
+    assert not any("honoured" in line for line in _lines(second))
