@@ -1,0 +1,60 @@
+"""What is asked of whoever knows the cluster's state, in words that admission and the cluster room share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose policies a decision needs: those of one namespace, or of all managed ones.
+
+    Namespaces, sources and webhook Services come with either. ``only`` is None for all managed namespaces.
+    """
+
+    only: str | None = None
+
+    @classmethod
+    def namespace(cls, name: str) -> Scope:
+        """Return the scope of the policies of namespace ``name``, managed or not."""
+        return cls(name)
+
+    @classmethod
+    def managed(cls) -> Scope:
+        """Return the scope of the policies of all managed namespaces."""
+        return cls()
+
+    def __str__(self) -> str:
+        return "all managed namespaces" if self.only is None else f"namespace {self.only}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessQuestion:
+    """May this user do this? What a SubjectAccessReview asks (``authorization.k8s.io/v1``).
+
+    The user is given as the AdmissionReview gives it, groups and extra included.
+    """
+
+    username: str
+    verb: str
+    group: str
+    resource: str
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The answer: ``allowed`` is None where nobody could tell; ``reason`` says why, in words fit to be shown."""
+
+    allowed: bool | None
+    reason: str = ""
+
+    @classmethod
+    def unknown(cls, reason: str) -> Access:
+        """Return the answer of somebody who cannot tell; it grants nothing."""
+        return cls(None, reason)
