@@ -95,11 +95,7 @@ class _Space:
             raise TooComplexError
 
     def _labels(self, selectors: Iterable[Selector]) -> dict[str, LabelDimension]:
-        values: dict[str, set[str]] = defaultdict(set)
-        for selector in selectors:
-            for key, accepted in selector.terms:
-                values[key] |= accepted.values
-        return {key: LabelDimension(self.formula, mentioned) for key, mentioned in values.items()}
+        return _label_dimensions(self.formula, selectors)
 
     def _add_peer(self) -> None:
         wanted = self.region.peer
@@ -279,6 +275,14 @@ class _Space:
         return Peer(name, table.namespaces[name].labels, labels, address)
 
 
+def _label_dimensions(formula: Formula, selectors: Iterable[Selector]) -> dict[str, LabelDimension]:
+    values: dict[str, set[str]] = defaultdict(set)
+    for selector in selectors:
+        for key, accepted in selector.terms:
+            values[key] |= accepted.values
+    return {key: LabelDimension(formula, mentioned) for key, mentioned in values.items()}
+
+
 def _decode_labels(dimensions: dict[str, LabelDimension], model: set[int]) -> dict[str, str]:
     decoded = ((key, dimension.decode(model)) for key, dimension in sorted(dimensions.items()))
     return {key: value for key, value in decoded if value is not None}
@@ -301,7 +305,7 @@ def find_lost(region: Region, after: Side, budget: Budget) -> Point | None:
     space = _Space(region, [after], budget)
     _demand_isolated(space, after.policies)
     _demand_not_allowed(space, after)
-    return _solve(space, budget)
+    return _answer(space, budget)
 
 
 def find_newly_lost(region: Region, before: Side, after: Side, budget: Budget) -> Point | None:
@@ -328,7 +332,20 @@ def find_newly_lost(region: Region, before: Side, after: Side, budget: Budget) -
             space.formula.clauses.append([-free, *space.subject_outside(policy)])
     allowed = [_allowed_by(space, policy, before) for policy in gone if policy.rules(region.direction)]
     space.formula.clauses.append([free, *allowed])
-    return _solve(space, budget)
+    return _answer(space, budget)
+
+
+def find_unselected(pods: Selector, selectors: Sequence[Selector], budget: Budget) -> dict[str, str] | None:
+    """Return labels of a pod that ``pods`` matches and none of ``selectors`` does; None if there are none.
+
+    Raises ``TooComplexError`` when the budget does not suffice.
+    """
+    formula = Formula()
+    dimensions = _label_dimensions(formula, [pods, *selectors])
+    formula.clauses += [[dimensions[key].inside(accepted)] for key, accepted in pods.terms]
+    formula.clauses += [_selector_outside(dimensions, one.terms) for one in selectors]
+    model = _solve(formula, budget)
+    return None if model is None else _decode_labels(dimensions, model)
 
 
 def _is_empty(region: Region) -> bool:
@@ -368,11 +385,17 @@ def _allowed_by(space: _Space, policy: Policy, side: Side) -> Literal:
     return space.formula.all_of((space.subject_inside(policy), space.formula.any_of(rules)))
 
 
-def _solve(space: _Space, budget: Budget) -> Point | None:
+def _answer(space: _Space, budget: Budget) -> Point | None:
     space.check_budget()
-    with Solver(name=_SOLVER, bootstrap_with=space.formula.clauses) as solver:
-        answer = _solve_in_slices(solver, budget.exhausted)
-        return space.decode({one for one in solver.get_model() if one > 0}) if answer else None
+    model = _solve(space.formula, budget)
+    return None if model is None else space.decode(model)
+
+
+def _solve(formula: Formula, budget: Budget) -> set[int] | None:
+    with Solver(name=_SOLVER, bootstrap_with=formula.clauses) as solver:
+        if not _solve_in_slices(solver, budget.exhausted):
+            return None
+        return {one for one in solver.get_model() if one > 0}
 
 
 def _solve_in_slices(solver: Solver, exhausted: Callable[[], bool]) -> bool:

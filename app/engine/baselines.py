@@ -1,0 +1,127 @@
+"""The two baseline policies: what ``bootstrap`` would write, and how to recognise one by meaning.
+
+A baseline is recognised whatever its name and however it is written: the documented text with any non-empty
+subset of the API server's sources, or what ``bootstrap`` would write here (``decision.md``, Baselines first).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from app.engine.cluster import MANAGED
+from app.engine.intervals import IntervalSet
+from app.engine.policy import ALLOW_ALL, Direction, Peers, PodPeer, Policy, Rule
+from app.engine.ports import ALL_PORTS
+from app.engine.selectors import EVERYTHING, Selector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from app.engine.cluster import Cluster, Source
+
+OPERATOR_NAME = "iomete-spark-operator"
+MANAGED_NAME = "iomete-ingress-egress"
+DOCUMENTED_OPERATOR = Selector.labels({"service": "spark-operator"})
+_BOTH = frozenset(Direction)
+
+
+class BaselineKind(Enum):
+    """The two halves of the pair; they only work together."""
+
+    OPERATOR = "operator"
+    MANAGED = "managed"
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A policy recognised as a baseline; ``left_out`` are the sources that it does not let in."""
+
+    kind: BaselineKind
+    left_out: tuple[Source, ...] = ()
+
+
+def operator_selectors(cluster: Cluster, namespace: str) -> tuple[Selector, ...]:
+    """Return the selectors of the webhook Services of ``namespace``; the documented one without any."""
+    real = {one.selector: None for one in cluster.webhooks if one.namespace == namespace}
+    return tuple(real) or (DOCUMENTED_OPERATOR,)
+
+
+def written_baselines(cluster: Cluster, namespace: str) -> tuple[Policy, ...]:
+    """Return the baselines that ``bootstrap`` would write into ``namespace``."""
+    peers = _source_peers(cluster.sources)
+    operators = tuple(
+        Policy(namespace, _operator_name(index), selector, _BOTH, (Rule(peers),), (ALLOW_ALL,))
+        for index, selector in enumerate(operator_selectors(cluster, namespace))
+    )
+    managed = Policy(
+        namespace, MANAGED_NAME, EVERYTHING, _BOTH, (Rule(Peers((PodPeer(MANAGED),))),), (ALLOW_ALL,)
+    )
+    return (*operators, managed)
+
+
+def _operator_name(index: int) -> str:
+    return OPERATOR_NAME if index == 0 else f"{OPERATOR_NAME}-{index + 1}"
+
+
+def _source_peers(sources: Iterable[Source]) -> Peers:
+    known = tuple(sources)
+    pods = tuple({one.pods: None for one in known if one.pods is not None})
+    addresses = IntervalSet.union(one.addresses for one in known if one.addresses is not None)
+    return Peers(pods, addresses)
+
+
+def recognise(policy: Policy, cluster: Cluster) -> Baseline | None:
+    """Return which baseline ``policy`` is by meaning, None if it is none."""
+    if policy.types != _BOTH or not _is_open(policy.egress) or policy.terminating:
+        return None
+    if policy.pods == EVERYTHING and _merged(policy.ingress) == Peers((PodPeer(MANAGED),)):
+        return Baseline(BaselineKind.MANAGED)
+    selectors = {DOCUMENTED_OPERATOR, *operator_selectors(cluster, policy.namespace)}
+    peers = _merged(policy.ingress)
+    if policy.pods not in selectors or peers is None:
+        return None
+    return _operator_baseline(peers, cluster.sources)
+
+
+def _operator_baseline(peers: Peers, sources: tuple[Source, ...]) -> Baseline | None:
+    let_in = [one for one in sources if _lets_in(peers, one)]
+    if not let_in:
+        return None
+    wanted = _source_peers(let_in)
+    if set(peers.pods) != set(wanted.pods) or peers.addresses != wanted.addresses:
+        return None
+    return Baseline(BaselineKind.OPERATOR, tuple(one for one in sources if one not in let_in))
+
+
+def _lets_in(peers: Peers, source: Source) -> bool:
+    if source.addresses is not None:
+        return source.addresses.is_subset(peers.addresses)
+    return source.pods in peers.pods
+
+
+def _is_open(rules: tuple[Rule, ...]) -> bool:
+    return any(one.peers is None and one.ports == ALL_PORTS for one in rules)
+
+
+def _merged(rules: tuple[Rule, ...]) -> Peers | None:
+    """Return the union of the peers of all rules; None if a rule restricts ports or lets everyone in."""
+    pods: dict[PodPeer, None] = {}
+    addresses = IntervalSet()
+    for rule in rules:
+        if rule.peers is None or rule.ports != ALL_PORTS:
+            return None
+        pods.update(dict.fromkeys(rule.peers.pods))
+        addresses |= rule.peers.addresses
+    return Peers(tuple(pods), addresses)
+
+
+def missing_baselines(policies: Iterable[Policy], cluster: Cluster, namespace: str) -> tuple[Policy, ...]:
+    """Return the baselines that ``bootstrap`` would add beside ``policies``."""
+    kinds = {found.kind for one in policies if (found := recognise(one, cluster)) is not None}
+    return tuple(
+        one
+        for one in written_baselines(cluster, namespace)
+        if (BaselineKind.MANAGED if one.name == MANAGED_NAME else BaselineKind.OPERATOR) not in kinds
+    )

@@ -1,0 +1,127 @@
+"""Whether a policy changes anything beside others: the "no effect" answer (``decision.md``, No effect)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.engine.addresses import ALL_OF, Family
+from app.engine.points import Peer, Point, is_allowed
+from app.engine.policy import Direction, Policy
+from app.engine.ports import ALL_NUMBERS
+from app.engine.regions import ExistingPods, FuturePods, Outside, Region
+from app.engine.requirements import future_namespaces, pinned_names
+from app.engine.search import Side, find_newly_lost, find_unselected
+from app.engine.selectors import EVERYTHING, Selector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from app.engine.policy import PodPeer, Rule
+    from app.engine.regions import Facts, NamespaceTable
+    from app.engine.search import Budget
+
+
+def has_no_effect(policy: Policy, others: Sequence[Policy], facts: Facts, budget: Budget) -> bool:
+    """Tell whether ``policy`` restricts nothing and allows nothing new beside ``others``.
+
+    ``others`` are the remaining policies of the same namespace. Raises ``TooComplexError``.
+    """
+    return not any(_isolates_more(policy, others, one, budget) for one in Direction) and not any(
+        _allows_more(policy, others, one, (facts, budget)) for one in Direction
+    )
+
+
+def _isolates_more(policy: Policy, others: Sequence[Policy], direction: Direction, budget: Budget) -> bool:
+    if not policy.isolates(direction):
+        return False
+    selectors = [one.pods for one in others if one.isolates(direction)]
+    if any(policy.pods.is_subset(one) for one in selectors):
+        return False
+    return find_unselected(policy.pods, selectors, budget) is not None
+
+
+def _allows_more(
+    policy: Policy, others: Sequence[Policy], direction: Direction, context: tuple[Facts, Budget]
+) -> bool:
+    facts, budget = context
+    news = [rule for rule in policy.rules(direction) if not _contained(policy, rule, others, direction, facts.table)]
+    if not news:
+        return False
+    if any(_sample_is_new(policy, rule, others, direction) for rule in news):
+        return True
+    before, after = Side([*others, policy], facts), Side(others, facts)
+    return any(
+        find_newly_lost(region, before, after, budget) is not None
+        for region in _everywhere(policy, direction, facts.table)
+    )
+
+
+def _everywhere(policy: Policy, direction: Direction, table: NamespaceTable) -> Iterator[Region]:
+    taken = frozenset(table.order)
+    for peer in (
+        ExistingPods(taken),
+        FuturePods(future_namespaces(taken, EVERYTHING)),
+        Outside(ALL_OF[Family.IPV4] | ALL_OF[Family.IPV6]),
+    ):
+        yield Region(direction, policy.pods, peer, ALL_NUMBERS)
+
+
+def _contained(
+    policy: Policy, rule: Rule, others: Sequence[Policy], direction: Direction, table: NamespaceTable
+) -> bool:
+    """Tell whether one rule of one other policy allows all that ``rule`` does. Sufficient only."""
+    return any(
+        policy.pods.is_subset(other.pods) and any(_rule_within(rule, one, table) for one in other.rules(direction))
+        for other in others
+    )
+
+
+def _rule_within(rule: Rule, other: Rule, table: NamespaceTable) -> bool:
+    if not rule.ports.is_subset(other.ports):
+        return False
+    if other.peers is None:
+        return True
+    if rule.peers is None or not rule.peers.addresses.is_subset(other.peers.addresses):
+        return False
+    return all(any(_peer_within(one, two, table) for two in other.peers.pods) for one in rule.peers.pods)
+
+
+def _peer_within(peer: PodPeer, other: PodPeer, table: NamespaceTable) -> bool:
+    return peer.pods.is_subset(other.pods) and _namespaces_within(peer.namespaces, other.namespaces, table)
+
+
+def _namespaces_within(selector: Selector, other: Selector, table: NamespaceTable) -> bool:
+    if selector.is_subset(other):
+        return True
+    names = pinned_names(selector)
+    if names is None or not names <= set(table.order):
+        return False
+    return not table.mask(selector) & ~table.mask(other)
+
+
+def _sample_is_new(policy: Policy, rule: Rule, others: Sequence[Policy], direction: Direction) -> bool:
+    """Tell whether one plain flow that ``rule`` allows is denied by ``others``: proof without a search."""
+    if not rule.ports.numbers or not policy.pods:
+        return False
+    labels, place = _sample_labels(policy.pods), rule.ports.numbers.spans[0][0]
+    return any(
+        not is_allowed(others, direction, Point(labels, peer, place)) for peer in _sample_peers(rule)
+    )
+
+
+def _sample_peers(rule: Rule) -> Iterator[Peer]:
+    if rule.peers is None:
+        yield Peer(address=0)
+        return
+    if rule.peers.addresses:
+        yield Peer(address=rule.peers.addresses.spans[0][0])
+
+
+def _sample_labels(selector: Selector) -> dict[str, str]:
+    chosen: dict[str, str] = {}
+    for key, accepted in selector.terms:
+        if accepted.absent:
+            continue
+        taken = accepted.values
+        chosen[key] = f"not-{'-'.join(sorted(taken))}" if accepted.cofinite else min(taken)
+    return chosen

@@ -1,0 +1,193 @@
+"""Before and after: which points of the required flows does a change take away? (``decision.md``)
+
+``lost(after) - lost(before)`` decides. A policy is never judged by its own text alone, always the namespace
+as it would be after the change.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from app.engine.cluster import Provenance
+from app.engine.points import isolating
+from app.engine.regions import Facts, policy_covers
+from app.engine.requirements import FlowId, IpBlockMatchesPods, Options, RequiredFlow, Severity
+from app.engine.search import Budget, Side, find_lost, find_newly_lost
+from app.engine.witness import simplified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from app.engine.intervals import IntervalSet
+    from app.engine.points import Point
+    from app.engine.policy import Direction, Policy
+    from app.engine.regions import NamespaceTable, Region
+
+
+class Age(Enum):
+    """Whether the change takes a flow away, or found it lost."""
+
+    NEW = "new"
+    OLD = "old"
+
+
+class Certainty(Enum):
+    """Whether a lost flow is surely cut, or kept open by an ``ipBlock`` that may match pods (rule 13)."""
+
+    CUT = "cut"
+    IP_BLOCK_ONLY = "ip-block-only"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A required flow that is lost after a change, with a witness and the policies that isolate it."""
+
+    flow: RequiredFlow
+    point: Point
+    age: Age
+    severity: Severity
+    certainty: Certainty
+    isolating: tuple[Policy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One namespace's policies with the namespaces they are judged against."""
+
+    policies: tuple[Policy, ...]
+    table: NamespaceTable
+
+    def side(self, pod_addresses: IntervalSet | None = None) -> Side:
+        """Return the state for a search; ``pod_addresses`` where ``ipBlock`` is to match pods."""
+        return Side(self.policies, Facts(self.table, pod_addresses))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All required flows that are lost after a change: those it takes away, and those lost before."""
+
+    losses: tuple[Loss, ...] = ()
+
+    @property
+    def rejected(self) -> tuple[Loss, ...]:
+        """What the change takes away and must not."""
+        return tuple(one for one in self.losses if one.age is Age.NEW and one.severity is Severity.REJECT)
+
+    @property
+    def warned(self) -> tuple[Loss, ...]:
+        """What the change takes away without being rejected for it."""
+        return tuple(one for one in self.losses if one.age is Age.NEW and one.severity is Severity.WARN)
+
+    @property
+    def remaining(self) -> tuple[Loss, ...]:
+        """What was lost before, and still is."""
+        return tuple(one for one in self.losses if one.age is Age.OLD)
+
+
+class Judge:
+    """Compares two states of one namespace, flow by flow."""
+
+    def __init__(self, options: Options, budget: Budget) -> None:
+        self._options = options
+        self._budget = budget
+
+    def compare(self, before: State, after: State, flows: Sequence[RequiredFlow]) -> Verdict:
+        """Return what ``after`` loses of ``flows``.
+
+        Raises ``TooComplexError`` when the budget does not suffice to know.
+        """
+        losses = [loss for flow in flows if (loss := self._loss(flow, before, after)) is not None]
+        return Verdict(tuple(_weigh_guessed_sources(losses, flows)))
+
+    def audit(self, state: State, flows: Sequence[RequiredFlow]) -> Verdict:
+        """Return what ``state`` loses, as if nothing had been lost before."""
+        unrestricted = State((), state.table)
+        return self.compare(unrestricted, state, flows)
+
+    def _loss(self, flow: RequiredFlow, before: State, after: State) -> Loss | None:
+        if _is_covered(flow.region, after.side()):
+            return None
+        if not flow.is_pod_to_pod or not _has_ip_blocks(flow.region.direction, before, after):
+            return self._certain_loss(flow, before.side(), after.side())
+        addresses = self._options.pod_addresses
+        match self._options.ip_block_matches_pods:
+            case IpBlockMatchesPods.NO:
+                return self._certain_loss(flow, before.side(), after.side())
+            case IpBlockMatchesPods.YES:
+                return self._certain_loss(flow, before.side(addresses), after.side(addresses))
+            case IpBlockMatchesPods.UNKNOWN:
+                return self._uncertain_loss(flow, before, after)
+
+    def _certain_loss(self, flow: RequiredFlow, before: Side, after: Side) -> Loss | None:
+        lost = find_lost(flow.region, after, self._budget)
+        if lost is None:
+            return None
+        new = find_newly_lost(flow.region, before, after, self._budget)
+        if new is not None:
+            return _loss(flow, simplified(flow.region, new, after, before), Age.NEW, after)
+        return _loss(flow, simplified(flow.region, lost, after), Age.OLD, after)
+
+    def _uncertain_loss(self, flow: RequiredFlow, before: State, after: State) -> Loss | None:
+        addresses = self._options.pod_addresses
+        surely = self._certain_loss(flow, before.side(addresses), after.side(addresses))
+        if surely is not None and surely.age is Age.NEW:
+            return surely
+        perhaps = self._certain_loss(flow, before.side(), after.side())
+        if perhaps is None:
+            return surely
+        if surely is not None and perhaps.age is Age.OLD:
+            return surely
+        return Loss(
+            flow, perhaps.point, perhaps.age, Severity.WARN, Certainty.IP_BLOCK_ONLY, perhaps.isolating
+        )
+
+
+def _loss(flow: RequiredFlow, point: Point, age: Age, after: Side) -> Loss:
+    by = tuple(isolating(after.policies, flow.region.direction, point.labels))
+    return Loss(flow, point, age, flow.severity, Certainty.CUT, by)
+
+
+def _is_covered(region: Region, side: Side) -> bool:
+    """Tell whether no search is needed: nobody is isolated, or one policy alone allows everything."""
+    return not any(
+        one.isolates(region.direction) and one.pods & region.subject for one in side.policies
+    ) or any(policy_covers(one, region, side.facts) for one in side.policies)
+
+
+def _has_ip_blocks(direction: Direction, *states: State) -> bool:
+    return any(
+        rule.peers is not None and rule.peers.addresses
+        for state in states
+        for policy in state.policies
+        for rule in policy.rules(direction)
+    )
+
+
+def _weigh_guessed_sources(losses: Iterable[Loss], flows: Sequence[RequiredFlow]) -> Iterable[Loss]:
+    """Raise a webhook's lost guessed sources to a rejection where no source at all is let in any more."""
+    sources: dict[str, set[int]] = defaultdict(set)
+    for flow in flows:
+        if flow.id is FlowId.WEBHOOK_INGRESS and flow.webhook is not None:
+            sources[flow.webhook.name].add(id(flow.source))
+    lost = [one for one in losses if one.flow.id is FlowId.WEBHOOK_INGRESS]
+    gone: dict[str, set[int]] = defaultdict(set)
+    for one in lost:
+        if one.flow.webhook is not None:
+            gone[one.flow.webhook.name].add(id(one.flow.source))
+    for one in losses:
+        yield _raised(one) if _is_last(one, sources, gone) else one
+
+
+def _is_last(loss: Loss, sources: dict[str, set[int]], gone: dict[str, set[int]]) -> bool:
+    flow = loss.flow
+    if flow.webhook is None or flow.source is None or flow.source.provenance is not Provenance.GUESSED:
+        return False
+    unresolved = flow.port is not None and flow.port.name is not None and not flow.port.resolved
+    return not flow.webhook.assumed and not unresolved and gone[flow.webhook.name] == sources[flow.webhook.name]
+
+
+def _raised(loss: Loss) -> Loss:
+    return Loss(loss.flow, loss.point, loss.age, Severity.REJECT, loss.certainty, loss.isolating)
