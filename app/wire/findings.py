@@ -1,0 +1,86 @@
+"""Reading JSON values of which anything may be wrong, and keeping what was."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from app.wire.errors import FieldError, invalid, wrong_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Validation(Enum):
+    """How strictly an object is judged."""
+
+    STORED = "stored"
+    """It came from an API server: what that let through is never an error here (rule 25)."""
+    NEW = "new"
+    """A manifest that nobody accepted yet: every rule of the newest API server holds (rules 22-28)."""
+
+
+class Findings:
+    """Collects the errors of one object while it is read.
+
+    The readers settle absent, null and empty at once (rule 28): all three come back as the empty value. They
+    return None only for a value of the wrong type, which is an error and understood by nobody.
+    """
+
+    def __init__(self, validation: Validation) -> None:
+        """Start without errors."""
+        self.is_new = validation is Validation.NEW
+        self.errors: list[FieldError] = []
+
+    def add(self, error: FieldError) -> None:
+        """Keep ``error``."""
+        self.errors.append(error)
+
+    def complain(self, path: str, value: object, complaints: Iterable[str]) -> None:
+        """Keep an ``Invalid value`` error for each of ``complaints``."""
+        self.errors.extend(invalid(path, value, one) for one in complaints)
+
+    def mapping(self, value: object, path: str) -> Mapping[str, object] | None:
+        """Return the members of an object."""
+        if value is None:
+            return {}
+        if isinstance(value, dict):
+            return value
+        self.errors.append(wrong_type(path, value, "an object"))
+        return None
+
+    def items(self, value: object, path: str) -> list[object] | None:
+        """Return the items of a list."""
+        if value is None:
+            return []
+        if isinstance(value, list | tuple):
+            return list(value)
+        self.errors.append(wrong_type(path, value, "a list"))
+        return None
+
+    def text(self, value: object, path: str) -> str | None:
+        """Return a string."""
+        if value is None:
+            return ""
+        if isinstance(value, str):
+            return value
+        self.errors.append(wrong_type(path, value, "a string"))
+        return None
+
+    def texts(self, value: object, path: str) -> list[str] | None:
+        """Return a list of strings; one item of another type spoils the list."""
+        items = self.items(value, path)
+        if items is None:
+            return None
+        read = [self.text(one, f"{path}[{index}]") for index, one in enumerate(items)]
+        kept = [one for one in read if one is not None]
+        return kept if len(kept) == len(read) else None
+
+    def text_map(self, value: object, path: str) -> dict[str, str] | None:
+        """Return an object whose members are strings; one member of another type spoils it."""
+        members = self.mapping(value, path)
+        if members is None:
+            return None
+        read = {str(key): self.text(one, f"{path}[{key}]") for key, one in members.items()}
+        kept = {key: one for key, one in read.items() if one is not None}
+        return kept if len(kept) == len(read) else None
