@@ -49,7 +49,7 @@ class AccessQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The answer: ``allowed`` is None where nobody could tell; ``reason`` says why, in words fit to be shown."""
+    """The answer; ``allowed`` is None where nobody could tell. ``reason`` is fit to be shown."""
 
     allowed: bool | None
     reason: str = ""
