@@ -1,0 +1,215 @@
+"""The settings and their defaults; every key of the file is described here, at its field.
+
+Keys are written in camelCase in a file, as everything in Kubernetes is, and in snake_case here. Defaults are
+those of the design's "Defaults": whoever configures nothing gets the strict behaviour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from app.logs import LogFormat, LogLevel
+
+_TRUE_WORDS = ("yes", "on", "true")
+_FALSE_WORDS = ("no", "off", "false")
+
+
+class Mode(StrEnum):
+    """What happens to a change that would cut a required flow."""
+
+    ENFORCE = "enforce"
+    WARN = "warn"
+    AUDIT = "audit"
+    OFF = "off"
+
+
+class Doubt(StrEnum):
+    """What happens to a change that could not be judged."""
+
+    DENY = "deny"
+    WARN = "warn"
+
+
+class Notice(StrEnum):
+    """Whether something is pointed out."""
+
+    WARN = "warn"
+    OFF = "off"
+
+
+class Certainty(StrEnum):
+    """Whether a network plugin does something that plugins differ in."""
+
+    UNKNOWN = "unknown"
+    YES = "yes"
+    NO = "no"
+
+
+def _word_meant(words: type[StrEnum]) -> BeforeValidator:
+    """Give back the word that YAML 1.1 took for a truth value: `off` in `mode: off` arrives as False."""
+
+    def restored(value: object) -> object:
+        if not isinstance(value, bool):
+            return value
+        known = {word.value for word in words}
+        meant = [word for word in (_TRUE_WORDS if value else _FALSE_WORDS) if word in known]
+        return meant[0] if meant else value
+
+    return BeforeValidator(restored)
+
+
+def _no_truth_value(value: object) -> object:
+    """Refuse what pydantic would count as 0 or 1: `port: yes`."""
+    if isinstance(value, bool):
+        msg = "must be a number, not a truth value"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueErrors
+    return value
+
+
+def _network(value: object) -> object:
+    """Return the canonical spelling of a CIDR or an address; an address is a network of one."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return str(ip_network(value.strip()))
+    except ValueError:
+        pass
+    try:
+        masked = ip_network(value.strip(), strict=False)
+    except ValueError:
+        msg = "must be an address such as 10.0.0.1 or a CIDR such as 10.0.0.0/24"
+    else:
+        address = value.strip().partition("/")[0]
+        msg = f"has bits set behind its prefix; write {masked} for the network or {address} for the address"
+    raise ValueError(msg)
+
+
+_NUMBER = BeforeValidator(_no_truth_value)
+Name = Annotated[str, Field(min_length=1)]
+Port = Annotated[int, _NUMBER, Field(ge=0, le=65535)]
+Count = Annotated[int, _NUMBER, Field(ge=1)]
+Network = Annotated[str, BeforeValidator(_network)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+    )
+
+
+class Exempt(_Section):
+    """Whose changes, and changes in which namespaces, are admitted without a judgement."""
+
+    users: tuple[Name, ...] = ()
+    groups: tuple[Name, ...] = ()
+    namespaces: tuple[Name, ...] = ()
+
+
+class DnsService(_Section):
+    """Pods that resolve names for the cluster."""
+
+    namespace: Name = "kube-system"
+    pod_labels: Mapping[str, str] = Field(default_factory=lambda: {"k8s-app": "kube-dns"}, min_length=1)
+
+
+class PlatformEgress(_Section):
+    """What a platform needs from outside its own namespaces; losing it is a warning."""
+
+    dns: tuple[DnsService, ...] = (DnsService(),)
+    outside: Annotated[Notice, _word_meant(Notice)] = Notice.OFF
+
+
+class ApiServer(_Section):
+    """Where calls of the API server to webhooks come from, as far as an administrator declares it."""
+
+    sources: tuple[Network, ...] = ()
+
+
+class StateSource(_Section):
+    """Where the state comes from: a directory of manifests, else the live cluster."""
+
+    directory: Path | None = None
+    kubeconfig: Path | None = None
+    context: Name | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> StateSource:
+        if self.directory is not None and (self.kubeconfig is not None or self.context is not None):
+            msg = "directory excludes kubeconfig and context: the state comes from one place"
+            raise ValueError(msg)
+        return self
+
+
+class Listen(_Section):
+    """Addresses and ports; port 0 takes any free one."""
+
+    host: Name = "0.0.0.0"  # noqa: S104 - a Pod's address is not known beforehand
+    port: Port = 8443
+    health_host: Name = "0.0.0.0"  # noqa: S104 - the kubelet probes from outside
+    health_port: Port = 8080
+
+    @model_validator(mode="after")
+    def _two_ports(self) -> Listen:
+        if self.port == self.health_port != 0 and self.host == self.health_host:
+            msg = f"port and healthPort are both {self.port}; they must differ"
+            raise ValueError(msg)
+        return self
+
+
+class Tls(_Section):
+    """The serving certificate's files; they are read again when they change."""
+
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Tls:
+        if (self.cert_file is None) != (self.key_file is None):
+            missing = "certFile" if self.cert_file is None else "keyFile"
+            msg = f"{missing} is missing: a certificate needs its key"
+            raise ValueError(msg)
+        return self
+
+
+class Limits(_Section):
+    """How much one process takes on."""
+
+    body_bytes: Count = 8 * 1024 * 1024
+    in_flight: Count = 64
+
+
+class Log(_Section):
+    """How much is logged, and in which form."""
+
+    level: LogLevel = LogLevel.INFO
+    format: LogFormat = LogFormat.JSON
+
+
+class Settings(_Section):
+    """Everything that can be chosen."""
+
+    mode: Annotated[Mode, _word_meant(Mode)] = Mode.ENFORCE
+    on_state_error: Doubt = Doubt.DENY
+    on_too_complex: Doubt = Doubt.DENY
+    exempt: Exempt = Exempt()
+    guard_namespace: Name = "netpol-guard"
+    no_effect: Annotated[Notice, _word_meant(Notice)] = Notice.WARN
+    ip_block_matches_pods: Annotated[Certainty, _word_meant(Certainty)] = Certainty.UNKNOWN
+    platform_egress: PlatformEgress = PlatformEgress()
+    api_server: ApiServer = ApiServer()
+    # The generated name would be podCidrs; Kubernetes writes podCIDRs.
+    pod_cidrs: tuple[Network, ...] = Field(default=(), alias="podCIDRs")
+    budget_seconds: Annotated[float, _NUMBER, Field(ge=0.1, le=29, allow_inf_nan=False)] = 1.0
+    state: StateSource = StateSource()
+    listen: Listen = Listen()
+    tls: Tls = Tls()
+    limits: Limits = Limits()
+    log: Log = Log()
+    drain_seconds: Annotated[float, _NUMBER, Field(ge=0, le=600, allow_inf_nan=False)] = 15.0
