@@ -186,12 +186,12 @@ def test_everything_that_is_wrong_is_said_at_once_with_its_place(tmp_path: Path)
 def test_an_address_that_is_none_says_what_would_be(tmp_path: Path) -> None:
     assert _problems(_file(tmp_path, "apiServer:\n  sources:\n  - 10.0.0.7/24\n  - master-1\n")) == [
         (
-            "line 3: apiServer.sources[0]: has bits set behind its prefix; write 10.0.0.0/24 for the network or "
-            "10.0.0.7 for the address, not '10.0.0.7/24'"
+            "line 3: apiServer.sources[0]: has bits set behind its prefix; write 10.0.0.0/24 for the network "
+            "or 10.0.0.7 for the address, not '10.0.0.7/24'"
         ),
         (
-            "line 4: apiServer.sources[1]: must be an address such as 10.0.0.1 or a CIDR such as 10.0.0.0/24, "
-            "not 'master-1'"
+            "line 4: apiServer.sources[1]: must be an address such as 10.0.0.1 or a CIDR such as "
+            "10.0.0.0/24, not 'master-1'"
         ),
     ]
 

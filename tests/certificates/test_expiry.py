@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.certificates.expiry import UnreadableCertificate, not_after
+from app.certificates.issue import Validity, issue_serving, make_authority
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PEM = make_authority("test CA", Validity.lasting(timedelta(days=365), NOW)).certificate
+
+
+@pytest.mark.parametrize(
+    "end", [NOW, datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC)]
+)
+def test_the_end_is_read_in_both_spellings_of_time(end: datetime) -> None:
+    pem = make_authority("test CA", Validity(NOW - timedelta(days=9), end)).certificate
+    assert not_after(pem) == end == x509.load_pem_x509_certificate(pem).not_valid_after_utc
+
+
+def test_the_end_of_a_serving_certificate_is_read_and_not_that_of_its_authority() -> None:
+    authority = make_authority("test CA", Validity.lasting(timedelta(days=365), NOW))
+    serving = issue_serving(authority, ("localhost",), Validity.lasting(timedelta(days=30), NOW))
+    assert not_after(serving.certificate + authority.certificate) == NOW + timedelta(days=30)
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [b"", b"nothing", PEM[:100], PEM.replace(b"BEGIN", b"START"), b"-----END CERTIFICATE-----" + PEM[:60]],
+)
+def test_bytes_that_are_no_certificate_are_refused(pem: bytes) -> None:
+    with pytest.raises(UnreadableCertificate):
+        not_after(pem)
+
+
+@given(st.data())
+def test_a_damaged_certificate_is_refused_or_read_but_nothing_else_happens(data: st.DataObject) -> None:
+    der = bytearray(base64.b64decode(b"".join(PEM.splitlines()[1:-1])))
+    place = data.draw(st.integers(0, len(der) - 1))
+    der[place] = data.draw(st.integers(0, 255))
+    cut = der[: data.draw(st.integers(1, len(der)))]
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.b64encode(cut) + b"\n-----END CERTIFICATE-----\n"
+    try:
+        found = not_after(pem)
+    except UnreadableCertificate:
+        return
+    assert found.tzinfo is UTC
