@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.errors import GuardError, InputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -63,11 +65,7 @@ class FieldError:
         return _REASONS.get(self.message.partition(":")[0], "FieldValueInvalid")
 
 
-class WireError(Exception):
-    """Base of what this package raises."""
-
-
-class BadReview(WireError):  # noqa: N818 - reads as what it is: a bad review
+class BadReview(GuardError):  # noqa: N818 - reads as what it is: a bad review
     """A request body that is no usable AdmissionReview.
 
     ``status`` is the HTTP status to answer with: 400 where the body is no JSON, 422 where it is JSON of
@@ -75,8 +73,7 @@ class BadReview(WireError):  # noqa: N818 - reads as what it is: a bad review
     could be read.
     """
 
-    def __init__(self, status: int, path: str, message: str, uid: str | None = None) -> None:
-        """Keep the parts; the text is ``path: message``."""
+    def __init__(self, status: int, path: str, message: str, *, uid: str | None = None) -> None:
         super().__init__(f"{path}: {message}" if path else message)
         self.status = status
         self.path = path
@@ -84,16 +81,14 @@ class BadReview(WireError):  # noqa: N818 - reads as what it is: a bad review
         self.uid = uid
 
 
-class UnusableInput(WireError):  # noqa: N818 - reads as what it is: unusable input
+class UnusableInput(InputError):  # noqa: N818 - reads as what it is: unusable input
     """A file of which nothing can be used; ``line`` and ``column`` are 1-based."""
 
     def __init__(self, origin: str, line: int, column: int, message: str) -> None:
-        """Keep the parts; the text is ``origin:line:column: message``."""
-        super().__init__(f"{origin}:{line}:{column}: {message}")
+        super().__init__(f"{origin}:{line}:{column}", message)
         self.origin = origin
         self.line = line
         self.column = column
-        self.message = message
 
 
 def _escaped(found: re.Match[str]) -> str:
