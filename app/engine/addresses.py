@@ -55,7 +55,11 @@ def address_at(place: int) -> IPv4Address | IPv6Address:
 
 def network_set(network: Network) -> IntervalSet:
     """Return the addresses of a network as a set on the axis."""
-    if isinstance(network, IPv6Network) and network.prefixlen >= _MAPPED_PREFIX and network.subnet_of(_MAPPED):
+    if (
+        isinstance(network, IPv6Network)
+        and network.prefixlen >= _MAPPED_PREFIX
+        and network.subnet_of(_MAPPED)
+    ):
         start = int(network.network_address) & 0xFFFF_FFFF
         return IntervalSet.of((start, start + network.num_addresses))
     base = 0 if isinstance(network, IPv4Network) else _V6_BASE
@@ -77,7 +81,7 @@ def networks_of(addresses: IntervalSet) -> Iterator[Network]:
     for family in ALL_OF.values():
         for low, high in (addresses & family).spans:
             first, last = address_at(low), address_at(high - 1)
-            if isinstance(first, IPv4Address) and isinstance(last, IPv4Address):
-                yield from summarize_address_range(first, last)
-            elif isinstance(first, IPv6Address) and isinstance(last, IPv6Address):
+            if (isinstance(first, IPv4Address) and isinstance(last, IPv4Address)) or (
+                isinstance(first, IPv6Address) and isinstance(last, IPv6Address)
+            ):
                 yield from summarize_address_range(first, last)

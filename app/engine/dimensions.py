@@ -9,6 +9,7 @@ membership follows.
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Formula:
 
 
 class CodedDimension:
-    """A dimension with ``size`` numbered classes, coded in bits; codes past the last are left to the caller."""
+    """A dimension of ``size`` numbered classes, coded in bits; codes past the last are the caller's."""
 
     __slots__ = ("_equal", "_formula", "bits")
 
@@ -173,7 +174,7 @@ class IntervalDimension:
         self._formula = formula
         self.cuts = sorted({low, high, *(border for border in borders if low < border < high)})
         inner = [formula.variable() for _ in self.cuts[1:-1]]
-        formula.clauses.extend([-right, left] for left, right in zip(inner, inner[1:], strict=False))
+        formula.clauses.extend([-right, left] for left, right in pairwise(inner))
         self.marks = [formula.true, *inner, -formula.true]
         self._outside: dict[IntervalSet, Clause] = {}
         self._inside: dict[IntervalSet, Literal] = {}
@@ -189,10 +190,8 @@ class IntervalDimension:
         """Return literals of which one must hold for the point not to be in ``places``."""
         found = self._outside.get(places)
         if found is None:
-            if len(places.spans) == 1:
-                found = self._span_outside(*places.spans[0])
-            else:
-                found = self._none_of(places)
+            single = len(places.spans) == 1
+            found = self._span_outside(*places.spans[0]) if single else self._none_of(places)
             self._outside[places] = found
         return found
 

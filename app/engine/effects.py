@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.engine.addresses import ALL_OF, Family
@@ -21,58 +22,73 @@ if TYPE_CHECKING:
     from app.engine.search import Budget
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One policy beside others of its namespace, in one direction."""
+
+    policy: Policy
+    others: Sequence[Policy]
+    direction: Direction
+    facts: Facts
+    budget: Budget
+
+    def isolates_more(self) -> bool:
+        """Tell whether the policy isolates a pod that the others leave alone."""
+        if not self.policy.isolates(self.direction):
+            return False
+        selectors = [one.pods for one in self.others if one.isolates(self.direction)]
+        if any(self.policy.pods.is_subset(one) for one in selectors):
+            return False
+        return find_unselected(self.policy.pods, selectors, self.budget) is not None
+
+    def allows_more(self) -> bool:
+        """Tell whether the policy allows a flow that the others do not."""
+        news = [rule for rule in self.policy.rules(self.direction) if not self._contained(rule)]
+        if not news:
+            return False
+        if any(self._sample_is_new(rule) for rule in news):
+            return True
+        before, after = Side([*self.others, self.policy], self.facts), Side(self.others, self.facts)
+        return any(
+            find_newly_lost(region, before, after, self.budget) is not None for region in self._everywhere()
+        )
+
+    def _everywhere(self) -> Iterator[Region]:
+        taken = frozenset(self.facts.table.order)
+        for peer in (
+            ExistingPods(taken),
+            FuturePods(future_namespaces(taken, EVERYTHING)),
+            Outside(ALL_OF[Family.IPV4] | ALL_OF[Family.IPV6]),
+        ):
+            yield Region(self.direction, self.policy.pods, peer, ALL_NUMBERS)
+
+    def _contained(self, rule: Rule) -> bool:
+        """Tell whether one rule of one other policy allows all that ``rule`` does. Sufficient only."""
+        return any(
+            self.policy.pods.is_subset(other.pods)
+            and any(_rule_within(rule, one, self.facts.table) for one in other.rules(self.direction))
+            for other in self.others
+        )
+
+    def _sample_is_new(self, rule: Rule) -> bool:
+        """Tell whether one plain flow that ``rule`` allows is denied by the others: proof without a search."""
+        if not rule.ports.numbers or not self.policy.pods:
+            return False
+        labels, place = _sample_labels(self.policy.pods), rule.ports.numbers.spans[0][0]
+        return any(
+            not is_allowed(self.others, self.direction, Point(labels, peer, place))
+            for peer in _sample_peers(rule)
+        )
+
+
 def has_no_effect(policy: Policy, others: Sequence[Policy], facts: Facts, budget: Budget) -> bool:
     """Tell whether ``policy`` restricts nothing and allows nothing new beside ``others``.
 
     ``others`` are the remaining policies of the same namespace. Raises ``TooComplexError``.
     """
-    return not any(_isolates_more(policy, others, one, budget) for one in Direction) and not any(
-        _allows_more(policy, others, one, (facts, budget)) for one in Direction
-    )
-
-
-def _isolates_more(policy: Policy, others: Sequence[Policy], direction: Direction, budget: Budget) -> bool:
-    if not policy.isolates(direction):
-        return False
-    selectors = [one.pods for one in others if one.isolates(direction)]
-    if any(policy.pods.is_subset(one) for one in selectors):
-        return False
-    return find_unselected(policy.pods, selectors, budget) is not None
-
-
-def _allows_more(
-    policy: Policy, others: Sequence[Policy], direction: Direction, context: tuple[Facts, Budget]
-) -> bool:
-    facts, budget = context
-    news = [rule for rule in policy.rules(direction) if not _contained(policy, rule, others, direction, facts.table)]
-    if not news:
-        return False
-    if any(_sample_is_new(policy, rule, others, direction) for rule in news):
-        return True
-    before, after = Side([*others, policy], facts), Side(others, facts)
-    return any(
-        find_newly_lost(region, before, after, budget) is not None
-        for region in _everywhere(policy, direction, facts.table)
-    )
-
-
-def _everywhere(policy: Policy, direction: Direction, table: NamespaceTable) -> Iterator[Region]:
-    taken = frozenset(table.order)
-    for peer in (
-        ExistingPods(taken),
-        FuturePods(future_namespaces(taken, EVERYTHING)),
-        Outside(ALL_OF[Family.IPV4] | ALL_OF[Family.IPV6]),
-    ):
-        yield Region(direction, policy.pods, peer, ALL_NUMBERS)
-
-
-def _contained(
-    policy: Policy, rule: Rule, others: Sequence[Policy], direction: Direction, table: NamespaceTable
-) -> bool:
-    """Tell whether one rule of one other policy allows all that ``rule`` does. Sufficient only."""
-    return any(
-        policy.pods.is_subset(other.pods) and any(_rule_within(rule, one, table) for one in other.rules(direction))
-        for other in others
+    questions = [_Question(policy, others, one, facts, budget) for one in Direction]
+    return not any(one.isolates_more() for one in questions) and not any(
+        one.allows_more() for one in questions
     )
 
 
@@ -97,16 +113,6 @@ def _namespaces_within(selector: Selector, other: Selector, table: NamespaceTabl
     if names is None or not names <= set(table.order):
         return False
     return not table.mask(selector) & ~table.mask(other)
-
-
-def _sample_is_new(policy: Policy, rule: Rule, others: Sequence[Policy], direction: Direction) -> bool:
-    """Tell whether one plain flow that ``rule`` allows is denied by ``others``: proof without a search."""
-    if not rule.ports.numbers or not policy.pods:
-        return False
-    labels, place = _sample_labels(policy.pods), rule.ports.numbers.spans[0][0]
-    return any(
-        not is_allowed(others, direction, Point(labels, peer, place)) for peer in _sample_peers(rule)
-    )
 
 
 def _sample_peers(rule: Rule) -> Iterator[Peer]:

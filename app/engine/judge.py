@@ -1,4 +1,4 @@
-"""Before and after: which points of the required flows does a change take away? (``decision.md``)
+"""Before and after: which points of the required flows a change takes away (``decision.md``).
 
 ``lost(after) - lost(before)`` decides. A policy is never judged by its own text alone, always the namespace
 as it would be after the change.
@@ -186,7 +186,9 @@ def _is_last(loss: Loss, sources: dict[str, set[int]], gone: dict[str, set[int]]
     if flow.webhook is None or flow.source is None or flow.source.provenance is not Provenance.GUESSED:
         return False
     unresolved = flow.port is not None and flow.port.name is not None and not flow.port.resolved
-    return not flow.webhook.assumed and not unresolved and gone[flow.webhook.name] == sources[flow.webhook.name]
+    return (
+        not flow.webhook.assumed and not unresolved and gone[flow.webhook.name] == sources[flow.webhook.name]
+    )
 
 
 def _raised(loss: Loss) -> Loss:

@@ -84,7 +84,9 @@ def rule_matches(rule: Rule, point: Point) -> bool:
     return rule.ports.contains(point.place, point.port_names) and peers_match(rule.peers, point.peer)
 
 
-def isolating(policies: Iterable[Policy], direction: Direction, labels: Mapping[str, str]) -> Iterator[Policy]:
+def isolating(
+    policies: Iterable[Policy], direction: Direction, labels: Mapping[str, str]
+) -> Iterator[Policy]:
     """Yield the policies that isolate a pod with ``labels`` in ``direction`` (rule 2)."""
     return (one for one in policies if one.isolates(direction) and one.pods.matches(labels))
 

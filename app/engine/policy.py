@@ -116,6 +116,8 @@ class Namespace:
     terminating: bool = False
 
     @classmethod
-    def of(cls, name: str, labels: Mapping[str, str] | None = None, *, terminating: bool = False) -> Namespace:
+    def of(
+        cls, name: str, labels: Mapping[str, str] | None = None, *, terminating: bool = False
+    ) -> Namespace:
         """Return a namespace; the name label is added, as the API server does (rule 12)."""
         return cls(name, {**(labels or {}), NAMESPACE_NAME_LABEL: name}, terminating)

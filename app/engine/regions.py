@@ -116,7 +116,8 @@ def _peers_cover(peers: Peers | None, region: Region, facts: Facts) -> bool:
         return True
     if isinstance(wanted, FuturePods):
         return any(
-            wanted.namespaces.is_subset(one.namespaces) and wanted.pods.is_subset(one.pods) for one in peers.pods
+            wanted.namespaces.is_subset(one.namespaces) and wanted.pods.is_subset(one.pods)
+            for one in peers.pods
         )
     mask = facts.table.mask_of(wanted.namespaces)
     return any(

@@ -102,7 +102,9 @@ _MANAGED = (FlowId.MANAGED_INGRESS, FlowId.MANAGED_EGRESS)
 def guarded_namespaces(cluster: Cluster) -> frozenset[str]:
     """Return the names of the managed namespaces that are not being deleted."""
     return frozenset(
-        name for name, one in cluster.namespaces.items() if MANAGED.matches(one.labels) and not one.terminating
+        name
+        for name, one in cluster.namespaces.items()
+        if MANAGED.matches(one.labels) and not one.terminating
     )
 
 
@@ -149,7 +151,13 @@ def _webhook_flows(cluster: Cluster, namespace: str) -> Iterator[RequiredFlow]:
                 region = Region(Direction.INGRESS, webhook.selector, peer, numbers, names)
                 severity = _webhook_severity(webhook, source, port)
                 yield RequiredFlow(
-                    FlowId.WEBHOOK_INGRESS, namespace, region, severity, source=source, webhook=webhook, port=port
+                    FlowId.WEBHOOK_INGRESS,
+                    namespace,
+                    region,
+                    severity,
+                    source=source,
+                    webhook=webhook,
+                    port=port,
                 )
 
 
@@ -168,7 +176,9 @@ def _source_region(source: Source, table: NamespaceTable) -> PeerRegion:
 
 def pods_region(peer: PodPeer, table: NamespaceTable) -> PeerRegion:
     """Return where the pods of ``peer`` are: in the namespaces that match today, else in one to come."""
-    matching = frozenset(name for name, one in table.namespaces.items() if peer.namespaces.matches(one.labels))
+    matching = frozenset(
+        name for name, one in table.namespaces.items() if peer.namespaces.matches(one.labels)
+    )
     if matching:
         return ExistingPods(matching, peer.pods)
     return FuturePods(peer.namespaces, peer.pods)
@@ -215,4 +225,3 @@ def pinned_names(selector: Selector) -> frozenset[str] | None:
         if key == NAMESPACE_NAME_LABEL and not accepted.cofinite and not accepted.absent:
             return accepted.values
     return None
-

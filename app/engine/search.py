@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from app.engine.policy import Peers, PodPeer, Policy, Rule
     from app.engine.ports import PortName, PortSet
-    from app.engine.regions import Facts, NamespaceTable, Region
+    from app.engine.regions import Facts, Region
     from app.engine.selectors import LabelSet
 
 _SOLVER = "minisat22"
@@ -133,7 +133,9 @@ class _Space:
         ranges = [port_range(protocol) for protocol, _ in names]
         self.ports = IntervalDimension(self.formula, self.region.ports, [*sets, *ranges])
         self._require(self.ports.inside(self.region.ports))
-        self.names: dict[PortName, Literal] = {name: self.formula.variable() for name in sorted(names, key=str)}
+        self.names: dict[PortName, Literal] = {
+            name: self.formula.variable() for name in sorted(names, key=str)
+        }
         for name in self.region.port_names:
             self._require(self.names[name])
 

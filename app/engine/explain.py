@@ -1,0 +1,102 @@
+"""A verdict in sentences: what would be cut, for whom, why, and what then happens.
+
+The first line says enough by itself; everything after it is detail (``decision.md``, Answers).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.engine.judge import Certainty, Loss
+from app.engine.points import RuleRef, peers_match
+from app.engine.requirements import FlowId
+from app.engine.words import flow_words, listed, rule_words, witness_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from app.engine.policy import Policy
+
+_CONSEQUENCES = {
+    FlowId.WEBHOOK_INGRESS: "pod creations in every managed namespace hang for up to 30 s, then go through "
+    "unmutated or fail",
+    FlowId.MANAGED_INGRESS: "Spark drivers, executors and the control plane lose connections into this "
+    "namespace; jobs fail at random",
+    FlowId.MANAGED_EGRESS: "Spark drivers, executors and services of this namespace cannot reach the others; "
+    "jobs fail at random",
+    FlowId.PLATFORM_EGRESS: "names do not resolve, or drivers cannot create executors",
+}
+
+
+def main_losses(losses: Iterable[Loss]) -> tuple[Loss, ...]:
+    """Return one loss per kind of flow (and webhook), the gravest first; existing peers before future ones."""
+    chosen: dict[tuple[FlowId, str, str], Loss] = {}
+    for loss in losses:
+        webhook = loss.flow.webhook.name if loss.flow.webhook is not None else ""
+        chosen.setdefault((loss.flow.id, webhook, loss.flow.label), loss)
+    return tuple(chosen.values())
+
+
+def loss_lines(loss: Loss, policies: Sequence[Policy]) -> tuple[str, ...]:
+    """Return the lines that explain one lost flow: which, an example, why, what then happens."""
+    return (
+        f"{loss.flow.id.value}: cuts {flow_words(loss.flow)}{_hedge(loss)}",
+        f"  example: {witness_words(loss.flow, loss.point)}",
+        f"  why:     {why_words(loss, policies)}",
+        f"  then:    {_CONSEQUENCES[loss.flow.id]}",
+    )
+
+
+def _hedge(loss: Loss) -> str:
+    if loss.certainty is Certainty.IP_BLOCK_ONLY:
+        return " (only an ipBlock keeps this open, which not every network plugin applies to pods)"
+    if loss.flow.is_future:
+        return " (for managed namespaces that do not exist yet: the rules list today's by name)"
+    return ""
+
+
+def why_words(loss: Loss, policies: Sequence[Policy]) -> str:
+    """Return which policies isolate the pod of the witness, and which rule comes closest."""
+    direction = loss.flow.region.direction
+    names = listed(dict.fromkeys(one.name for one in loss.isolating))
+    closest = closest_rule(loss, policies)
+    sentence = f"isolated for {direction.value} by {names}; no rule lets it through"
+    if closest is None:
+        return sentence
+    return f"{sentence}. Closest is {closest} ({rule_words(closest.rule)}): {_misses(closest, loss)}"
+
+
+def closest_rule(loss: Loss, policies: Sequence[Policy]) -> RuleRef | None:
+    """Return the rule that fails to match the witness by the least: pods, then peer, then port."""
+    direction = loss.flow.region.direction
+    ranked = [
+        (_score(reference, loss), -place, reference)
+        for place, reference in enumerate(
+            RuleRef(policy, direction, index)
+            for policy in policies
+            for index in range(len(policy.rules(direction)))
+        )
+    ]
+    best = max(ranked, key=lambda one: one[:2], default=None)
+    return None if best is None or best[0] == 0 else best[2]
+
+
+def _score(reference: RuleRef, loss: Loss) -> int:
+    point, rule = loss.point, reference.rule
+    return (
+        4 * peers_match(rule.peers, point.peer)
+        + 2 * reference.policy.pods.matches(point.labels)
+        + rule.ports.contains(point.place, point.port_names)
+    )
+
+
+def _misses(reference: RuleRef, loss: Loss) -> str:
+    point, rule = loss.point, reference.rule
+    missed = []
+    if not reference.policy.pods.matches(point.labels):
+        missed.append("its policy does not select the pod")
+    if not peers_match(rule.peers, point.peer):
+        missed.append("not this peer")
+    if not rule.ports.contains(point.place, point.port_names):
+        missed.append("not this port")
+    return listed(missed)

@@ -1,0 +1,159 @@
+"""A verified repair of a policy that would cut required flows (``decision.md``, The fix).
+
+Candidates are tried in a fixed order; the first that loses nothing that was not lost before is the fix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from app.engine.baselines import recognise, written_baselines
+from app.engine.cluster import MANAGED
+from app.engine.judge import Judge, State
+from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
+from app.engine.ports import ALL_PORTS, PortSet
+from app.engine.regions import ExistingPods, FuturePods, Outside
+from app.engine.requirements import FlowId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from app.engine.cluster import Cluster
+    from app.engine.judge import Loss
+    from app.engine.requirements import RequiredFlow
+
+
+class EditKind(Enum):
+    """The ways to mend a policy, in the order in which they are tried."""
+
+    BASELINE = "baseline"
+    ADD_PEER = "add-peer"
+    ADD_RULE = "add-rule"
+    DROP_TYPE = "drop-type"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change to a policy's ``spec``; ``index`` is the rule that ``ADD_PEER`` extends."""
+
+    kind: EditKind
+    direction: Direction | None = None
+    index: int | None = None
+    rule: Rule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """The mended policy, and the edits that lead to it."""
+
+    policy: Policy
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A change whose after-state loses flows: what ``find_fix`` starts from.
+
+    ``policy`` is the policy as the change would leave it, ``others`` the rest of its namespace.
+    """
+
+    policy: Policy
+    others: tuple[Policy, ...]
+    before: State
+    cluster: Cluster
+    flows: Sequence[RequiredFlow]
+    losses: tuple[Loss, ...]
+
+
+def find_fix(broken: Broken, judge: Judge) -> Fix | None:
+    """Return the first candidate that takes nothing away any more, None if there is none.
+
+    Raises ``TooComplexError``.
+    """
+    for fix in _candidates(broken):
+        after = State((*broken.others, fix.policy), broken.before.table)
+        verdict = judge.compare(broken.before, after, broken.flows)
+        if not verdict.rejected and not verdict.warned:
+            return fix
+    return None
+
+
+def _candidates(broken: Broken) -> Iterator[Fix]:
+    yield from _documented(broken)
+    needed = tuple(dict.fromkeys(_needed(loss.flow) for loss in broken.losses))
+    yield _applied(broken.policy, (_add_peer(broken.policy, *one) or _add_rule(*one) for one in needed))
+    yield _applied(broken.policy, (_add_rule(*one) for one in needed))
+    lost = {loss.flow.region.direction for loss in broken.losses}
+    if broken.policy.types - lost:
+        yield _applied(broken.policy, (Edit(EditKind.DROP_TYPE, one) for one in Direction if one in lost))
+
+
+def _documented(broken: Broken) -> Iterator[Fix]:
+    """Yield the documented text where the policy is, or was, or is named like, a baseline."""
+    earlier = [one for one in broken.before.policies if one.name == broken.policy.name]
+    kinds = {found.kind for one in earlier if (found := recognise(one, broken.cluster)) is not None}
+    for text in written_baselines(broken.cluster, broken.policy.namespace):
+        found = recognise(text, broken.cluster)
+        if text.name == broken.policy.name or (found is not None and found.kind in kinds):
+            yield Fix(replace(text, name=broken.policy.name), (Edit(EditKind.BASELINE),))
+
+
+def _needed(flow: RequiredFlow) -> tuple[Direction, Rule]:
+    """Return the rule that lets all of ``flow`` through."""
+    region = flow.region
+    names = region.port_names
+    managed = flow.id in (FlowId.MANAGED_INGRESS, FlowId.MANAGED_EGRESS)
+    ports = ALL_PORTS if managed else PortSet.of([] if names else [region.ports], names)
+    return region.direction, Rule(_needed_peers(flow), ports)
+
+
+def _needed_peers(flow: RequiredFlow) -> Peers:
+    if flow.id in (FlowId.MANAGED_INGRESS, FlowId.MANAGED_EGRESS):
+        return Peers((PodPeer(MANAGED),))
+    if flow.source is not None and flow.source.pods is not None:
+        return Peers((flow.source.pods,))
+    match flow.region.peer:
+        case Outside(addresses):
+            return Peers(addresses=addresses)
+        case FuturePods(namespaces, pods):
+            return Peers((PodPeer(namespaces, pods),))
+        case ExistingPods(names, pods):
+            return Peers(tuple(PodPeer.own(one, pods) for one in sorted(names)))
+
+
+def _add_rule(direction: Direction, rule: Rule) -> Edit:
+    return Edit(EditKind.ADD_RULE, direction, rule=rule)
+
+
+def _add_peer(policy: Policy, direction: Direction, rule: Rule) -> Edit | None:
+    """Return the edit that adds the missing peer to the first rule that has the ports for it."""
+    for index, existing in enumerate(policy.rules(direction)):
+        if existing.peers is not None and rule.ports.is_subset(existing.ports):
+            return Edit(EditKind.ADD_PEER, direction, index, rule)
+    return None
+
+
+def _applied(policy: Policy, edits: Iterable[Edit]) -> Fix:
+    done = tuple(edits)
+    for edit in done:
+        policy = _apply(policy, edit)
+    return Fix(policy, done)
+
+
+def _apply(policy: Policy, edit: Edit) -> Policy:
+    direction, rule = edit.direction, edit.rule
+    if direction is None:
+        return policy
+    if edit.kind is EditKind.DROP_TYPE:
+        return replace(policy, types=policy.types - {direction})
+    rules = policy.ingress if direction is Direction.INGRESS else policy.egress
+    if edit.kind is EditKind.ADD_RULE and rule is not None:
+        return policy.with_rules(direction, (*rules, rule))
+    if edit.index is None or rule is None or rule.peers is None:
+        return policy
+    old = rules[edit.index].peers or Peers()
+    merged = Peers((*old.pods, *rule.peers.pods), old.addresses | rule.peers.addresses)
+    mended = replace(rules[edit.index], peers=merged)
+    return policy.with_rules(direction, (*rules[: edit.index], mended, *rules[edit.index + 1 :]))

@@ -1,0 +1,162 @@
+"""Engine values in words, as people of the field write them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.engine.addresses import networks_of
+from app.engine.cluster import MANAGED
+from app.engine.intervals import IntervalSet
+from app.engine.ports import ALL_PORTS, LAST_PORT, PortSet, at
+from app.engine.requirements import FlowId, pinned_names
+from app.engine.selectors import EVERYTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from app.engine.points import Peer, Point
+    from app.engine.policy import Peers, PodPeer, Rule
+    from app.engine.requirements import RequiredFlow
+    from app.engine.selectors import LabelSet, Selector
+
+_SHOWN = 4
+
+
+def listed(items: Iterable[str], most: int = _SHOWN) -> str:
+    """Return ``a, b and c``; past ``most`` items, how many more there are.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    known = list(items)
+    if len(known) > most:
+        return f"{', '.join(known[:most])} and {len(known) - most} more"
+    if len(known) < 2:  # noqa: PLR2004 - one or none needs no "and"
+        return "".join(known)
+    return f"{', '.join(known[:-1])} and {known[-1]}"
+
+
+def selector_words(selector: Selector) -> str:
+    """Return a selector as ``kubectl -l`` would take it."""
+    return ",".join(_term_words(key, accepted) for key, accepted in selector.terms)
+
+
+def _term_words(key: str, accepted: LabelSet) -> str:
+    values = ",".join(sorted(accepted.values))
+    if accepted.cofinite:
+        if not values:
+            return key
+        return f"{key} notin ({values})"
+    if not accepted.values:
+        return f"!{key}" if accepted.absent else f"{key} in ()"
+    return f"{key}={values}" if len(accepted.values) == 1 else f"{key} in ({values})"
+
+
+def labels_words(labels: Mapping[str, str]) -> str:
+    """Return ``a pod``, or ``a pod with labels a=b, c=d``."""
+    if not labels:
+        return "a pod"
+    plural = "label" if len(labels) == 1 else "labels"
+    return f"a pod with {plural} " + ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def pods_words(selector: Selector) -> str:
+    """Return ``every pod``, or ``pods with a=b``."""
+    return "every pod" if selector == EVERYTHING else f"pods with {selector_words(selector)}"
+
+
+def addresses_words(addresses: IntervalSet) -> str:
+    """Return the CIDRs of ``addresses``, single addresses without their prefix length."""
+    return listed(
+        str(one.network_address) if one.prefixlen == one.max_prefixlen else str(one)
+        for one in networks_of(addresses)
+    )
+
+
+def numbers_words(numbers: IntervalSet) -> str:
+    """Return ``TCP 443`` or ``TCP 1-1024 and UDP 53``."""
+    return listed(_span_words(low, high) for low, high in numbers.spans)
+
+
+def _span_words(low: int, high: int) -> str:
+    protocol, first = at(low)
+    last = at(high - 1)[1]
+    if (first, last) == (1, LAST_PORT):
+        return f"all {protocol.value}"
+    return f"{protocol.value} {first}" if first == last else f"{protocol.value} {first}-{last}"
+
+
+def ports_words(ports: PortSet) -> str:
+    """Return the ports of a rule in words."""
+    if ports == ALL_PORTS:
+        return "all ports"
+    named = [f"{protocol.value} port named {name!r}" for protocol, name in sorted(ports.names, key=str)]
+    return listed([*([numbers_words(ports.numbers)] if ports.numbers else []), *named])
+
+
+def peer_words(peer: PodPeer) -> str:
+    """Return the pods of a peer in words."""
+    names = pinned_names(peer.namespaces)
+    if peer.namespaces == EVERYTHING:
+        where = "all namespaces"
+    elif peer.namespaces == MANAGED:
+        where = "managed namespaces"
+    elif names:
+        where = f"namespace {listed(sorted(names))}"
+    else:
+        where = f"namespaces with {selector_words(peer.namespaces)}"
+    return f"{pods_words(peer.pods)} of {where}"
+
+
+def peers_words(peers: Peers | None) -> str:
+    """Return the peers of a rule in words."""
+    if peers is None:
+        return "anyone"
+    found = [peer_words(one) for one in peers.pods]
+    if peers.addresses:
+        found.append(addresses_words(peers.addresses))
+    return listed(found) or "nobody"
+
+
+def rule_words(rule: Rule) -> str:
+    """Return a rule in words: peers, then ports."""
+    return f"{peers_words(rule.peers)}, {ports_words(rule.ports)}"
+
+
+def far_end_words(peer: Peer) -> str:
+    """Return the far end of a witness: a pod in a namespace, or an address."""
+    if peer.namespace is None:
+        return addresses_words_of(peer.address)
+    return f"{labels_words(peer.labels)} in {peer.namespace}"
+
+
+def addresses_words_of(place: int | None) -> str:
+    """Return one address of the axis in words."""
+    return "an address" if place is None else addresses_words(_single(place))
+
+
+def _single(place: int) -> IntervalSet:
+    return IntervalSet.of((place, place + 1))
+
+
+def witness_words(flow: RequiredFlow, point: Point) -> str:
+    """Return one flow of ``flow`` that is lost, from source to destination with its port."""
+    near = f"{labels_words(point.labels)} in {flow.namespace}"
+    far = far_end_words(point.peer)
+    protocol, port = at(point.place)
+    source, destination = (far, near) if flow.region.direction.value == "Ingress" else (near, far)
+    return f"{source} -> {destination}, {protocol.value} {port}"
+
+
+def flow_words(flow: RequiredFlow) -> str:
+    """Return what a required flow is for, as the object of "would cut"."""
+    match flow.id:
+        case FlowId.WEBHOOK_INGRESS:
+            name = flow.webhook.name if flow.webhook is not None else "the webhook"
+            return f"the API server from webhook {name} in {flow.namespace}"
+        case FlowId.MANAGED_INGRESS:
+            return f"managed namespaces from the pods of {flow.namespace} (ingress)"
+        case FlowId.MANAGED_EGRESS:
+            return f"the pods of {flow.namespace} from managed namespaces (egress)"
+        case FlowId.PLATFORM_EGRESS:
+            return f"the pods of {flow.namespace} from {flow.label} (egress)"

@@ -1,0 +1,1 @@
+"""The engine, specified and held against simple oracles."""

@@ -1,0 +1,197 @@
+"""Random policies over a small universe, as manifests and as engine values, and all of its flows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_network
+from itertools import product
+from random import Random
+
+from app.engine.addresses import address_at, block_set, place_of
+from app.engine.intervals import IntervalSet
+from app.engine.points import Peer, Point
+from app.engine.policy import Direction, Namespace, Peers, PodPeer, Policy, Rule
+from app.engine.ports import ALL_PORTS, PortSet, Protocol, at, port_range, position
+from app.engine.selectors import Selector
+from tests.engine.oracle import End, Flow, Object
+
+OWN = "ns-a"
+KEYS = ("app", "tier")
+VALUES = ("a", "b")
+NAMES = ("ns-a", "ns-b", "ns-c")
+CIDRS = ("10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "192.168.0.0/16")
+ADDRESSES = ("10.0.0.1", "10.1.0.1", "10.1.2.3", "192.168.7.7", "8.8.8.8")
+PORTS = (1, 80, 443, 8080, 65535)
+PORT_NAMES = ("http", "metrics")
+
+NAMESPACES = {
+    "ns-a": Namespace.of("ns-a", {"iomete.com/managed": "true", "team": "x"}),
+    "ns-b": Namespace.of("ns-b", {"iomete.com/managed": "true"}),
+    "ns-c": Namespace.of("ns-c", {"team": "x"}),
+}
+
+
+@dataclass(frozen=True)
+class Generator:
+    """Makes random, valid policies from a seeded source of chance."""
+
+    chance: Random
+
+    def selector(self, keys: tuple[str, ...] = KEYS, values: tuple[str, ...] = VALUES) -> Object:
+        """Return a LabelSelector over ``keys`` and ``values``."""
+        made: Object = {}
+        for key in self.chance.sample(keys, self.chance.choice((0, 0, 1, 1, 2))):
+            operator = self.chance.choice(("match", "In", "NotIn", "Exists", "DoesNotExist"))
+            if operator == "match":
+                made.setdefault("matchLabels", {})[key] = self.chance.choice(values)
+                continue
+            one: Object = {"key": key, "operator": operator}
+            if operator in ("In", "NotIn"):
+                one["values"] = self.chance.sample(values, self.chance.randint(1, len(values)))
+            made.setdefault("matchExpressions", []).append(one)
+        return made
+
+    def namespace_selector(self) -> Object:
+        """Return a namespaceSelector; often one that means something here."""
+        match self.chance.randrange(4):
+            case 0:
+                return {"matchLabels": {"iomete.com/managed": "true"}}
+            case 1:
+                return {"matchLabels": {"kubernetes.io/metadata.name": self.chance.choice(NAMES)}}
+            case 2:
+                return {}
+        return self.selector(("team", "iomete.com/managed"), ("x", "true"))
+
+    def peer(self) -> Object:
+        """Return one item of ``from`` or ``to``."""
+        match self.chance.randrange(4):
+            case 0:
+                cidr = self.chance.choice(CIDRS)
+                inner = [one for one in CIDRS if one != cidr and ip_network(one).subnet_of(ip_network(cidr))]  # type: ignore[arg-type]
+                block: Object = {"cidr": cidr}
+                if inner and self.chance.random() < 0.5:
+                    block["except"] = self.chance.sample(inner, 1)
+                return {"ipBlock": block}
+            case 1:
+                return {"podSelector": self.selector()}
+            case 2:
+                return {"namespaceSelector": self.namespace_selector()}
+        return {"namespaceSelector": self.namespace_selector(), "podSelector": self.selector()}
+
+    def port(self) -> Object:
+        """Return one item of ``ports``, its protocol defaulted."""
+        made: Object = {"protocol": self.chance.choice(("TCP", "TCP", "UDP", "SCTP"))}
+        match self.chance.randrange(4):
+            case 0:
+                made["port"] = self.chance.choice(PORTS)
+            case 1:
+                made["port"], made["endPort"] = sorted(self.chance.sample(PORTS, 2))
+            case 2:
+                made["port"] = self.chance.choice(PORT_NAMES)
+        return made
+
+    def rules(self, peers_field: str) -> list[Object]:
+        """Return up to three rules."""
+        made: list[Object] = []
+        for _ in range(self.chance.choice((0, 1, 1, 2, 3))):
+            rule: Object = {}
+            if self.chance.random() < 0.8:
+                rule[peers_field] = [self.peer() for _ in range(self.chance.randint(1, 2))]
+            if self.chance.random() < 0.5:
+                rule["ports"] = [self.port() for _ in range(self.chance.randint(1, 2))]
+            made.append(rule)
+        return made
+
+    def policy(self, name: str) -> Object:
+        """Return a NetworkPolicy of ``OWN`` as an API server would store it."""
+        types = self.chance.choice((["Ingress"], ["Egress"], ["Ingress", "Egress"]))
+        spec: Object = {"podSelector": self.selector(), "policyTypes": types}
+        spec["ingress"], spec["egress"] = self.rules("from"), self.rules("to")
+        return {"metadata": {"name": name, "namespace": OWN}, "spec": spec}
+
+    def policies(self, most: int) -> list[Object]:
+        """Return up to ``most`` policies."""
+        return [self.policy(f"p{index}") for index in range(self.chance.randint(0, most))]
+
+
+def engine_policy(manifest: Object) -> Policy:
+    """Return the engine's value of a manifest that this module made."""
+    spec, meta = manifest["spec"], manifest["metadata"]
+    return Policy(
+        meta["namespace"],
+        meta["name"],
+        Selector.parse(spec["podSelector"]),
+        frozenset(Direction(one) for one in spec["policyTypes"]),
+        tuple(_engine_rule(one, "from", meta["namespace"]) for one in spec["ingress"]),
+        tuple(_engine_rule(one, "to", meta["namespace"]) for one in spec["egress"]),
+    )
+
+
+def _engine_rule(rule: Object, peers_field: str, namespace: str) -> Rule:
+    peers = None
+    if rule.get(peers_field):
+        items = rule[peers_field]
+        blocks = [one["ipBlock"] for one in items if "ipBlock" in one]
+        addresses = IntervalSet.union(
+            block_set(ip_network(one["cidr"]), [ip_network(x) for x in one.get("except", [])])
+            for one in blocks
+        )
+        peers = Peers(tuple(_engine_peer(one, namespace) for one in items if "ipBlock" not in one), addresses)
+    return Rule(peers, _engine_ports(rule["ports"]) if rule.get("ports") else ALL_PORTS)
+
+
+def _engine_peer(peer: Object, namespace: str) -> PodPeer:
+    pods = Selector.parse(peer.get("podSelector", {}))
+    if "namespaceSelector" not in peer:
+        return PodPeer.own(namespace, pods)
+    return PodPeer(Selector.parse(peer["namespaceSelector"]), pods)
+
+
+def _engine_ports(ports: list[Object]) -> PortSet:
+    numbers, names = [], []
+    for one in ports:
+        protocol, port = Protocol(one["protocol"]), one.get("port")
+        if port is None:
+            numbers.append(port_range(protocol))
+        elif isinstance(port, str):
+            names.append((protocol, port))
+        else:
+            numbers.append(port_range(protocol, port, one.get("endPort") or port))
+    return PortSet.of(numbers, names)
+
+
+LABELS = [
+    {key: value for key, value in zip(KEYS, chosen, strict=True) if value is not None}
+    for chosen in product((None, "a", "b", "zz"), repeat=len(KEYS))
+]
+"""Every class of pod labels that a selector of this universe can tell apart."""
+
+
+def all_points(namespaces: tuple[str, ...] = NAMES) -> list[Point]:
+    """Return points for every class of labels, peer and port that policies here can tell apart."""
+    peers = [Peer(name, NAMESPACES[name].labels, labels) for name in namespaces for labels in LABELS] + [
+        Peer(address=place_of(one)) for one in ADDRESSES
+    ]
+    places = [
+        position(protocol, port)
+        for protocol in Protocol
+        for port in (1, 2, 80, 81, 443, 444, 8080, 8081, 65535)
+    ]
+    return [
+        Point(labels, peer, place, frozenset(names))
+        for labels in LABELS
+        for peer in peers
+        for place in places
+        for names in ((), ("http",))
+    ]
+
+
+def as_flow(point: Point, direction: Direction) -> Flow:
+    """Return the oracle's flow for a point of ``direction``."""
+    own = End(OWN, dict(NAMESPACES[OWN].labels), dict(point.labels))
+    peer = point.peer
+    address = None if peer.address is None else str(address_at(peer.address))
+    other = End(peer.namespace, dict(peer.namespace_labels), dict(peer.labels), address)
+    protocol, port = at(point.place)
+    source, destination = (other, own) if direction is Direction.INGRESS else (own, other)
+    return Flow(source, destination, protocol.value, port, point.port_names)
