@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _V6_BASE = 1 << 32
-_MAPPED_PREFIX = 96
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 Network = IPv4Network | IPv6Network

@@ -71,7 +71,7 @@ class _Question:
         )
 
     def _sample_is_new(self, rule: Rule) -> bool:
-        """Tell whether one plain flow that ``rule`` allows is denied by the others: proof without a search."""
+        """Tell whether one plain flow that ``rule`` allows is denied by the others: proof enough."""
         if not rule.ports.numbers or not self.policy.pods:
             return False
         labels, place = _sample_labels(self.policy.pods), rule.ports.numbers.spans[0][0]

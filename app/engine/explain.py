@@ -29,7 +29,7 @@ _CONSEQUENCES = {
 
 
 def main_losses(losses: Iterable[Loss]) -> tuple[Loss, ...]:
-    """Return one loss per kind of flow (and webhook), the gravest first; existing peers before future ones."""
+    """Return one loss per kind of flow and webhook, the gravest first; existing peers before future."""
     chosen: dict[tuple[FlowId, str, str], Loss] = {}
     for loss in losses:
         webhook = loss.flow.webhook.name if loss.flow.webhook is not None else ""

@@ -15,7 +15,7 @@ from app.engine.addresses import place_of
 from app.engine.effects import has_no_effect
 from app.engine.intervals import IntervalSet
 from app.engine.points import Point, is_allowed
-from app.engine.policy import Direction
+from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
 from app.engine.regions import ExistingPods, Facts, NamespaceTable, Outside, Region, policy_covers
 from app.engine.search import Side, Unlimited, find_lost, find_newly_lost
@@ -82,7 +82,7 @@ def _compare(region: Region, before: Side, after: Side) -> None:
             assert is_lost(region, simplified(region, point, after, earlier), after, earlier), (region, point)
 
 
-def _compare_cover(policy: Any, region: Region) -> None:
+def _compare_cover(policy: Policy, region: Region) -> None:
     if policy_covers(policy, region, FACTS):
         assert find_lost(region, Side([policy], FACTS), Unlimited()) is None, (policy, region)
 
@@ -101,7 +101,7 @@ def no_effect_is_true(count: int, seed: int) -> int:
     return found
 
 
-def _first_change(before: list[Any], after: list[Any]) -> Point | None:
+def _first_change(before: list[Policy], after: list[Policy]) -> Point | None:
     for direction in Direction:
         for point in POINTS:
             if is_allowed(before, direction, point) != is_allowed(after, direction, point):
@@ -121,8 +121,9 @@ def cyclonus_agrees(count: int, seed: int) -> int:
             points = chance.sample(POINTS, _ROUND)
             for direction in Direction:
                 flows = [_question(one, direction) for one in points]
-                answer = other.ask(manifests, flows)
-                verdicts = answer.ingress if direction is Direction.INGRESS else answer.egress
+                answers = other.ask(manifests, flows)
+                ingress = direction is Direction.INGRESS
+                verdicts = [one.ingress if ingress else one.egress for one in answers]
                 for point, theirs in zip(points, verdicts, strict=True):
                     assert is_allowed(policies, direction, point) == theirs, (manifests, point, direction)
             done += 2 * _ROUND
