@@ -91,6 +91,17 @@ class UnusableInput(InputError):  # noqa: N818 - reads as what it is: unusable i
         self.column = column
 
 
+class UnusableObject(InputError):  # noqa: N818 - reads as what it is: an unusable object
+    """An object of the API that is not of its kind's shape; ``path`` names the field."""
+
+    @classmethod
+    def of(cls, kind: str, error: Exception) -> UnusableObject:
+        """Return what a decoder's complaint about an object of ``kind`` means in words of the API."""
+        message, _, place = str(error).partition(" - at `")
+        path = place.removesuffix("`").removeprefix("key in ").removeprefix("$").removeprefix(".")
+        return cls(f"{kind}: {path}" if path else kind, message)
+
+
 def _escaped(found: re.Match[str]) -> str:
     char = found.group()
     if char in _NAMED_ESCAPES:

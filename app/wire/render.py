@@ -77,7 +77,7 @@ def _covering(addresses: IntervalSet) -> Network:
 
 
 def _is_mapped(network: Network) -> bool:
-    """Tell whether ``network`` is spelled in IPv6 and would be read as IPv4 (rule 13); no address is there."""
+    """Tell whether ``network``, spelled in IPv6, would be read as IPv4 (rule 13); no address is there."""
     return isinstance(network, IPv6Network) and network.subnet_of(_MAPPED)
 
 

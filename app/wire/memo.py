@@ -1,0 +1,48 @@
+"""What was read from the same bytes before: GitOps tools apply unchanged objects again and again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+Key = tuple[bytes, str]
+"""The text that was read, and what else the reading depended on."""
+
+
+class Memo(Generic[T]):
+    """Values by the bytes that they were read from, bounded in number and bytes, least used first out."""
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most = most
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._kept: OrderedDict[Key, T] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Key) -> T | None:
+        """Return what was kept for ``key``, or None."""
+        with self._lock:
+            value = self._kept.get(key)
+            if value is not None:
+                self._kept.move_to_end(key)
+            return value
+
+    def put(self, key: Key, value: T) -> T:
+        """Keep ``value``, unless it alone would fill the memory; return it."""
+        size = len(key[0])
+        if size > self._most_bytes:
+            return value
+        with self._lock:
+            if key not in self._kept:
+                self._bytes += size
+            self._kept[key] = value
+            while len(self._kept) > self._most or self._bytes > self._most_bytes:
+                (text, _), _ = self._kept.popitem(last=False)
+                self._bytes -= len(text)
+        return value
+
+    def __len__(self) -> int:
+        return len(self._kept)
