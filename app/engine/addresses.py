@@ -54,11 +54,7 @@ def address_at(place: int) -> IPv4Address | IPv6Address:
 
 def network_set(network: Network) -> IntervalSet:
     """Return the addresses of a network as a set on the axis."""
-    if (
-        isinstance(network, IPv6Network)
-        and network.prefixlen >= _MAPPED_PREFIX
-        and network.subnet_of(_MAPPED)
-    ):
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
         start = int(network.network_address) & 0xFFFF_FFFF
         return IntervalSet.of((start, start + network.num_addresses))
     base = 0 if isinstance(network, IPv4Network) else _V6_BASE

@@ -1,0 +1,77 @@
+"""Every response is built here, and nowhere else (``decision.md``, Answers)."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from app.admission.outcome import Kind, Outcome
+from app.admission.ports import Doubt, Mode
+from app.wire.response import Cause, Details, Status, encode_response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from app.admission.ports import Rules
+    from app.wire.review import Review
+
+_WARNING_LENGTH = 120
+"""What the API documentation recommends for one warning."""
+_MOST_WARNINGS = 16
+_FORBIDDEN = 403
+
+
+def warnings_of(notes: Iterable[str]) -> tuple[str, ...]:
+    """Return notes as warnings, each within the API's recommended length, long ones continued."""
+    lines = [line for note in notes for line in wrap(f"netpol-guard: {note}", _WARNING_LENGTH)]
+    return tuple(lines[:_MOST_WARNINGS])
+
+
+def answer(review: Review, outcome: Outcome, mode: Mode, rules: Rules) -> tuple[bytes, str]:
+    """Return the AdmissionReview for ``outcome`` under ``mode``, and the verdict in one word."""
+    if outcome.kind is Kind.ADMIT:
+        return _admitted(review, outcome.notes, outcome), "warn" if outcome.notes else "admit"
+    lenient = mode is not Mode.ENFORCE or _is_doubt_admitted(outcome, rules)
+    if not lenient:
+        return _denied(review, outcome), "deny"
+    if mode is Mode.AUDIT:
+        return _admitted(review, (), outcome), "audit"
+    return _admitted(review, (*outcome.lines, *outcome.notes), outcome), "warn"
+
+
+def overridden(review: Review, outcome: Outcome, reason: str) -> bytes:
+    """Return the answer to a change that would be rejected but is let through by an override."""
+    notes = (f"override by {review.user.username}: {reason}", *outcome.lines[:1], *outcome.notes)
+    return _admitted(review, notes, outcome, override=reason)
+
+
+def unjudged(review: Review, note: str = "") -> bytes:
+    """Return an admission without a judgement: exempt, not guarded, or not understood (then with a note)."""
+    return encode_response(review.uid, allowed=True, warnings=warnings_of([note] if note else []))
+
+
+def _is_doubt_admitted(outcome: Outcome, rules: Rules) -> bool:
+    if outcome.kind is Kind.UNKNOWN_STATE:
+        return rules.on_state_error is Doubt.WARN
+    return outcome.kind is Kind.TOO_COMPLEX and rules.on_too_complex is Doubt.WARN
+
+
+def _admitted(review: Review, notes: Iterable[str], outcome: Outcome, override: str = "") -> bytes:
+    annotations = {}
+    if outcome.kind is not Kind.ADMIT:
+        annotations = {"verdict": outcome.kind.value, "reason": outcome.lines[0] if outcome.lines else ""}
+    if outcome.flows:
+        annotations["flows"] = ",".join(outcome.flows)
+    if override:
+        annotations["override"] = override
+    return encode_response(
+        review.uid, allowed=True, warnings=warnings_of(notes), audit_annotations=annotations
+    )
+
+
+def _denied(review: Review, outcome: Outcome) -> bytes:
+    causes = tuple(Cause(one.reason, one.message, one.field) for one in outcome.reasons)
+    details = Details(review.name, review.kind.group, review.kind.kind, causes)
+    status = Status(_FORBIDDEN, "Forbidden", "\n".join((*outcome.lines, *outcome.notes)), details)
+    annotations = {"verdict": outcome.kind.value, "flows": ",".join(outcome.flows)}
+    return encode_response(review.uid, allowed=False, status=status, audit_annotations=annotations)

@@ -1,0 +1,39 @@
+"""What the judgement of one request came to, before mode and response are considered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """The ways a judgement can end."""
+
+    ADMIT = "admit"
+    REJECT = "reject"
+    UNKNOWN_STATE = "unknown-state"
+    TOO_COMPLEX = "too-complex"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One cause for programs: a short reason, a sentence, and the field that it is about."""
+
+    reason: str
+    message: str
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Kind, message (its first line enough by itself), causes, and notes that become warnings."""
+
+    kind: Kind
+    lines: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    notes: tuple[str, ...] = ()
+    flows: tuple[str, ...] = ()
+
+
+ADMITTED = Outcome(Kind.ADMIT)

@@ -1,0 +1,178 @@
+"""Judges a change of one NetworkPolicy (``decision.md``, Before and after; Special cases)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.admission.outcome import ADMITTED, Kind, Outcome, Reason
+from app.admission.patches import edit_words, patch_text
+from app.engine.baselines import missing_baselines, recognise
+from app.engine.effects import has_no_effect
+from app.engine.explain import loss_lines, main_losses
+from app.engine.fix import Broken, find_fix
+from app.engine.judge import Judge, State, Verdict
+from app.engine.regions import Facts, NamespaceTable
+from app.engine.requirements import guarded_namespaces, required_flows
+from app.engine.words import flow_words, listed
+
+if TYPE_CHECKING:
+    from app.admission.ports import Rules
+    from app.engine.cluster import Cluster
+    from app.engine.fix import Fix
+    from app.engine.judge import Loss
+    from app.engine.policy import Policy
+    from app.engine.requirements import RequiredFlow
+    from app.engine.search import Budget
+
+OURS = ("app.kubernetes.io/managed-by", "netpol-guard")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """One policy before (None: created) and after (None: deleted), in a namespace that is known."""
+
+    namespace: str
+    name: str
+    old: Policy | None
+    new: Policy | None
+    is_ours: bool = False
+
+    @property
+    def title(self) -> str:
+        """The change as the subject of a sentence."""
+        verb = "deleting " if self.new is None else ""
+        return f"{verb}NetworkPolicy {self.namespace}/{self.name or '(generated name)'}"
+
+
+class PolicyJudgement:
+    """The judgement of one change against one state of the cluster."""
+
+    def __init__(self, change: PolicyChange, cluster: Cluster, rules: Rules, budget: Budget) -> None:
+        self._change = change
+        self._cluster = cluster
+        self._rules = rules
+        self._budget = budget
+        self._judge = Judge(rules.options, budget)
+        self._table = NamespaceTable(cluster.namespaces)
+        standing = cluster.policies.get(change.namespace, ())
+        self._others = tuple(one for one in standing if not change.name or one.name != change.name)
+        before = self._others if change.old is None else (*self._others, change.old)
+        after = self._others if change.new is None else (*self._others, change.new)
+        self._assumed = self._missing_partner(after)
+        self._before = State(before, self._table)
+        self._after = State((*after, *self._assumed), self._table)
+
+    def _missing_partner(self, after: tuple[Policy, ...]) -> tuple[Policy, ...]:
+        """Return the baselines to judge as if they stood: either alone is worse for a moment only."""
+        change = self._change
+        if change.new is None or recognise(change.new, self._cluster) is None:
+            return ()
+        if change.old is not None and recognise(change.old, self._cluster) is None:
+            return ()
+        return missing_baselines(after, self._cluster, change.namespace)
+
+    def outcome(self) -> Outcome:
+        """Return the outcome. Raises ``TooComplexError``."""
+        guarded = guarded_namespaces(self._cluster)
+        if self._change.namespace not in guarded:
+            return ADMITTED
+        flows = required_flows(self._cluster, self._change.namespace, self._rules.options, guarded)
+        verdict = self._judge.compare(self._before, self._after, flows)
+        if verdict.rejected:
+            return self._rejection(verdict, flows)
+        return Outcome(Kind.ADMIT, notes=tuple(self._notes(verdict)), flows=_ids(verdict.warned))
+
+    # -- rejections ----------------------------------------------------------------------------------------
+
+    def _rejection(self, verdict: Verdict, flows: tuple[RequiredFlow, ...]) -> Outcome:
+        cut = main_losses(verdict.rejected)
+        more = f" (and {len(cut) - 1} more required flows)" if len(cut) > 1 else ""
+        lines = [f"{self._change.title} would cut {flow_words(cut[0].flow)}{more}."]
+        for loss in cut:
+            lines += [
+                f"- {line}" if index == 0 else line for index, line in enumerate(self._loss_lines(loss))
+            ]
+        lines += self._ways_out(verdict, flows)
+        return Outcome(Kind.REJECT, tuple(lines), tuple(map(self._reason, cut)), flows=_ids(cut))
+
+    def _loss_lines(self, loss: Loss) -> tuple[str, ...]:
+        return loss_lines(loss, self._after.policies)
+
+    def _reason(self, loss: Loss) -> Reason:
+        field = f"spec.{loss.flow.region.direction.field}" if self._change.new is not None else ""
+        return Reason(loss.flow.id.value, f"cuts {flow_words(loss.flow)}", field)
+
+    def _ways_out(self, verdict: Verdict, flows: tuple[RequiredFlow, ...]) -> list[str]:
+        namespace = self._change.namespace
+        if self._change.new is None:
+            return [
+                "Fix: keep it. To replace it, apply the new policy first and delete this one afterwards.",
+                f"To take both baselines away: netpol-guard uninstall --baselines -n {namespace}",
+            ]
+        fix = self._fix(verdict, flows)
+        lines = ["Fix: none found that mends this policy by itself."] if fix is None else fix_lines(fix)
+        if missing_baselines(self._after.policies, self._cluster, namespace):
+            lines.append(
+                f"Or install the baselines first: netpol-guard bootstrap --baselines-only -n {namespace}"
+            )
+        return lines
+
+    def _fix(self, verdict: Verdict, flows: tuple[RequiredFlow, ...]) -> Fix | None:
+        if self._change.new is None:
+            return None
+        losses = (*verdict.rejected, *verdict.warned)
+        broken = Broken(
+            self._change.new, (*self._others, *self._assumed), self._before, self._cluster, flows, losses
+        )
+        return find_fix(broken, self._judge)
+
+    # -- notes ---------------------------------------------------------------------------------------------
+
+    def _notes(self, verdict: Verdict) -> list[str]:
+        notes = [
+            f"{loss.flow.id.value}: no longer certain: {'; '.join(self._loss_lines(loss)[:1])}"
+            for loss in main_losses(verdict.warned)
+        ]
+        notes += [
+            f"still cut off, as before: {flow_words(loss.flow)}; isolated by "
+            f"{listed(dict.fromkeys(one.name for one in loss.isolating))}"
+            for loss in main_losses(verdict.remaining)
+        ]
+        if self._assumed:
+            names = listed(one.name for one in self._assumed)
+            notes.append(f"apply the missing baseline too, until then required traffic is cut: {names}")
+        return [*notes, *self._baseline_notes(), *self._effect_notes(bool(notes))]
+
+    def _baseline_notes(self) -> list[str]:
+        found = None if self._change.new is None else recognise(self._change.new, self._cluster)
+        if found is None or not found.left_out:
+            return []
+        return [
+            f"this baseline leaves out API server sources: {listed(one.origin for one in found.left_out)}"
+        ]
+
+    def _effect_notes(self, worse: bool) -> list[str]:  # noqa: FBT001 - one caller, one line
+        new = self._change.new
+        if new is None or worse or self._change.is_ours or not self._rules.tell_no_effect:
+            return []
+        if recognise(new, self._cluster) is not None:
+            return []
+        if not has_no_effect(new, self._others, Facts(self._table), self._budget):
+            return []
+        return [
+            f"{new.name} has no effect: {self._keepers(new)} already isolate its pods and allow all it allows"
+        ]
+
+    def _keepers(self, policy: Policy) -> str:
+        return listed(one.name for one in self._others if one.types & policy.types and one.pods & policy.pods)
+
+
+def fix_lines(fix: Fix) -> list[str]:
+    """Return a fix in words."""
+    words = [edit_words(edit) for edit in fix.edits]
+    return [f"Fix: {'; '.join(words)}.", f"  patch: {patch_text(fix)}"]
+
+
+def _ids(losses: tuple[Loss, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.flow.id.value for one in losses))

@@ -1,0 +1,107 @@
+"""What admission needs from others, and how it is configured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from app.engine.requirements import Options
+
+if TYPE_CHECKING:
+    from app.engine.cluster import Cluster
+    from app.wire.state import Access, AccessQuestion, Scope
+
+MODE_LABEL = "netpol-guard.iomete.com/mode"
+OVERRIDE_ANNOTATION = "netpol-guard.iomete.com/override"
+
+
+class Mode(Enum):
+    """What becomes of a change that would cut required flows; weakest last."""
+
+    ENFORCE = "enforce"
+    WARN = "warn"
+    AUDIT = "audit"
+    OFF = "off"
+
+    def is_weaker_than(self, other: Mode) -> bool:
+        """Tell whether less is refused in this mode than in ``other``."""
+        order = list(Mode)
+        return order.index(self) > order.index(other)
+
+
+class Doubt(Enum):
+    """What becomes of a change that could not be judged."""
+
+    DENY = "deny"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How this guard is configured; the defaults are those of ``decision.md``, Defaults."""
+
+    mode: Mode = Mode.ENFORCE
+    on_state_error: Doubt = Doubt.DENY
+    on_too_complex: Doubt = Doubt.DENY
+    exempt_users: frozenset[str] = frozenset()
+    exempt_groups: frozenset[str] = frozenset()
+    exempt_namespaces: frozenset[str] = frozenset()
+    guard_namespace: str = "netpol-guard"
+    tell_no_effect: bool = True
+    options: Options = field(default_factory=Options)
+
+
+class ClusterState(Protocol):
+    """Whoever knows the cluster's state."""
+
+    async def read(self, scope: Scope, *, timeout: float) -> Cluster:  # noqa: ASYNC109 - the client ends its call
+        """Return the state of ``scope``, its policies fresh. Raises ``StateUnreadable``."""
+        ...
+
+    async def access(self, question: AccessQuestion, *, timeout: float) -> Access:  # noqa: ASYNC109 - as for read
+        """Return whether a user may do something; never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided about one request, for logs and metrics; never a whole object."""
+
+    uid: str
+    operation: str
+    resource: str
+    namespace: str
+    name: str
+    user: str
+    mode: str
+    verdict: str
+    seconds: float
+    flows: tuple[str, ...] = ()
+    dry_run: bool = False
+    overridden: bool = False
+
+
+class Recorder(Protocol):
+    """Whoever writes decisions down."""
+
+    def decided(self, decision: Decision) -> None:
+        """Take note of ``decision``; must not raise or block."""
+        ...
+
+
+class Deadline:
+    """A budget of time, from now on; the engine looks at it between slices of work."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = monotonic() + seconds
+
+    def exhausted(self) -> bool:
+        """Tell whether the time is up."""
+        return monotonic() >= self._end
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left, at least a token 10 ms."""
+        return max(0.01, self._end - monotonic())

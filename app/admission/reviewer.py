@@ -1,0 +1,288 @@
+"""From the bytes of an AdmissionReview to the bytes of its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from app.admission.answers import answer, overridden, unjudged
+from app.admission.namespaces import NamespaceJudgement
+from app.admission.outcome import ADMITTED, Kind, Outcome, Reason
+from app.admission.policies import OURS, PolicyChange, PolicyJudgement
+from app.admission.ports import MODE_LABEL, OVERRIDE_ANNOTATION, Deadline, Decision, Mode
+from app.engine.cluster import MANAGED
+from app.engine.search import TooComplexError
+from app.errors import StateUnreadable
+from app.wire.namespaces import namespace_of
+from app.wire.review import Operation, Review, decode_review, policy_of
+from app.wire.state import AccessQuestion, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.admission.ports import ClusterState, Recorder, Rules
+    from app.engine.cluster import Cluster
+    from app.wire.metadata import Metadata
+    from app.wire.namespaces import ParsedNamespace
+    from app.wire.networkpolicy import ParsedPolicy
+
+_POLICIES = ("networking.k8s.io", "networkpolicies")
+_NAMESPACES = ("", "namespaces")
+_NAMESPACE_PARTS = ("", "status", "finalize")
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """An outcome with what mode and override need."""
+
+    outcome: Outcome
+    mode: Mode
+    metadata: Metadata | None = None
+
+
+class Reviewer:
+    """Answers reviews from the state it is given; the same for every way of serving."""
+
+    def __init__(self, state: ClusterState, rules: Rules, recorder: Recorder) -> None:
+        self._state = state
+        self._rules = rules
+        self._recorder = recorder
+
+    async def respond(self, body: bytes, budget_seconds: float) -> bytes:
+        """Return the answer to the review in ``body``. Raises ``BadReview`` where it is none."""
+        started = perf_counter()
+        review = decode_review(body)
+        deadline = Deadline(budget_seconds)
+        reply, verdict, judged = await self._answer(review, deadline)
+        self._record(review, verdict, judged, perf_counter() - started)
+        return reply
+
+    async def _answer(self, review: Review, deadline: Deadline) -> tuple[bytes, str, _Judged | None]:
+        if self._is_exempt(review):
+            return unjudged(review), "exempt", None
+        judged = await self._judged(review, deadline)
+        if judged is None:
+            kind = f"{review.operation.value} of {review.resource.group or 'core'}/{review.resource.resource}"
+            return (
+                unjudged(review, f"does not judge {kind}: the webhook's rules are too wide"),
+                "unknown",
+                None,
+            )
+        if judged.mode is Mode.OFF:
+            return unjudged(review), "off", judged
+        if judged.outcome.kind is Kind.ADMIT:
+            return *answer(review, judged.outcome, judged.mode, self._rules), judged
+        return await self._refused(review, judged, deadline)
+
+    async def _refused(
+        self, review: Review, judged: _Judged, deadline: Deadline
+    ) -> tuple[bytes, str, _Judged]:
+        """Honour an override that the user may make; else answer by the mode."""
+        reason = None if judged.metadata is None else judged.metadata.annotations.get(OVERRIDE_ANNOTATION)
+        outcome = judged.outcome
+        if reason is not None:
+            refusal = await self._override_refusal(review, reason, deadline)
+            if not refusal:
+                return overridden(review, outcome, reason.strip()), "override", judged
+            outcome = replace(outcome, notes=(*outcome.notes, refusal))
+        elif outcome.kind is Kind.REJECT and judged.mode is Mode.ENFORCE:
+            hint = f"Or, if you may: annotate it with {OVERRIDE_ANNOTATION}: <reason> (verb override)."
+            outcome = replace(outcome, notes=(*outcome.notes, hint))
+        return *answer(review, outcome, judged.mode, self._rules), judged
+
+    async def _override_refusal(self, review: Review, reason: str, deadline: Deadline) -> str:
+        """Return why the override does not count, "" if it does."""
+        if not reason.strip():
+            return f"The override annotation {OVERRIDE_ANNOTATION} is empty: it must say why."
+        user, resource = review.user, review.resource
+        access = await self._state.access(
+            AccessQuestion(
+                user.username,
+                "override",
+                resource.group,
+                resource.resource,
+                review.namespace,
+                review.name,
+                user.uid,
+                user.groups,
+                user.extra,
+            ),
+            timeout=deadline.left,
+        )
+        if access.allowed:
+            return ""
+        what = f"{user.username} may not use verb override on {resource.resource}"
+        if access.allowed is None:
+            what = "whether the override is allowed could not be found out"
+        return f"The override was not honoured: {what}. {access.reason}".rstrip()
+
+    def _is_exempt(self, review: Review) -> bool:
+        rules = self._rules
+        namespace = review.namespace or review.name
+        return (
+            namespace == rules.guard_namespace
+            or namespace in rules.exempt_namespaces
+            or review.user.username in rules.exempt_users
+            or not rules.exempt_groups.isdisjoint(review.user.groups)
+        )
+
+    async def _judged(self, review: Review, deadline: Deadline) -> _Judged | None:
+        """Return the judgement, None for what the guard does not know."""
+        what = (review.resource.group, review.resource.resource)
+        try:
+            if what == _POLICIES and not review.sub_resource and review.operation is not Operation.CONNECT:
+                return await self._judged_policy(review, deadline)
+            judged_operation = review.operation in (Operation.CREATE, Operation.UPDATE)
+            if what == _NAMESPACES and judged_operation and review.sub_resource in _NAMESPACE_PARTS:
+                return await self._judged_namespace(review, deadline)
+        except StateUnreadable as error:
+            return _Judged(_unknown_state(review, error), self._rules.mode)
+        except TooComplexError:
+            return _Judged(_too_complex(review), self._rules.mode)
+        return None
+
+    # -- network policies ----------------------------------------------------------------------------------
+
+    async def _judged_policy(self, review: Review, deadline: Deadline) -> _Judged:
+        new = None if review.object is None else policy_of(review.object, review.namespace)
+        old = None if review.old_object is None else policy_of(review.old_object, review.namespace)
+        kept = old if review.operation is Operation.DELETE else new
+        for parsed in (one for one in (new, old) if one is not None):
+            if parsed.policy is None:
+                return _Judged(_unreadable(review, parsed), self._rules.mode)
+        if kept is None:
+            return _Judged(_missing(review), self._rules.mode)
+        if review.operation is Operation.UPDATE and kept.metadata.deletion_timestamp is not None:
+            return _Judged(ADMITTED, self._rules.mode)
+        cluster = await self._state.read(Scope.namespace(review.namespace), timeout=deadline.left)
+        namespace = cluster.namespaces.get(review.namespace)
+        if namespace is None or namespace.terminating or not MANAGED.matches(namespace.labels):
+            return _Judged(ADMITTED, self._rules.mode)
+        mode = self._mode(namespace.labels)
+        if mode is Mode.OFF:
+            return _Judged(ADMITTED, mode)
+        outcome = self._policy_outcome(review, (old, new), cluster, deadline)
+        return _Judged(outcome, mode, kept.metadata)
+
+    def _policy_outcome(
+        self,
+        review: Review,
+        versions: tuple[ParsedPolicy | None, ParsedPolicy | None],
+        cluster: Cluster,
+        deadline: Deadline,
+    ) -> Outcome:
+        old, new = versions
+        deleted = review.operation is Operation.DELETE
+        kept = old if deleted or new is None else new
+        change = PolicyChange(
+            review.namespace,
+            review.name or ("" if kept is None else kept.metadata.name),
+            None if old is None or review.operation is Operation.CREATE else old.policy,
+            None if new is None or deleted else new.policy,
+            is_ours=kept is not None and OURS in kept.metadata.labels.items(),
+        )
+        try:
+            return PolicyJudgement(change, cluster, self._rules, deadline).outcome()
+        except TooComplexError:
+            return _too_complex(review)
+
+    def _mode(self, labels: Mapping[str, str]) -> Mode:
+        chosen = labels.get(MODE_LABEL)
+        return next((one for one in Mode if one.value == chosen), self._rules.mode)
+
+    # -- namespaces ----------------------------------------------------------------------------------------
+
+    async def _judged_namespace(self, review: Review, deadline: Deadline) -> _Judged:
+        new = None if review.object is None else namespace_of(review.object)
+        old = None if review.old_object is None else namespace_of(review.old_object)
+        if new is None or not new.namespace.name:
+            return _Judged(_missing(review), self._rules.mode)
+        earlier = new if old is None else old
+        mode = self._mode(earlier.namespace.labels)
+        unchanged = old is not None and old.namespace.labels == new.namespace.labels
+        if new.namespace.terminating or unchanged:
+            return _Judged(ADMITTED, mode)
+        weaker = await self._weakened(review, earlier, new, deadline)
+        if weaker is not None:
+            return _Judged(weaker, mode)
+        cluster = await self._state.read(Scope.managed(), timeout=deadline.left)
+        if not MANAGED.matches(earlier.namespace.labels):
+            own = await self._state.read(Scope.namespace(new.namespace.name), timeout=deadline.left)
+            cluster = replace(cluster, policies={**cluster.policies, **own.policies})
+        before = None if old is None else old.namespace
+        judgement = NamespaceJudgement(before, new.namespace, cluster, (self._rules, deadline))
+        return _Judged(judgement.outcome(), mode, earlier.metadata)
+
+    async def _weakened(
+        self, review: Review, old: ParsedNamespace, new: ParsedNamespace, deadline: Deadline
+    ) -> Outcome | None:
+        """Return a rejection where the mode label is weakened by somebody who may not override."""
+        before, after = self._mode(old.namespace.labels), self._mode(new.namespace.labels)
+        if not MANAGED.matches(old.namespace.labels) or not after.is_weaker_than(before):
+            return None
+        refusal = await self._override_refusal(review, "mode label", deadline)
+        if not refusal:
+            return None
+        line = f"changing {MODE_LABEL} from {before.value} to {after.value} needs the right to override."
+        reason = Reason("mode", line, f"metadata.labels[{MODE_LABEL}]")
+        return Outcome(Kind.REJECT, (line, refusal), (reason,))
+
+    # -- the record ----------------------------------------------------------------------------------------
+
+    def _record(self, review: Review, verdict: str, judged: _Judged | None, seconds: float) -> None:
+        self._recorder.decided(
+            Decision(
+                review.uid,
+                review.operation.value,
+                review.resource.resource,
+                review.namespace,
+                review.name,
+                review.user.username,
+                self._rules.mode.value if judged is None else judged.mode.value,
+                verdict,
+                seconds,
+                () if judged is None else judged.outcome.flows,
+                review.dry_run,
+                verdict == "override",
+            )
+        )
+
+
+def _title(review: Review) -> str:
+    where = f"{review.namespace}/" if review.namespace else ""
+    return f"{review.kind.kind} {where}{review.name or '(no name)'}"
+
+
+def _unknown_state(review: Review, error: StateUnreadable) -> Outcome:
+    return Outcome(
+        Kind.UNKNOWN_STATE,
+        (
+            f"{_title(review)} could not be judged: {error}.",
+            "Try again. If it lasts: an admin can set onStateError: warn in the guard's settings,",
+            f"or label the namespace {MODE_LABEL}=warn.",
+        ),
+        (Reason("state-unreadable", str(error)),),
+    )
+
+
+def _too_complex(review: Review) -> Outcome:
+    return Outcome(
+        Kind.TOO_COMPLEX,
+        (
+            f"{_title(review)} is too complex to verify within the time there is.",
+            "Use fewer or simpler selectors, or let an admin set onTooComplex: warn in the guard's settings.",
+        ),
+        (Reason("too-complex", "the exact search ran out of time"),),
+    )
+
+
+def _unreadable(review: Review, parsed: ParsedPolicy) -> Outcome:
+    causes = tuple(Reason("FieldValueInvalid", one.message, one.path) for one in parsed.errors)
+    lines = (f"{_title(review)} could not be read as a NetworkPolicy.", *map(str, parsed.errors))
+    return Outcome(Kind.UNREADABLE, lines, causes)
+
+
+def _missing(review: Review) -> Outcome:
+    line = f"{_title(review)}: the request carries no usable object for {review.operation.value}."
+    return Outcome(Kind.UNREADABLE, (line,), (Reason("FieldValueRequired", line, "request.object"),))

@@ -1,0 +1,1 @@
+"""Requests and their answers, against states given as values."""

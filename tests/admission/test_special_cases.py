@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app.admission.ports import MODE_LABEL, OVERRIDE_ANNOTATION, Doubt, Mode, Rules
+from app.engine.cluster import Provenance
+from app.wire.state import Access
+from tests.admission import world
+from tests.admission.world import DENY_ALL, MANAGED, NS, FakeState, ask, request
+
+OPERATOR, INGRESS_EGRESS = world.baselines()
+
+
+def test_the_first_policy_of_a_namespace_without_baselines_is_rejected_with_flow_reason_and_fix() -> None:
+    answer = ask(world.cluster(), request("CREATE", DENY_ALL))
+    assert not answer.allowed
+    assert answer.response["status"]["code"] == 403
+    assert answer.response["status"]["reason"] == "Forbidden"
+    first, *_ = answer.message.splitlines()
+    assert first == (
+        "NetworkPolicy data-plane/default-deny would cut the API server from webhook spark-operator-webhook "
+        "in data-plane (and 2 more required flows)."
+    )
+    assert "isolated for Ingress by default-deny" in answer.message
+    assert "patch: [" in answer.message
+    assert "netpol-guard bootstrap --baselines-only -n data-plane" in answer.message
+    assert {one["reason"] for one in answer.response["status"]["details"]["causes"]} == {
+        "webhook-ingress",
+        "managed-ingress",
+        "managed-egress",
+    }
+
+
+def test_a_default_deny_beside_the_baselines_is_admitted_with_the_news_that_it_has_no_effect() -> None:
+    answer = ask(world.guarded(), request("CREATE", DENY_ALL))
+    assert answer.allowed
+    assert "default-deny has no effect: iomete-spark-operator and iomete-ingress-egress" in answer.warnings
+    assert all(len(one) <= 120 for one in answer.response["warnings"])
+
+
+def test_no_effect_is_not_mentioned_when_switched_off() -> None:
+    answer = ask(world.guarded(), request("CREATE", DENY_ALL), Rules(tell_no_effect=False))
+    assert (answer.allowed, answer.warnings) == (True, "")
+
+
+def test_a_policy_that_lets_somebody_new_in_beside_the_baselines_is_admitted_silently() -> None:
+    opened = world.manifest(
+        "gateway",
+        {
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {"from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "web"}}}]}
+            ],
+        },
+    )
+    answer = ask(world.guarded(), request("CREATE", opened))
+    assert (answer.allowed, answer.warnings) == (True, "")
+
+
+@pytest.mark.parametrize("first", [OPERATOR, INGRESS_EGRESS], ids=["operator", "managed"])
+def test_either_baseline_applied_alone_is_admitted_and_names_the_other(first: object) -> None:
+    other = INGRESS_EGRESS if first is OPERATOR else OPERATOR
+    answer = ask(world.cluster(), request("CREATE", world.rendered(first)))  # type: ignore[arg-type]
+    assert answer.allowed
+    assert (
+        f"apply the missing baseline too, until then required traffic is cut: {other.name}" in answer.warnings
+    )
+
+
+@pytest.mark.parametrize("gone", [OPERATOR, INGRESS_EGRESS], ids=["operator", "managed"])
+def test_deleting_a_baseline_is_rejected_and_names_the_safe_way(gone: object) -> None:
+    answer = ask(world.guarded(), request("DELETE", old=world.rendered(gone)))  # type: ignore[arg-type]
+    assert not answer.allowed
+    assert "netpol-guard uninstall --baselines -n data-plane" in answer.message
+
+
+def test_deletecollection_sends_no_name_and_is_judged_all_the_same() -> None:
+    answer = ask(world.guarded(), request("DELETE", old=world.rendered(OPERATOR), name=""))
+    assert not answer.allowed
+    assert answer.message.startswith("deleting NetworkPolicy data-plane/iomete-spark-operator would cut")
+
+
+def test_after_one_baseline_is_gone_deleting_the_other_frees_the_pods_and_is_admitted() -> None:
+    answer = ask(world.cluster(INGRESS_EGRESS), request("DELETE", old=world.rendered(INGRESS_EGRESS)))
+    assert answer.allowed
+
+
+def test_a_narrowed_baseline_is_rejected_and_the_fix_is_its_documented_text() -> None:
+    narrowed = world.rendered(INGRESS_EGRESS)
+    narrowed["spec"]["ingress"][0]["ports"] = [{"protocol": "TCP", "port": 443}]
+    answer = ask(world.guarded(), request("UPDATE", narrowed, world.rendered(INGRESS_EGRESS)))
+    assert not answer.allowed
+    assert "restore the documented text of this baseline" in answer.message
+
+
+def test_a_fix_that_goes_half_the_way_is_admitted_and_says_what_is_still_cut() -> None:
+    deny = world.parsed(DENY_ALL)
+    better = world.manifest(
+        "default-deny", {"policyTypes": ["Ingress", "Egress"], "egress": [{}], "ingress": []}
+    )
+    answer = ask(world.cluster(deny), request("UPDATE", better, DENY_ALL))
+    assert answer.allowed
+    assert "still cut off, as before" in answer.warnings
+
+
+def test_a_policy_with_a_deletion_timestamp_no_longer_counts_as_allowing() -> None:
+    going = replace(OPERATOR, terminating=True)
+    answer = ask(world.cluster(going, INGRESS_EGRESS), request("CREATE", DENY_ALL))
+    assert answer.allowed
+    assert "still cut off, as before: the API server" in answer.warnings
+
+
+def test_an_update_of_a_policy_that_is_being_deleted_is_admitted() -> None:
+    going = world.manifest("x", {"policyTypes": ["Ingress"]}, deletionTimestamp="2026-01-01T00:00:00Z")
+    assert ask(world.guarded(), request("UPDATE", going, world.rendered(OPERATOR))).allowed
+
+
+def test_policies_of_a_namespace_that_is_being_deleted_may_go() -> None:
+    state = world.guarded()
+    dying = replace(state.namespaces[NS], terminating=True)
+    state = replace(state, namespaces={**state.namespaces, NS: dying})
+    assert ask(state, request("DELETE", old=world.rendered(OPERATOR))).allowed
+
+
+def test_a_namespace_that_is_not_managed_is_not_judged() -> None:
+    state = world.cluster(namespaces={NS: {}, "iomete-system": MANAGED})
+    answer = ask(state, request("CREATE", DENY_ALL))
+    assert (answer.allowed, answer.warnings) == (True, "")
+
+
+def test_a_dry_run_gets_the_same_answer() -> None:
+    answer = ask(world.cluster(), request("CREATE", DENY_ALL, dryRun=True))
+    assert not answer.allowed
+    assert answer.decision.dry_run
+
+
+@pytest.mark.parametrize(
+    ("mode", "allowed", "warned"),
+    [(Mode.WARN, True, True), (Mode.AUDIT, True, False), (Mode.OFF, True, False)],
+)
+def test_modes_weaker_than_enforce_admit(mode: Mode, allowed: bool, warned: bool) -> None:  # noqa: FBT001
+    state = world.cluster(namespaces={NS: {**MANAGED, MODE_LABEL: mode.value}, "iomete-system": MANAGED})
+    answer = ask(state, request("CREATE", DENY_ALL))
+    assert answer.allowed is allowed
+    assert bool(answer.warnings) is warned
+    assert ("auditAnnotations" in answer.response) is (mode is not Mode.OFF)
+
+
+def test_exempt_users_groups_and_namespaces_are_admitted() -> None:
+    for rules in (
+        Rules(exempt_users=frozenset({"dev"})),
+        Rules(exempt_groups=frozenset({"system:authenticated"})),
+        Rules(exempt_namespaces=frozenset({NS})),
+        Rules(guard_namespace=NS),
+    ):
+        assert ask(world.cluster(), request("CREATE", DENY_ALL), rules).allowed
+
+
+def _annotated(reason: str) -> world.Object:
+    annotations = {OVERRIDE_ANNOTATION: reason}
+    spec = {"policyTypes": ["Ingress", "Egress"]}
+    return world.manifest("default-deny", spec, annotations=annotations)
+
+
+def test_an_override_by_a_user_who_may_is_admitted_with_a_warning_and_an_audit_annotation() -> None:
+    state = FakeState(world.cluster(), grants=Access(allowed=True))
+    answer = ask(state, request("CREATE", _annotated("migration on Friday")))
+    assert answer.allowed
+    assert "override by dev: migration on Friday" in answer.warnings
+    assert answer.response["auditAnnotations"]["override"] == "migration on Friday"
+    asked = state.asked[0]
+    assert (asked.verb, asked.group, asked.resource, asked.namespace) == (
+        "override",
+        "networking.k8s.io",
+        "networkpolicies",
+        NS,
+    )
+
+
+@pytest.mark.parametrize(
+    ("grants", "reason", "said"),
+    [
+        (Access(allowed=False), "because", "dev may not use verb override"),
+        (Access(allowed=True), "  ", "is empty"),
+        (Access.unknown("timed out"), "because", "could not be found out"),
+    ],
+)
+def test_an_override_that_is_empty_refused_or_unanswered_does_not_count(
+    grants: Access, reason: str, said: str
+) -> None:
+    answer = ask(FakeState(world.cluster(), grants=grants), request("CREATE", _annotated(reason)))
+    assert not answer.allowed
+    assert said in answer.message
+
+
+def test_taking_the_managed_label_away_is_rejected() -> None:
+    answer = ask(world.guarded(), request("UPDATE", world.namespace(NS, {}), world.namespace(NS, MANAGED)))
+    assert not answer.allowed
+    assert answer.message.startswith("taking the label iomete.com/managed from namespace data-plane")
+
+
+def test_an_annotation_on_a_namespace_is_admitted_without_reading_any_state() -> None:
+    state = FakeState(world.guarded(), broken=True)
+    old, new = world.namespace(NS, MANAGED), world.namespace(NS, MANAGED, annotations={"a": "b"})
+    assert ask(state, request("UPDATE", new, old)).allowed
+
+
+def test_a_new_managed_namespace_is_admitted_and_warned_about_policies_that_do_not_let_it_in() -> None:
+    by_name = world.manifest(
+        "by-name",
+        {
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {"from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NS}}}]}
+            ],
+        },
+    )
+    state = world.cluster(world.parsed(by_name))
+    answer = ask(state, request("CREATE", world.namespace("new-team", MANAGED)))
+    assert answer.allowed
+    assert "managed-ingress: as policies stand" in answer.warnings
+
+
+def test_weakening_the_mode_label_needs_the_right_to_override() -> None:
+    old, new = world.namespace(NS, MANAGED), world.namespace(NS, {**MANAGED, MODE_LABEL: "off"})
+    refused = ask(FakeState(world.guarded(), grants=Access(allowed=False)), request("UPDATE", new, old))
+    granted = ask(FakeState(world.guarded(), grants=Access(allowed=True)), request("UPDATE", new, old))
+    assert (refused.allowed, granted.allowed) == (False, True)
+
+
+def test_state_that_cannot_be_read_denies_and_says_what_and_how_to_get_through() -> None:
+    answer = ask(FakeState(world.guarded(), broken=True), request("CREATE", DENY_ALL))
+    assert not answer.allowed
+    assert "could not read policies of namespace data-plane" in answer.message
+    assert "onStateError: warn" in answer.message
+
+
+def test_state_that_cannot_be_read_is_a_warning_where_the_admin_chose_so() -> None:
+    rules = Rules(on_state_error=Doubt.WARN)
+    answer = ask(FakeState(world.guarded(), broken=True), request("CREATE", DENY_ALL), rules)
+    assert answer.allowed
+    assert "could not be judged" in answer.warnings
+
+
+def test_a_resource_the_guard_does_not_know_is_allowed_with_a_warning() -> None:
+    asked = request("CREATE", {"kind": "Pod", "metadata": {"name": "p", "namespace": NS}})
+    asked["resource"] = {"group": "", "version": "v1", "resource": "pods"}
+    answer = ask(world.guarded(), asked)
+    assert answer.allowed
+    assert "does not judge CREATE of core/pods" in answer.warnings
+
+
+def test_a_lost_guessed_source_is_a_warning_and_the_last_one_a_rejection() -> None:
+    first, second = (
+        world.source("10.0.0.1/32", Provenance.GUESSED),
+        world.source("10.0.0.2/32", Provenance.GUESSED),
+    )
+    state = world.with_sources(world.cluster(), first, second)
+    both = world.baselines(state)
+    state = replace(state, policies={NS: both})
+    old = world.rendered(both[0])
+    one, none = world.rendered(both[0]), world.rendered(both[0])
+    one["spec"]["ingress"] = [{"from": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]}]
+    none["spec"]["ingress"] = []
+    narrowed, closed = ask(state, request("UPDATE", one, old)), ask(state, request("UPDATE", none, old))
+    assert narrowed.allowed
+    assert "guessed 10.0.0.2/32" in narrowed.warnings
+    assert not closed.allowed
+
+
+def test_a_flow_that_only_an_ip_block_keeps_open_is_a_warning() -> None:
+    by_address = world.manifest(
+        "by-address",
+        {
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}],
+        },
+    )
+    answer = ask(world.cluster(), request("CREATE", by_address))
+    assert answer.allowed
+    assert "only an ipBlock keeps this open" in answer.warnings
