@@ -1,0 +1,117 @@
+"""The two applications: the webhook's on its TLS port, and health and metrics on a port of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app import __version__
+from app.logs import EventLog
+from app.metrics import Metrics
+from app.serving.reviews import Readiness, Reviews
+from app.serving.state import ServingState
+from app.serving.validate import RequestLimits, Validate, error_reply, send_reply
+
+VALIDATE_PATH = "/validate"
+
+_LOG = EventLog("app.serving")
+_Scope = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
+
+
+class _Edge:
+    """Answers what no route answered, in JSON and never with a 500; ends connections while draining."""
+
+    def __init__(self, app: _App, state: ServingState) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
+        if self._state.is_draining:
+            send = _ending_the_connection(send)
+        try:
+            await self._app(scope, receive, send)
+        except HTTPException as error:
+            wording = f"{scope['method']} {scope['path']}: {HTTPStatus(error.status_code).phrase}"
+            headers = tuple((name.lower(), value) for name, value in (error.headers or {}).items())
+            await send_reply(error_reply(error.status_code, wording, scope["path"], headers), send)
+        except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the answer is no 500
+            _LOG.failure("request failed", error, path=scope["path"])
+            await send_reply(error_reply(400, "this request could not be handled", scope["path"]), send)
+
+
+def _ending_the_connection(send: _Send) -> _Send:
+    """Tell the client that the next request needs a new connection, which then goes to another replica."""
+
+    async def ending(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+        await send(message)
+
+    return ending
+
+
+class _Application(FastAPI):
+    """FastAPI without the layers that serve parameters, forms and telemetry: no route here has any.
+
+    They take longer than all else that happens to a review before it is decided (`make bench`).
+    """
+
+    def __init__(self, state: ServingState, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
+        super().__init__(**options)
+        self._serving_state = state
+
+    def build_middleware_stack(self) -> _App:
+        """Return the router under the one layer of ours."""
+        return _Edge(self.router, self._serving_state)
+
+
+def _application(state: ServingState, *routes: Route) -> FastAPI:
+    # No pages of documentation: they would be one more thing to reach on the webhook's port.
+    return _Application(
+        state,
+        title="netpol-guard",
+        version=__version__,
+        routes=list(routes),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+
+
+def create_app(reviews: Reviews, *, limits: RequestLimits, metrics: Metrics, state: ServingState) -> FastAPI:
+    """Return the webhook's application: `POST /validate`, and nothing else."""
+    validate = Validate(reviews, limits, metrics.record_refusal)
+    metrics.watch_in_flight(lambda: validate.in_flight)
+    return _application(state, Route(VALIDATE_PATH, endpoint=validate, methods=["POST"], name="validate"))
+
+
+def create_health_app(readiness: Readiness, *, metrics: Metrics, state: ServingState) -> FastAPI:
+    """Return the application for the kubelet and Prometheus: `/healthz`, `/readyz` and `/metrics`."""
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        reasons = state.reasons() + readiness.reasons()
+        if reasons:
+            return JSONResponse({"status": "not ready", "reasons": list(reasons)}, 503)
+        return JSONResponse({"status": "ready"})
+
+    async def scraped(_: Request) -> Response:
+        body, media_type = metrics.render()
+        return Response(body, media_type=media_type)
+
+    return _application(
+        state, Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", scraped)
+    )

@@ -1,0 +1,213 @@
+"""Two servers in one process and one event loop: the webhook over TLS, health over plain HTTP.
+
+Started, told to stop and drained together: when a signal comes, the process first says that it is not ready,
+so that it leaves the Service's endpoints; goes on answering for a while, with each answer ending its
+connection; and closes only then. A second signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from app.errors import StartError
+from app.logs import EventLog
+from app.serving.state import ServingState
+from app.serving.tls import ServingCertificate
+from app.serving.tuning import favour_requests_over_threads, settle
+
+KEEP_ALIVE_SECONDS = 120
+"""The API server keeps idle connections for 90 s, and does not retry on one that was closed first."""
+
+_CLOSE_SECONDS = 5
+_STARTED_POLL_SECONDS = 0.002
+_BACKLOG = 2048
+_LOG = EventLog("app.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen; port 0 takes any free one."""
+
+    host: str
+    port: int
+    health_host: str
+    health_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The ports that are listened on."""
+
+    port: int
+    health_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applications:
+    """The two ASGI applications, and the state that both look at."""
+
+    webhook: Any
+    health: Any
+    state: ServingState
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to whoever runs two of them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """Run ``main`` on the fastest event loop there is, and return what it returns."""
+    with asyncio.Runner(loop_factory=_event_loop) as runner:
+        return runner.run(main)
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+async def serve(
+    applications: Applications,
+    certificate: ServingCertificate,
+    listen: Listen,
+    *,
+    drain_seconds: float,
+    on_started: Callable[[Bound], None] = lambda _: None,
+) -> int:
+    """Serve until a signal comes and everything is drained; return the exit code.
+
+    Raises ``StartError`` where an address cannot be listened on.
+    """
+    sockets = _bind_all((listen.host, listen.port), (listen.health_host, listen.health_port))
+    webhook = _server(applications.webhook, certificate)
+    health = _server(applications.health, None)
+    stopping = _stop_on_signals()
+    running = [
+        asyncio.create_task(server.serve(sockets=[sock]))
+        for server, sock in zip((webhook, health), sockets, strict=True)
+    ]
+    watching = asyncio.create_task(certificate.watch())
+    try:
+        await _all_started(webhook, health, running)
+        favour_requests_over_threads()
+        settle()
+        applications.state.is_started = True
+        bound = Bound(*(sock.getsockname()[1] for sock in sockets))
+        _LOG.info("serving", host=listen.host, port=bound.port, health_port=bound.health_port)
+        on_started(bound)
+        await _any_of(stopping, *running)
+        await _drain(applications.state, drain_seconds, running)
+    finally:
+        watching.cancel()
+        for server in (webhook, health):
+            server.should_exit = True
+        ended = await asyncio.gather(*running, return_exceptions=True)
+    for problem in ended:
+        if isinstance(problem, BaseException):
+            raise problem
+    _LOG.info("ended")
+    return 0
+
+
+def _bind_all(*addresses: tuple[str, int]) -> list[socket.socket]:
+    with contextlib.ExitStack() as undo:
+        sockets = [undo.enter_context(_bind(host, port)) for host, port in addresses]
+        undo.pop_all()
+    return sockets
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket, or raise ``StartError`` naming the address, the port and what is wrong."""
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise StartError(f"cannot listen on {shown}: {error.strerror or error}") from error
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # `::` means both families, as it does for programs written in Go.
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        why = "another process has it" if error.errno == errno.EADDRINUSE else error.strerror
+        raise StartError(f"cannot listen on {shown}: {why}") from error
+    return listening
+
+
+def _server(application: Any, certificate: ServingCertificate | None) -> _Server:  # noqa: ANN401 - any ASGI application
+    config = uvicorn.Config(
+        application,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_CLOSE_SECONDS,
+        ssl_context_factory=None if certificate is None else lambda _config, _default: certificate.context,
+    )
+    return _Server(config)
+
+
+def _stop_on_signals() -> asyncio.Task[bool]:
+    """Return a task that ends with the first SIGTERM or SIGINT; the second ends the process."""
+    came = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def take(number: signal.Signals) -> None:
+        if came.is_set():
+            _LOG.warning("second signal, ending at once", signal=number.name)
+            sys.stderr.flush()
+            os._exit(128 + number)
+        _LOG.info("signal, draining", signal=number.name)
+        came.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, take, number)
+    return asyncio.create_task(came.wait())
+
+
+async def _all_started(webhook: _Server, health: _Server, running: list[asyncio.Task[None]]) -> None:
+    while not (webhook.started and health.started):
+        if any(task.done() for task in running):
+            return
+        await asyncio.sleep(_STARTED_POLL_SECONDS)
+
+
+async def _any_of(*tasks: asyncio.Task[Any]) -> None:
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _drain(state: ServingState, seconds: float, running: list[asyncio.Task[None]]) -> None:
+    """Go on serving until the endpoints of the Service have had time to forget this process."""
+    state.is_draining = True
+    await asyncio.wait(running, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
