@@ -1,0 +1,69 @@
+"""May this user do this? Asked of the API server itself (``SubjectAccessReview``), not guessed from roles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from app.cluster.connection import Request
+from app.cluster.errors import Wanted
+from app.errors import StateUnreadable
+from app.wire.state import Access
+
+if TYPE_CHECKING:
+    from app.cluster.connection import Api
+    from app.cluster.deadline import Deadline
+    from app.wire.state import AccessQuestion
+
+_GROUP = "authorization.k8s.io"
+_RESOURCE = "subjectaccessreviews"
+_PATH = f"/apis/{_GROUP}/v1/{_RESOURCE}"
+
+
+class _Status(msgspec.Struct, rename="camel"):
+    allowed: bool = False
+    reason: str = ""
+    evaluation_error: str = ""
+
+
+class _Review(msgspec.Struct):
+    status: _Status
+
+
+def review_of(question: AccessQuestion) -> dict[str, object]:
+    """Return the SubjectAccessReview that asks ``question``."""
+    attributes = {
+        "verb": question.verb,
+        "group": question.group,
+        "resource": question.resource,
+        "namespace": question.namespace,
+        "name": question.name,
+    }
+    spec = {
+        "user": question.username,
+        "uid": question.uid,
+        "groups": question.groups,
+        "extra": question.extra,
+        "resourceAttributes": {key: value for key, value in attributes.items() if value},
+    }
+    return {
+        "apiVersion": f"{_GROUP}/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {key: value for key, value in spec.items() if value},
+    }
+
+
+def ask(api: Api, question: AccessQuestion, deadline: Deadline) -> Access:
+    """Return the API server's answer; ``allowed`` is None where it gave none. Blocks; never raises."""
+    wanted = Wanted(f"the permissions of user {question.username}", "create", _GROUP, _RESOURCE)
+    body = msgspec.json.encode(review_of(question))
+    try:
+        status = msgspec.json.decode(
+            api.fetch(Request(wanted, _PATH, body=body), deadline), type=_Review
+        ).status
+    except StateUnreadable as error:
+        return Access.unknown(str(error))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return Access.unknown(f"the API server's answer is not understood: {error}")
+    return Access(status.allowed, status.reason or status.evaluation_error)

@@ -1,0 +1,240 @@
+"""What a live cluster is known to hold besides policies, kept up to date by watches.
+
+As little as possible is read: of Services and EndpointSlices only those that a webhook configuration names.
+What is optional and refused becomes a note.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from app.cluster.facts import AGENT_LABELS, AGENT_VALUE, KUBE_SYSTEM, Facts, agent_of, managed_names
+from app.cluster.feed import Feed, Phase
+from app.cluster.listing import Collection
+from app.cluster.webhooks import remember, services_of
+from app.wire.namespaces import namespace_of
+from app.wire.objects import (
+    CONTROL_PLANE_LABELS,
+    SERVICE_NAME_LABEL,
+    endpointslice_facts,
+    node_facts,
+    service_facts,
+)
+from app.wire.webhooks import crd_conversion, webhook_clients
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import msgspec
+
+    from app.cluster.connection import Api
+    from app.cluster.facts import Agent, ServiceKey
+    from app.engine.policy import Namespace
+    from app.wire.objects import EndpointSliceFacts, NodeFacts, ServiceFacts
+    from app.wire.webhooks import WebhookClient
+
+_ADMISSION = "admissionregistration.k8s.io"
+_DISCOVERY = "discovery.k8s.io"
+_DEFINITIONS_PAGE = 20
+"""A CustomResourceDefinition can have half a megabyte, of which three lines are kept."""
+_JOIN_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _ServiceFeeds:
+    """One webhook Service and its EndpointSlices."""
+
+    service: Feed[ServiceFacts]
+    slices: Feed[EndpointSliceFacts]
+
+    def __iter__(self) -> Iterator[Feed[Any]]:
+        return iter((self.service, self.slices))
+
+
+class Caches:
+    """The feeds of one cluster, and the facts that they add up to. Safe for threads."""
+
+    def __init__(self, api: Api) -> None:
+        """Nothing is read yet."""
+        self._api = api
+        self._lock = threading.RLock()
+        self._version = 0
+        self._built: tuple[int, Facts] = (-1, Facts())
+        self._clients: tuple[WebhookClient, ...] = ()
+        self._service_feeds: dict[ServiceKey, _ServiceFeeds] = {}
+        self._has_synced = False
+        self._is_stopped = False
+        self._namespaces: Feed[Namespace] = self._feed(_NAMESPACES, lambda raw: namespace_of(raw).namespace)
+        self._mutating: Feed[tuple[WebhookClient, ...]] = self._feed(*_configurations("Mutating"))
+        self._validating: Feed[tuple[WebhookClient, ...]] = self._feed(*_configurations("Validating"))
+        self._conversions: Feed[WebhookClient] = self._feed(_DEFINITIONS, crd_conversion)
+        self._slices: Feed[EndpointSliceFacts] = self._feed(
+            _slices("default", "kubernetes"), endpointslice_facts
+        )
+        self._nodes: Feed[NodeFacts] = self._feed(_NODES, node_facts)
+        self._agents: list[Feed[Agent]] = [self._feed(_agents(key), agent_of) for key in AGENT_LABELS]
+
+    def start(self) -> None:
+        """Begin to read."""
+        for feed in self._fixed_feeds():
+            feed.start()
+
+    def stop(self) -> None:
+        """End all watches; waits a moment for their threads."""
+        with self._lock:
+            self._is_stopped = True
+            feeds = list(self._feeds())
+        for feed in feeds:
+            feed.stop()
+        for feed in feeds:
+            feed.join(_JOIN_SECONDS / len(feeds))
+
+    def missing(self) -> str | None:
+        """Return what has not been read even once, or None; once None, always None."""
+        with self._lock:
+            if self._has_synced:
+                return None
+            if self._namespaces.phase is not Phase.SYNCED:
+                return self._namespaces.problem or "the namespaces have not been read yet"
+            for feed in self._feeds():
+                if feed.phase is Phase.WAITING:
+                    return feed.problem or f"{feed.collection.words}: not read yet"
+            self._has_synced = True
+            return None
+
+    def facts(self) -> Facts:
+        """Return what is known now; the same object until something changes."""
+        with self._lock:
+            version, built = self._built
+            if version != self._version:
+                built = self._build()
+                self._built = (self._version, built)
+            return built
+
+    def _build(self) -> Facts:
+        services = (one for pair in self._service_feeds.values() for one in pair.service.values)
+        slices = [*self._slices.values]
+        for pair in self._service_feeds.values():
+            slices += pair.slices.values
+        return Facts(
+            namespaces={one.name: one for one in self._namespaces.values},
+            clients=self._clients,
+            services={(one.namespace, one.name): one for one in services},
+            slices=tuple(sorted(slices, key=lambda one: (one.namespace, one.name))),
+            nodes=self._nodes.values,
+            agents=frozenset(one for feed in self._agents for one in feed.values),
+            default_assumed=self._mutating.phase is Phase.REFUSED,
+            unread=tuple(feed.problem for feed in self._feeds() if feed.problem is not None),
+        )
+
+    def _fixed_feeds(self) -> Iterator[Feed[Any]]:
+        yield self._namespaces
+        yield self._mutating
+        yield self._validating
+        yield self._conversions
+        yield self._slices
+        yield self._nodes
+        yield from self._agents
+
+    def _feeds(self) -> Iterator[Feed[Any]]:
+        yield from self._fixed_feeds()
+        for pair in self._service_feeds.values():
+            yield from pair
+
+    def _feed(self, collection: Collection, parse: Callable[[msgspec.Raw], Any]) -> Feed[Any]:
+        return Feed(self._api, collection, parse=parse, changed=self._on_change)
+
+    def _on_change(self) -> None:
+        """Take in a feed's news: which Services are to be watched depends on what others say."""
+        with self._lock:
+            self._version += 1
+            self._clients = remember(self._clients, tuple(self._named()), exists=self._may_exist)
+            self._follow()
+
+    def _named(self) -> Iterator[WebhookClient]:
+        for feed in (self._mutating, self._validating):
+            for clients in sorted(feed.values, key=_configuration):
+                yield from clients
+        yield from sorted(self._conversions.values, key=lambda one: one.configuration)
+
+    def _may_exist(self, key: ServiceKey) -> bool:
+        pair = self._service_feeds.get(key)
+        return pair is not None and (pair.service.phase is not Phase.SYNCED or bool(pair.service.values))
+
+    def _follow(self) -> None:
+        """Watch the Services that are named now, and those alone."""
+        if self._is_stopped or self._namespaces.phase is not Phase.SYNCED:
+            return
+        managed = managed_names({one.name: one for one in self._namespaces.values})
+        wanted = services_of(self._clients, managed)
+        for key in self._service_feeds.keys() - wanted:
+            for feed in self._service_feeds.pop(key):
+                feed.stop()
+        for key in wanted - self._service_feeds.keys():
+            pair = _ServiceFeeds(
+                self._feed(_service(*key), service_facts), self._feed(_slices(*key), endpointslice_facts)
+            )
+            self._service_feeds[key] = pair
+            for feed in pair:
+                feed.start()
+
+
+def _configuration(clients: tuple[WebhookClient, ...]) -> str:
+    return clients[0].configuration
+
+
+_NAMESPACES = Collection("the namespaces", "", "namespaces", "/api/v1/namespaces")
+_NODES = Collection(
+    "the control-plane nodes", "", "nodes", "/api/v1/nodes", {"labelSelector": CONTROL_PLANE_LABELS[0]}
+)
+_DEFINITIONS = Collection(
+    "the CustomResourceDefinitions",
+    "apiextensions.k8s.io",
+    "customresourcedefinitions",
+    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    page=_DEFINITIONS_PAGE,
+)
+
+
+def _configurations(
+    sort: str,
+) -> tuple[Collection, Callable[[msgspec.Raw], tuple[WebhookClient, ...] | None]]:
+    kind = f"{sort}WebhookConfiguration"
+    plural = f"{kind.lower()}s"
+    collection = Collection(f"the {kind}s", _ADMISSION, plural, f"/apis/{_ADMISSION}/v1/{plural}")
+    return collection, lambda raw: webhook_clients(raw, kind) or None
+
+
+def _service(namespace: str, name: str) -> Collection:
+    return Collection(
+        f"Service {namespace}/{name}",
+        "",
+        "services",
+        f"/api/v1/namespaces/{namespace}/services",
+        {"fieldSelector": f"metadata.name={name}"},
+        namespace,
+    )
+
+
+def _slices(namespace: str, service: str) -> Collection:
+    return Collection(
+        f"the EndpointSlices of Service {namespace}/{service}",
+        _DISCOVERY,
+        "endpointslices",
+        f"/apis/{_DISCOVERY}/v1/namespaces/{namespace}/endpointslices",
+        {"labelSelector": f"{SERVICE_NAME_LABEL}={service}"},
+        namespace,
+    )
+
+
+def _agents(key: str) -> Collection:
+    return Collection(
+        f"the konnectivity agents ({key}={AGENT_VALUE})",
+        "",
+        "pods",
+        f"/api/v1/namespaces/{KUBE_SYSTEM}/pods",
+        {"labelSelector": f"{key}={AGENT_VALUE}"},
+        KUBE_SYSTEM,
+    )

@@ -1,0 +1,220 @@
+"""The Kubernetes client, as little of it as possible: its configuration and its connection pool.
+
+The client's typed API would cost 70 MB and a second (``performance.md``). Here it finds the server and keeps
+the credentials fresh; requests go out through its ``urllib3`` pool and come back as bytes. All calls block:
+they belong in threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlencode
+
+from kubernetes.client.configuration import Configuration
+from kubernetes.client.rest import RESTClientObject
+from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+from urllib3 import Timeout
+from urllib3 import exceptions as http
+
+from app.cluster.errors import broken, overdue, refusal
+from app.errors import SettingsError, StateUnreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from urllib3 import BaseHTTPResponse
+
+    from app.cluster.deadline import Deadline
+    from app.cluster.errors import Wanted
+
+_POOL_SIZE = 32
+_CONNECT_SECONDS = 10.0
+_CHUNK = 1 << 16
+_SHORTEST = 0.001
+_JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request: what it is for, and the path and query that ask for it; ``body`` makes it a POST."""
+
+    wanted: Wanted
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+    @property
+    def target(self) -> str:
+        """Path and query as they stand in the URL."""
+        return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+
+
+class Stream(Protocol):
+    """The lines of an answer that goes on, and a way to end it from another thread."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield line after line until the server ends the answer."""
+
+    def close(self) -> None:
+        """End it; whoever iterates sees the end, or an error."""
+
+
+class Api(Protocol):
+    """What the rest of the room needs of a connection; tests put something simpler in its place."""
+
+    def fetch(self, request: Request, deadline: Deadline) -> bytes:
+        """Return the body of a 2xx answer; raise ``StateUnreadable`` otherwise."""
+
+    def watch(self, request: Request, seconds: float) -> Stream:
+        """Return the lines of a watch; ``seconds`` without a line count as a broken connection."""
+
+
+def configuration(kubeconfig: Path | None = None, context: str | None = None) -> Configuration:
+    """Return the client's configuration: of the file given, of the pod we run in, or of the user's own file.
+
+    Raises ``SettingsError`` with what is wrong with it.
+    """
+    config = Configuration()
+    try:
+        if kubeconfig is None and context is None and _in_cluster(config):
+            return config
+        load_kube_config(  # type: ignore[no-untyped-call]
+            config_file=None if kubeconfig is None else str(kubeconfig),
+            context=context,
+            client_configuration=config,
+            persist_config=False,
+        )
+    except Exception as error:  # the loaders raise what their YAML parser, plugins and files do
+        name = "the user's kubeconfig" if kubeconfig is None else str(kubeconfig)
+        raise SettingsError(f"{name} cannot be used: {error}") from error
+    return config
+
+
+def _in_cluster(config: Configuration) -> bool:
+    try:
+        load_incluster_config(client_configuration=config)  # type: ignore[no-untyped-call]
+    except ConfigException:
+        return False
+    return True
+
+
+class Connection:
+    """Requests to one API server, with credentials that are renewed as the client does; safe for threads."""
+
+    def __init__(self, config: Configuration) -> None:
+        """Nothing is sent yet."""
+        config.connection_pool_maxsize = _POOL_SIZE
+        self.server: str = config.host.rstrip("/")
+        self._config = config
+        self._pool = RESTClientObject(config).pool_manager
+        self._renewal = threading.Lock()
+
+    def fetch(self, request: Request, deadline: Deadline) -> bytes:
+        """Return the body of a 2xx answer.
+
+        Raises ``HttpRefusal`` for another status, ``StateUnreadable`` where no answer comes by the deadline.
+        """
+        with self._seam(request, deadline.seconds):
+            response = self._send_again_if_stale(request, deadline)
+            body: bytes = response.data
+        return self._checked(response.status, body, request)
+
+    def watch(self, request: Request, seconds: float) -> Stream:
+        """Return the lines of a watch; raises like ``fetch``."""
+        with self._seam(request, seconds):
+            response = self._send(request, Timeout(connect=_CONNECT_SECONDS, read=seconds))
+            if response.status != HTTPStatus.OK:
+                self._checked(response.status, response.data, request)
+        return _Lines(self, response, request, seconds)
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self._pool.clear()
+
+    def _send_again_if_stale(self, request: Request, deadline: Deadline) -> BaseHTTPResponse:
+        """Send; once more where a kept-alive connection was closed by the server at that moment.
+
+        All requests of ours are safe to repeat.
+        """
+        try:
+            return self._send(request, self._timeout(request, deadline))
+        except http.ProtocolError:
+            return self._send(request, self._timeout(request, deadline))
+
+    def _timeout(self, request: Request, deadline: Deadline) -> Timeout:
+        left = deadline.left
+        if left < _SHORTEST:
+            raise overdue(request.wanted.words, deadline.seconds)
+        return Timeout(total=left)
+
+    def _send(self, request: Request, timeout: Timeout) -> BaseHTTPResponse:
+        headers = {"Accept": _JSON, "User-Agent": "netpol-guard", **self._credentials()}
+        if request.body is not None:
+            headers["Content-Type"] = _JSON
+        response: BaseHTTPResponse = self._pool.urlopen(
+            "GET" if request.body is None else "POST",
+            self.server + request.target,
+            body=request.body,
+            headers=headers,
+            timeout=timeout,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+        return response
+
+    def _credentials(self) -> dict[str, str]:
+        with self._renewal:  # it may run a plugin, or read a token file again
+            settings: Mapping[str, Any] = self._config.auth_settings()
+        found = (one for one in settings.values() if one["in"] == "header" and one["value"])
+        return {str(one["key"]): str(one["value"]) for one in found}
+
+    @staticmethod
+    def _checked(status: int, body: bytes, request: Request) -> bytes:
+        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            raise refusal(status, body, request.wanted)
+        return body
+
+    @contextmanager
+    def _seam(self, request: Request, seconds: float) -> Iterator[None]:
+        try:
+            yield
+        except StateUnreadable:
+            raise
+        except (http.TimeoutError, TimeoutError) as error:
+            raise overdue(request.wanted.words, seconds) from error
+        except (http.HTTPError, OSError, ConfigException) as error:
+            raise broken(error, request.wanted, self.server) from error
+
+
+class _Lines:
+    """The lines of one answer of a ``Connection``."""
+
+    def __init__(
+        self, connection: Connection, response: BaseHTTPResponse, request: Request, seconds: float
+    ) -> None:
+        self._connection = connection
+        self._response = response
+        self._request = request
+        self._seconds = seconds
+
+    def __iter__(self) -> Iterator[bytes]:
+        rest = b""
+        try:
+            with self._connection._seam(self._request, self._seconds):  # noqa: SLF001 - one class in two parts
+                for chunk in self._response.stream(_CHUNK, decode_content=True):
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    yield from (line for line in lines if line)
+        finally:
+            # The rest of an answer that was left early must not be the next request's.
+            self._response.close()
+
+    def close(self) -> None:
+        """End the answer; the thread that reads it wakes up."""
+        with suppress(ValueError, RuntimeError, OSError):  # it had ended just then
+            self._response.shutdown()

@@ -1,0 +1,146 @@
+"""The one seam where errors of the Kubernetes client and its HTTP library become ours.
+
+Each says what was wanted, what happened, and what a person can do about it; a refused permission names the
+rule that is missing. ``HttpRefusal`` keeps the status for those who can do without the thing refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import msgspec
+from urllib3 import exceptions as http
+
+from app.errors import StateUnreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LONGEST_MESSAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request is for: ``words`` for the message, the rest for the RBAC rule that it needs."""
+
+    words: str
+    verb: str
+    group: str
+    resource: str
+    namespace: str = ""
+
+    @property
+    def rule(self) -> str:
+        """The RBAC rule that permits the request, in one line."""
+        place = f" in namespace {self.namespace}" if self.namespace else ""
+        return f'apiGroups: ["{self.group}"], resources: ["{self.resource}"], verbs: ["{self.verb}"]{place}'
+
+
+class HttpRefusal(StateUnreadable):
+    """The API server answered, but with an error; ``status`` is the HTTP status code."""
+
+    def __init__(self, status: int, wanted: Wanted, why: str, how: str) -> None:
+        super().__init__(wanted.words, why, how)
+        self.status = status
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether asking again soon is pointless: not permitted, or no such resource in this cluster."""
+        return self.status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+
+
+class _Status(msgspec.Struct):
+    message: str = ""
+
+
+def _message_of(body: bytes) -> str:
+    """Return the message of a ``metav1.Status``; whatever else a proxy may have sent, shortened."""
+    try:
+        text = msgspec.json.decode(body, type=_Status).message
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        text = body.decode("utf-8", "replace")
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
+
+
+def refusal(status: int, body: bytes, wanted: Wanted) -> HttpRefusal:
+    """Return the error for an answer other than 2xx."""
+    said = _message_of(body)
+    detail = f": {said}" if said else ""
+    if status == HTTPStatus.UNAUTHORIZED:
+        why = "the API server does not accept these credentials (401)"
+        how = "renew the token or certificate of the kubeconfig or the ServiceAccount"
+    elif status == HTTPStatus.FORBIDDEN:
+        why = f"not permitted (403){detail}"
+        how = f"grant this rule: {wanted.rule}"
+    elif status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        why = f"the API server cannot answer now ({status}){detail}"
+        how = "try again in a moment"
+    else:
+        why = f"the API server answered {status}{detail}"
+        how = ""
+    return HttpRefusal(status, wanted, why, how)
+
+
+def _tls(error: Exception) -> str:
+    return f"the TLS connection to the API server failed: {_root(error)}"
+
+
+def _root(error: BaseException) -> str:
+    """Return the innermost reason, in its own words."""
+    reason = getattr(error, "reason", None)
+    if isinstance(reason, BaseException):
+        return _root(reason)
+    text = str(error).strip()
+    return text.rpartition(">: ")[2].rpartition("): ")[2] or text or type(error).__name__
+
+
+_CHECK_SERVER = "check that the API server runs and that its address in the kubeconfig is right"
+_CHECK_CA = "check the certificate authority of the kubeconfig, and the host name of the server"
+
+_KINDS: tuple[tuple[type[Exception], Callable[[Exception], str], str], ...] = (
+    (http.SSLError, _tls, _CHECK_CA),
+    (
+        http.NameResolutionError,
+        lambda error: f"the API server's name is unknown: {_root(error)}",
+        _CHECK_SERVER,
+    ),
+    (
+        http.ProxyError,
+        lambda error: f"the proxy does not let through: {_root(error)}",
+        "check the proxy settings",
+    ),
+    (
+        http.NewConnectionError,
+        lambda error: f"the API server cannot be reached: {_root(error)}",
+        _CHECK_SERVER,
+    ),
+    (http.HTTPError, lambda error: f"the connection to the API server broke: {_root(error)}", "try again"),
+    (OSError, lambda error: f"the connection to the API server broke: {_root(error)}", "try again"),
+)
+
+
+def overdue(words: str, seconds: float) -> StateUnreadable:
+    """Return the error for an answer that did not come within ``seconds``."""
+    return StateUnreadable(
+        words,
+        f"the API server did not answer within {seconds:.1f} s",
+        "try again; if it stays so, look at the API server's load and at the network to it",
+    )
+
+
+def broken(error: Exception, wanted: Wanted, server: str) -> StateUnreadable:
+    """Return the error for a connection that failed: unreachable, TLS, name, proxy, broken off."""
+    for kind, why, how in _KINDS:
+        if isinstance(error, kind):
+            return StateUnreadable(wanted.words, f"{why(error)} ({server})", how)
+    return StateUnreadable(wanted.words, f"{type(error).__name__}: {error}", "")
+
+
+def nonsense(wanted: Wanted, detail: str) -> StateUnreadable:
+    """Return the error for an answer that is not what the API promises."""
+    return StateUnreadable(
+        wanted.words, f"the answer is not understood: {detail}", "is this a Kubernetes API server?"
+    )

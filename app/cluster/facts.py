@@ -1,0 +1,82 @@
+"""What is known of a cluster besides its policies, before anybody draws conclusions from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from app.engine.cluster import MANAGED
+from app.wire.errors import UnusableObject
+from app.wire.metadata import NO_METADATA, Metadata
+
+if TYPE_CHECKING:
+    from app.engine.policy import Namespace
+    from app.wire.objects import EndpointSliceFacts, NodeFacts, ServiceFacts
+    from app.wire.webhooks import WebhookClient
+
+KUBE_SYSTEM = "kube-system"
+AGENT_LABELS = ("app", "k8s-app")
+AGENT_VALUE = "konnectivity-agent"
+"""AKS labels its tunnel's pods ``app: konnectivity-agent``, GKE ``k8s-app: konnectivity-agent``."""
+
+ServiceKey = tuple[str, str]
+"""Namespace and name of a Service."""
+
+
+class _Pod(msgspec.Struct):
+    metadata: Metadata = NO_METADATA
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The label by which a konnectivity agent is found, the same for all agents of a cluster."""
+
+    key: str
+
+
+def agent_of(source: Mapping[str, object] | bytes | msgspec.Raw) -> Agent | None:
+    """Return which label makes a Pod a konnectivity agent, or None where it is none.
+
+    Raises ``UnusableObject`` where the object is no Pod.
+    """
+    try:
+        if isinstance(source, bytes | msgspec.Raw):
+            metadata = msgspec.json.decode(source, type=_Pod).metadata
+        else:
+            metadata = msgspec.convert(source, _Pod).metadata
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UnusableObject.of("Pod", error) from None
+    if metadata.namespace != KUBE_SYSTEM:
+        return None
+    return next((Agent(key) for key in AGENT_LABELS if metadata.labels.get(key) == AGENT_VALUE), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Namespaces by name, and everything that sources and webhook Services are found in.
+
+    ``clients`` are where webhooks are served. ``default_assumed``: the configurations that would tell could
+    not be read, so the documented default stands in. ``unread`` says in words what could not be read.
+    """
+
+    namespaces: Mapping[str, Namespace] = field(default_factory=dict)
+    clients: tuple[WebhookClient, ...] = ()
+    services: Mapping[ServiceKey, ServiceFacts] = field(default_factory=dict)
+    slices: tuple[EndpointSliceFacts, ...] = ()
+    nodes: tuple[NodeFacts, ...] = ()
+    agents: frozenset[Agent] = frozenset()
+    default_assumed: bool = False
+    unread: tuple[str, ...] = ()
+
+    @property
+    def managed(self) -> frozenset[str]:
+        """The names of the managed namespaces."""
+        return managed_names(self.namespaces)
+
+
+def managed_names(namespaces: Mapping[str, Namespace]) -> frozenset[str]:
+    """Return the names of those namespaces that carry the managed label."""
+    return frozenset(one.name for one in namespaces.values() if MANAGED.matches(one.labels))
