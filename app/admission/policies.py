@@ -112,7 +112,7 @@ class PolicyJudgement:
             ]
         fix = self._fix(verdict, flows)
         lines = ["Fix: none found that mends this policy by itself."] if fix is None else fix_lines(fix)
-        if missing_baselines(self._after.policies, self._cluster, namespace):
+        if self._change.old is None and missing_baselines(self._after.policies, self._cluster, namespace):
             lines.append(
                 f"Or install the baselines first: netpol-guard bootstrap --baselines-only -n {namespace}"
             )

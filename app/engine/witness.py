@@ -93,7 +93,9 @@ def _namespaces(point: Point, region: Region, side: Side) -> Iterator[Point]:
     wanted = region.peer
     if not isinstance(wanted, ExistingPods):
         return
-    for name in sorted(wanted.namespaces)[:_NAMESPACES_TRIED]:
+    own = {policy.namespace for policy in side.policies}
+    # A flow from elsewhere tells more than one between two pods of the same namespace.
+    for name in sorted(wanted.namespaces, key=lambda one: (one in own, one))[:_NAMESPACES_TRIED]:
         labels = side.facts.table.namespaces[name].labels
         yield replace(point, peer=replace(point.peer, namespace=name, namespace_labels=labels))
 

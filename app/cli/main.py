@@ -1,0 +1,79 @@
+"""The program's entry: commands, and errors as sentences with exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app import __version__
+from app.errors import GuardError
+
+_app = typer.Typer(
+    name="netpol-guard",
+    help="Keeps IOMETE's required network flows possible, whatever NetworkPolicy is applied.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
+    if wanted:
+        typer.echo(f"netpol-guard {__version__}")
+        raise typer.Exit
+
+
+@_app.callback()
+def _common(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Keep IOMETE's required network flows possible, whatever NetworkPolicy is applied."""
+
+
+@_app.command()
+def serve(
+    config: Annotated[Path | None, typer.Option(help="Settings, a YAML file.")] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Judge by the manifests in this folder, not by a cluster.")
+    ] = None,
+    embedded: Annotated[  # noqa: FBT002 - typer's way to declare a flag
+        bool, typer.Option("--embedded", help="Sample cluster, own certificate, a few changes shown.")
+    ] = False,
+    once: Annotated[  # noqa: FBT002 - the same
+        bool, typer.Option("--once", help="With --embedded: end after the changes were shown.")
+    ] = False,
+) -> None:
+    """Serve the webhook: POST /validate over TLS, health and metrics on a port of their own.
+
+    Examples:
+      netpol-guard serve --embedded
+
+      netpol-guard serve --config /etc/netpol-guard/settings.yaml
+
+      NETPOL_GUARD_MODE=warn netpol-guard serve --state ./manifests
+    """
+    from app.cli.serve import serve_command
+
+    raise typer.Exit(serve_command(config, state, embedded=embedded, once=once))
+
+
+def main() -> int:
+    """Run the program with the arguments of the process; return its exit code."""
+    try:
+        _app(standalone_mode=True)
+    except GuardError as error:
+        typer.echo(f"netpol-guard: {error}", err=True)
+        return 2
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

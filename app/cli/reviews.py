@@ -1,0 +1,67 @@
+"""Admission behind HTTP: what ``app.serving`` asks for, answered by ``app.admission``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from app.logs import EventLog
+from app.serving.reviews import Reply
+from app.wire.errors import BadReview
+
+if TYPE_CHECKING:
+    from app.admission.ports import Decision
+    from app.admission.reviewer import Reviewer
+    from app.metrics import Metrics
+
+_LOG = EventLog("app.decisions")
+
+
+class HttpReviews:
+    """Answers bodies; what is no review gets a 4xx that names the field."""
+
+    def __init__(self, reviewer: Reviewer, metrics: Metrics) -> None:
+        self._reviewer = reviewer
+        self._metrics = metrics
+
+    async def review(self, body: bytes, budget_seconds: float) -> Reply:
+        """Return the answer to the review in ``body``."""
+        try:
+            return Reply(200, await self._reviewer.respond(body, budget_seconds))
+        except BadReview as error:
+            self._metrics.record_refusal("bad review")
+            told = {"error": error.message, "path": error.path}
+            return Reply(error.status, json.dumps(told).encode())
+
+
+class DecisionRecord:
+    """Writes one log line for each decision, and counts it."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def decided(self, decision: Decision) -> None:
+        """Log and count ``decision``."""
+        self._metrics.record_decision(
+            operation=decision.operation,
+            resource=decision.resource,
+            verdict=decision.verdict,
+            mode=decision.mode,
+            seconds=decision.seconds,
+        )
+        if decision.overridden:
+            self._metrics.record_override("honoured")
+        _LOG.info(
+            "decided",
+            verdict=decision.verdict,
+            operation=decision.operation,
+            resource=decision.resource,
+            namespace=decision.namespace,
+            name=decision.name,
+            user=decision.user,
+            mode=decision.mode,
+            flows=list(decision.flows),
+            dry_run=decision.dry_run,
+            ms=round(decision.seconds * 1000, 3),
+            uid=decision.uid,
+        )

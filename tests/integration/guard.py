@@ -1,0 +1,98 @@
+"""The guard as a process of its own, over the live state of the control plane."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster.control_plane import ControlPlane
+
+ROOT = Path(__file__).resolve().parents[2]
+_READY_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A running guard: where it serves, and its process."""
+
+    url: str
+    health: str
+    process: subprocess.Popen[str]
+
+
+def configuration() -> dict[str, Any]:
+    """Return the ValidatingWebhookConfiguration that we ship, with ``failurePolicy: Fail``."""
+    shipped: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "webhook.yaml").read_text())
+    for webhook in shipped["webhooks"]:
+        webhook["failurePolicy"] = "Fail"
+    return shipped
+
+
+@contextmanager
+def running_guard(control_plane: ControlPlane, folder: Path, **settings: Any) -> Iterator[Guard]:  # noqa: ANN401 - any setting
+    """Start a guard and wait until it is ready; end it afterwards."""
+    serving = control_plane.authority.issue(folder, "guard", ("127.0.0.1", "localhost"))
+    config = folder / "settings.yaml"
+    chosen = {
+        "state": {"kubeconfig": str(control_plane.kubeconfig("admin"))},
+        "listen": {"host": "127.0.0.1", "port": 0, "healthHost": "127.0.0.1", "healthPort": 0},
+        "tls": {"certFile": str(serving.certificate), "keyFile": str(serving.key)},
+        "drainSeconds": 0,
+        **settings,
+    }
+    config.write_text(yaml.safe_dump(chosen))
+    log = folder / "guard.log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", "serve", "--config", str(config)],
+            cwd=ROOT,
+            stderr=stream,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        try:
+            yield _when_ready(process, log)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+
+def _when_ready(process: subprocess.Popen[str], log: Path) -> Guard:
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        ports = next((one for one in _lines(log) if one.get("msg") == "serving"), None)
+        if ports is not None:
+            guard = Guard(
+                f"https://127.0.0.1:{ports['port']}", f"http://127.0.0.1:{ports['health_port']}", process
+            )
+            if _is_ready(guard):
+                return guard
+        time.sleep(0.05)
+    raise RuntimeError(f"the guard is not ready: {log.read_text()[-3000:]}")
+
+
+def _lines(log: Path) -> Iterator[dict[str, Any]]:
+    for line in log.read_text().splitlines():
+        if line.startswith("{") and line.endswith("}"):
+            yield json.loads(line)
+
+
+def _is_ready(guard: Guard) -> bool:
+    try:
+        with urllib.request.urlopen(f"{guard.health}/readyz", timeout=2) as answer:  # noqa: S310 - our own URL
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
