@@ -186,6 +186,10 @@ class Connection:
             yield
         except StateUnreadable:
             raise
+        except (
+            http.NewConnectionError
+        ) as error:  # a refused connection, which some versions count as a time-out
+            raise broken(error, request.wanted, self.server) from error
         except (http.TimeoutError, TimeoutError) as error:
             raise overdue(request.wanted.words, seconds) from error
         except (http.HTTPError, OSError, ConfigException) as error:

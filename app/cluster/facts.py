@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from app.engine.cluster import MANAGED
-from app.wire.errors import UnusableObject
 from app.wire.metadata import NO_METADATA, Metadata
+from app.wire.objects import Source, read_object
 
 if TYPE_CHECKING:
     from app.engine.policy import Namespace
@@ -37,18 +37,12 @@ class Agent:
     key: str
 
 
-def agent_of(source: Mapping[str, object] | bytes | msgspec.Raw) -> Agent | None:
+def agent_of(source: Source) -> Agent | None:
     """Return which label makes a Pod a konnectivity agent, or None where it is none.
 
     Raises ``UnusableObject`` where the object is no Pod.
     """
-    try:
-        if isinstance(source, bytes | msgspec.Raw):
-            metadata = msgspec.json.decode(source, type=_Pod).metadata
-        else:
-            metadata = msgspec.convert(source, _Pod).metadata
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UnusableObject.of("Pod", error) from None
+    metadata = read_object(source, _Pod, "Pod").metadata
     if metadata.namespace != KUBE_SYSTEM:
         return None
     return next((Agent(key) for key in AGENT_LABELS if metadata.labels.get(key) == AGENT_VALUE), None)

@@ -49,7 +49,7 @@ class Phase(Enum):
     SYNCED = "read"
 
 
-class _Meta(msgspec.Struct, rename="camel"):
+class _Meta(msgspec.Struct, rename="camel", frozen=True):
     uid: str = ""
     resource_version: str = ""
 

@@ -14,7 +14,7 @@ from app.cluster.deadline import Deadline
 from app.cluster.errors import overdue
 from app.cluster.facts import managed_names
 from app.cluster.fresh import FreshReads
-from app.cluster.snapshot import Snapshot, snapshot_of
+from app.cluster.snapshot import Snapshot, is_same, snapshot_of
 from app.errors import StateUnreadable
 from app.wire.state import Access
 
@@ -155,7 +155,7 @@ class LiveState:
         namespaces = _overlaid(snapshot.namespaces, fresh)
         new = snapshot.with_policies(policies, namespaces)
         old = self._clusters.get(scope)
-        if old is not None and _is_same(old, new):
+        if old is not None and is_same(old, new):
             return old
         if len(self._clusters) >= _REMEMBERED_CLUSTERS:
             self._clusters.clear()
@@ -172,15 +172,3 @@ def _overlaid(
         return cached
     merged = {**cached, **differing}
     return {name: one for name, one in merged.items() if one is not None}
-
-
-def _is_same(old: Cluster, new: Cluster) -> bool:
-    """Tell whether nothing differs; equal is not enough for policies, as verdicts go by identity."""
-    return (
-        old.policies.keys() == new.policies.keys()
-        and all(old.policies[name] is found for name, found in new.policies.items())
-        and (old.namespaces is new.namespaces or old.namespaces == new.namespaces)
-        and old.sources is new.sources
-        and old.webhooks is new.webhooks
-        and old.api_server is new.api_server
-    )

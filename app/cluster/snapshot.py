@@ -67,3 +67,15 @@ def snapshot_of(
 def kept(old: V, new: V) -> V:
     """Return ``old`` where it equals ``new``."""
     return old if old == new else new
+
+
+def is_same(old: Cluster, new: Cluster) -> bool:
+    """Tell whether nothing differs; equal is not enough for policies, as verdicts go by identity."""
+    return (
+        old.policies.keys() == new.policies.keys()
+        and all(old.policies[name] is found for name, found in new.policies.items())
+        and (old.namespaces is new.namespaces or old.namespaces == new.namespaces)
+        and old.sources is new.sources
+        and old.webhooks is new.webhooks
+        and old.api_server is new.api_server
+    )
