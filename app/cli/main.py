@@ -63,6 +63,44 @@ def serve(
     raise typer.Exit(serve_command(config, state, embedded=embedded, once=once))
 
 
+@_app.command()
+def check(
+    paths: Annotated[list[str], typer.Argument(help="Files, folders, or - for standard input.")],
+    *,
+    report: Annotated[str, typer.Option("--format", help="text, json, sarif, junit or github.")] = "text",
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings are findings too.")] = False,
+    assume_baselines: Annotated[
+        bool, typer.Option("--assume-baselines", help="Judge as if both baselines stood beside the files.")
+    ] = False,
+    state: Annotated[
+        Path | None, typer.Option(help="Judge the files as a change to the manifests in this folder.")
+    ] = None,
+    api_server: Annotated[
+        list[str] | None,
+        typer.Option("--api-server", help="Where the API server's calls come from, a CIDR; repeatable."),
+    ] = None,
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="For manifests that name no namespace.")
+    ] = "default",
+) -> None:
+    """Lint NetworkPolicy manifests offline; exit code 0 clean, 1 findings, 2 unusable input.
+
+    The files are taken for the whole policy set of their namespaces unless you say otherwise.
+
+    Examples:
+      netpol-guard check policies/ --api-server 10.20.0.10
+
+      kubectl get networkpolicies -A -o yaml | netpol-guard check - --format json
+
+      netpol-guard check new.yaml --assume-baselines
+    """
+    from app.audit.lint import Assumptions
+    from app.cli.check import check_command, cluster_of
+
+    assumptions = Assumptions(None, cluster_of(api_server or ()), assume_baselines, namespace)
+    raise typer.Exit(check_command(paths, report=report, strict=strict, state=state, assumptions=assumptions))
+
+
 def main() -> int:
     """Run the program with the arguments of the process; return its exit code."""
     try:
