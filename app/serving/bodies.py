@@ -8,12 +8,15 @@ answers and not in a process without memory.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any
 
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Message = Mapping[str, Any]
+Receive = Callable[[], Coroutine[Any, Any, Message]]
 
 
 class NoBody(Enum):
@@ -39,36 +42,61 @@ class BodyReader:
 
     async def read(self, receive: Receive) -> bytes | NoBody:
         """Return the whole body, or why it is not to be had."""
+        step = receive()
         try:
-            # Not around the common case alone: a client that sends no body at all must not stay for ever.
-            async with asyncio.timeout(self.seconds):
-                message = await receive()
-                if message["type"] != "http.request":
-                    return NoBody.GONE
+            waiting = step.send(None)
+        except StopIteration as arrived:
+            # The usual case: the whole body came with the headers. A timer would double what this costs.
+            message: Message = arrived.value
+            if message["type"] == "http.request" and not message.get("more_body", False):
                 body: bytes = message.get("body", b"")
-                if not message.get("more_body", False):
-                    return body if len(body) <= self.most else NoBody.TOO_LARGE
-                return await self._rest(receive, body)
+                return body if len(body) <= self.most else NoBody.TOO_LARGE
+            first: Awaitable[Message] = _already(message)
+        else:
+            first = _resumed(step, waiting)
+        try:
+            async with asyncio.timeout(self.seconds):
+                return await self._pieces(await first, receive)
         except TimeoutError:
             return NoBody.TOO_SLOW
 
-    async def _rest(self, receive: Receive, first: bytes) -> bytes | NoBody:
-        parts, size = [first], len(first)
-        self.held += size
+    async def _pieces(self, message: Message, receive: Receive) -> bytes | NoBody:
+        parts: list[bytes] = []
+        size = 0
         try:
-            while True:
+            while message["type"] == "http.request":
+                part: bytes = message.get("body", b"")
+                parts.append(part)
+                size += len(part)
+                self.held += len(part)
                 if size > self.most:
                     return NoBody.TOO_LARGE
                 if self.held > self.most_held:
                     return NoBody.TOO_MANY
-                message = await receive()
-                if message["type"] != "http.request":
-                    return NoBody.GONE
-                part = message.get("body", b"")
-                parts.append(part)
-                size += len(part)
-                self.held += len(part)
                 if not message.get("more_body", False):
-                    return b"".join(parts) if size <= self.most else NoBody.TOO_LARGE
+                    return b"".join(parts)
+                message = await receive()
+            return NoBody.GONE
         finally:
             self.held -= size
+
+
+async def _already(message: Message) -> Message:
+    return message
+
+
+@types.coroutine
+def _resumed(step: Coroutine[Any, Any, Message], waiting: object) -> Generator[object, Any, Message]:
+    """Go on with a coroutine that was begun elsewhere and is waiting for ``waiting``; what `await` does."""
+    while True:
+        try:
+            value = yield waiting
+        except BaseException as error:  # noqa: BLE001 - it belongs to the coroutine, whatever it is
+            advance = partial(step.throw, error)
+        else:
+            advance = partial(step.send, value)
+        try:
+            waiting = advance()
+        except StopIteration as arrived:
+            message: Message = arrived.value
+            return message

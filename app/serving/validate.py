@@ -21,6 +21,7 @@ Scope = Mapping[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _LOG = EventLog("app.serving")
+_JSON_HEADER = (b"content-type", JSON.encode())
 _RETRY = (("retry-after", "1"),)
 _HELD_BODIES = 16
 """As many bodies of the largest size as may be in arrival at the same time."""
@@ -47,7 +48,7 @@ async def send_reply(reply: Reply, send: Send) -> None:
     """Send an answer the ASGI way."""
     body = reply.body
     headers = [
-        (b"content-type", reply.media_type.encode("latin-1")),
+        _JSON_HEADER if reply.media_type is JSON else (b"content-type", reply.media_type.encode("latin-1")),
         (b"content-length", b"%d" % len(body)),
     ]
     for name, value in reply.headers:
