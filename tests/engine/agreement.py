@@ -16,18 +16,20 @@ from app.engine.effects import has_no_effect
 from app.engine.intervals import IntervalSet
 from app.engine.points import Point, is_allowed
 from app.engine.policy import Direction, Policy
-from app.engine.ports import ALL_NUMBERS
+from app.engine.ports import Protocol, port_range
 from app.engine.regions import ExistingPods, Facts, NamespaceTable, Outside, Region, policy_covers
 from app.engine.search import Side, Unlimited, find_lost, find_newly_lost
 from app.engine.selectors import EVERYTHING
 from app.engine.witness import is_lost, simplified
 from tests.engine import oracle
 from tests.engine.cyclonus import Cyclonus
-from tests.engine.universe import ADDRESSES, NAMESPACES, Generator, all_points, as_flow, engine_policy
+from tests.engine.universe import LARGE, NAMESPACES, SMALL, Generator, as_flow, engine_policy
 
-POINTS = all_points()
+POINTS = LARGE.points()
+FEW_POINTS = SMALL.points()
 FACTS = Facts(NamespaceTable(NAMESPACES))
 _ROUND = 200
+_PORTS = port_range(Protocol.TCP) | port_range(Protocol.UDP)
 
 
 def flows_agree(count: int, seed: int) -> int:
@@ -49,9 +51,9 @@ def brute_force_agrees(count: int, seed: int) -> int:
     """Compare the exact search with brute force on ``count`` random pairs of states; return the count."""
     chance = Random(seed)
     for _ in range(count):
-        before = [engine_policy(one) for one in Generator(chance).policies(3)]
+        before = [engine_policy(one) for one in Generator(chance, SMALL).policies(3)]
         after = [*chance.sample(before, chance.randint(0, len(before)))]
-        after += [engine_policy(one) for one in Generator(chance).policies(2)]
+        after += [engine_policy(one) for one in Generator(chance, SMALL).policies(2)]
         direction = chance.choice(tuple(Direction))
         region = chance.choice(_regions(direction))
         _compare(region, Side(before, FACTS), Side(after, FACTS))
@@ -61,16 +63,16 @@ def brute_force_agrees(count: int, seed: int) -> int:
 
 
 def _regions(direction: Direction) -> list[Region]:
-    outside = IntervalSet.of(*((place_of(one), place_of(one) + 1) for one in ADDRESSES))
+    outside = IntervalSet.of(*((place_of(one), place_of(one) + 1) for one in SMALL.addresses))
     return [
-        Region(direction, EVERYTHING, ExistingPods(frozenset({"ns-a", "ns-b"})), ALL_NUMBERS),
-        Region(direction, EVERYTHING, ExistingPods(frozenset({"ns-c"})), ALL_NUMBERS),
-        Region(direction, EVERYTHING, Outside(outside), ALL_NUMBERS),
+        Region(direction, EVERYTHING, ExistingPods(frozenset({"ns-a", "ns-b"})), _PORTS),
+        Region(direction, EVERYTHING, ExistingPods(frozenset({"ns-c"})), _PORTS),
+        Region(direction, EVERYTHING, Outside(outside), _PORTS),
     ]
 
 
 def _compare(region: Region, before: Side, after: Side) -> None:
-    lost = [one for one in POINTS if is_lost(region, one, after)]
+    lost = [one for one in FEW_POINTS if is_lost(region, one, after)]
     newly = [one for one in lost if is_lost(region, one, after, before)]
     found = find_lost(region, after, Unlimited())
     assert (found is not None) == bool(lost), (region, after.policies, lost[:1])
@@ -91,8 +93,8 @@ def no_effect_is_true(count: int, seed: int) -> int:
     """Check every "no effect" of ``count`` random policies by brute force; return how many there were."""
     chance, found = Random(seed), 0
     for _ in range(count):
-        others = [engine_policy(one) for one in Generator(chance).policies(3)]
-        policy = engine_policy(Generator(chance).policy("new"))
+        others = [engine_policy(one) for one in Generator(chance, SMALL).policies(3)]
+        policy = engine_policy(Generator(chance, SMALL).policy("new"))
         claimed = has_no_effect(policy, others, FACTS, Unlimited())
         changed = _first_change(others, [*others, policy])
         assert not (claimed and changed), (policy, others, changed)
@@ -103,7 +105,7 @@ def no_effect_is_true(count: int, seed: int) -> int:
 
 def _first_change(before: list[Policy], after: list[Policy]) -> Point | None:
     for direction in Direction:
-        for point in POINTS:
+        for point in FEW_POINTS:
             if is_allowed(before, direction, point) != is_allowed(after, direction, point):
                 return point
     return None

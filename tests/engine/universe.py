@@ -32,15 +32,72 @@ NAMESPACES = {
 
 
 @dataclass(frozen=True)
+class Universe:
+    """What policies may mention, and so how many classes of flows there are."""
+
+    keys: tuple[str, ...] = KEYS
+    values: tuple[str, ...] = VALUES
+    cidrs: tuple[str, ...] = CIDRS
+    addresses: tuple[str, ...] = ADDRESSES
+    ports: tuple[int, ...] = PORTS
+    protocols: tuple[Protocol, ...] = tuple(Protocol)
+    port_names: tuple[str, ...] = PORT_NAMES
+
+    @property
+    def labels(self) -> list[dict[str, str]]:
+        """Every class of pod labels that a selector can tell apart."""
+        return [
+            {key: value for key, value in zip(self.keys, chosen, strict=True) if value is not None}
+            for chosen in product((None, *self.values, "zz"), repeat=len(self.keys))
+        ]
+
+    def points(self, namespaces: tuple[str, ...] = NAMES) -> list[Point]:
+        """Return a point for every class of labels, peer and port that policies can tell apart."""
+        labels = self.labels
+        peers = [Peer(name, NAMESPACES[name].labels, one) for name in namespaces for one in labels]
+        peers += [Peer(address=place_of(one)) for one in self.addresses]
+        numbers = sorted({1, *self.ports, *(one + 1 for one in self.ports if one < PORTS[-1])})
+        places = [position(protocol, port) for protocol in self.protocols for port in numbers]
+        named = ((), *((one,) for one in self.port_names))
+        return [
+            Point(one, peer, place, frozenset(names))
+            for one in labels
+            for peer in peers
+            for place in places
+            for names in named
+        ]
+
+
+def _is_within(inner: str, outer: str) -> bool:
+    return block_set(ip_network(inner)).is_subset(block_set(ip_network(outer)))
+
+
+LARGE = Universe()
+SMALL = Universe(
+    keys=("app",),
+    values=("a",),
+    cidrs=("10.0.0.0/8", "10.1.0.0/16"),
+    addresses=("10.0.0.1", "10.1.0.1", "8.8.8.8"),
+    ports=(80, 443),
+    protocols=(Protocol.TCP, Protocol.UDP),
+    port_names=("http",),
+)
+"""So few classes that hundreds of thousands of policy sets can be tried on all of them."""
+
+
+@dataclass(frozen=True)
 class Generator:
     """Makes random, valid policies from a seeded source of chance."""
 
     chance: Random
+    universe: Universe = LARGE
 
-    def selector(self, keys: tuple[str, ...] = KEYS, values: tuple[str, ...] = VALUES) -> Object:
-        """Return a LabelSelector over ``keys`` and ``values``."""
+    def selector(self, keys: tuple[str, ...] = (), values: tuple[str, ...] = ()) -> Object:
+        """Return a LabelSelector over ``keys`` and ``values``; those of the universe by default."""
+        keys, values = keys or self.universe.keys, values or self.universe.values
+        most = min(2, len(keys))
         made: Object = {}
-        for key in self.chance.sample(keys, self.chance.choice((0, 0, 1, 1, 2))):
+        for key in self.chance.sample(keys, min(most, self.chance.choice((0, 0, 1, 1, 2)))):
             operator = self.chance.choice(("match", "In", "NotIn", "Exists", "DoesNotExist"))
             if operator == "match":
                 made.setdefault("matchLabels", {})[key] = self.chance.choice(values)
@@ -66,8 +123,8 @@ class Generator:
         """Return one item of ``from`` or ``to``."""
         match self.chance.randrange(4):
             case 0:
-                cidr = self.chance.choice(CIDRS)
-                inner = [one for one in CIDRS if one != cidr and ip_network(one).subnet_of(ip_network(cidr))]  # type: ignore[arg-type]
+                cidr = self.chance.choice(self.universe.cidrs)
+                inner = [one for one in self.universe.cidrs if one != cidr and _is_within(one, cidr)]
                 block: Object = {"cidr": cidr}
                 if inner and self.chance.random() < 0.5:
                     block["except"] = self.chance.sample(inner, 1)
@@ -80,14 +137,14 @@ class Generator:
 
     def port(self) -> Object:
         """Return one item of ``ports``, its protocol defaulted."""
-        made: Object = {"protocol": self.chance.choice(("TCP", "TCP", "UDP", "SCTP"))}
+        made: Object = {"protocol": self.chance.choice((Protocol.TCP, *self.universe.protocols)).value}
         match self.chance.randrange(4):
             case 0:
-                made["port"] = self.chance.choice(PORTS)
+                made["port"] = self.chance.choice(self.universe.ports)
             case 1:
-                made["port"], made["endPort"] = sorted(self.chance.sample(PORTS, 2))
+                made["port"], made["endPort"] = sorted(self.chance.sample(self.universe.ports, 2))
             case 2:
-                made["port"] = self.chance.choice(PORT_NAMES)
+                made["port"] = self.chance.choice(self.universe.port_names)
         return made
 
     def rules(self, peers_field: str) -> list[Object]:
@@ -158,32 +215,6 @@ def _engine_ports(ports: list[Object]) -> PortSet:
         else:
             numbers.append(port_range(protocol, port, one.get("endPort") or port))
     return PortSet.of(numbers, names)
-
-
-LABELS = [
-    {key: value for key, value in zip(KEYS, chosen, strict=True) if value is not None}
-    for chosen in product((None, "a", "b", "zz"), repeat=len(KEYS))
-]
-"""Every class of pod labels that a selector of this universe can tell apart."""
-
-
-def all_points(namespaces: tuple[str, ...] = NAMES) -> list[Point]:
-    """Return points for every class of labels, peer and port that policies here can tell apart."""
-    peers = [Peer(name, NAMESPACES[name].labels, labels) for name in namespaces for labels in LABELS] + [
-        Peer(address=place_of(one)) for one in ADDRESSES
-    ]
-    places = [
-        position(protocol, port)
-        for protocol in Protocol
-        for port in (1, 2, 80, 81, 443, 444, 8080, 8081, 65535)
-    ]
-    return [
-        Point(labels, peer, place, frozenset(names))
-        for labels in LABELS
-        for peer in peers
-        for place in places
-        for names in ((), ("http",))
-    ]
 
 
 def as_flow(point: Point, direction: Direction) -> Flow:
