@@ -1,0 +1,1 @@
+"""Mutated reviews against the endpoint: whatever comes, an answer goes back."""
