@@ -115,10 +115,7 @@ def _ports(value: object, path: str, findings: Findings) -> PortSet:
     )
 
 
-def _cidr(value: object, path: str, findings: Findings) -> Cidr | None:
-    text = findings.text(value, path)
-    if text is None:
-        return None
+def _cidr(text: str, path: str, findings: Findings) -> Cidr | None:
     cidr = read_cidr(text)
     if cidr is None:
         findings.add(invalid(path, text, NOT_A_CIDR))
@@ -127,10 +124,10 @@ def _cidr(value: object, path: str, findings: Findings) -> Cidr | None:
     return cidr
 
 
-def _excepted(value: object, path: str, outer: Cidr, findings: Findings) -> Cidr | None:
-    inner = _cidr(value, path, findings)
+def _excepted(text: str, path: str, outer: Cidr, findings: Findings) -> Cidr | None:
+    inner = _cidr(text, path, findings)
     if inner is not None and findings.is_new and not outer.holds(inner):
-        findings.add(invalid(path, value, NOT_INSIDE))
+        findings.add(invalid(path, text, NOT_INSIDE))
     return inner
 
 
@@ -139,11 +136,11 @@ def _block(value: object, path: str, findings: Findings) -> IntervalSet | None:
     members = findings.mapping(value, path)
     if members is None:
         return None
-    if members.get("cidr") in (None, ""):
+    spelled = findings.text(members.get("cidr"), f"{path}.cidr")
+    excepts = findings.texts(members.get("except"), f"{path}.except")
+    if spelled == "":
         findings.add(required(f"{path}.cidr"))
-        return None
-    outer = _cidr(members["cidr"], f"{path}.cidr", findings)
-    excepts = findings.items(members.get("except"), f"{path}.except")
+    outer = _cidr(spelled, f"{path}.cidr", findings) if spelled else None
     if outer is None or excepts is None:
         return None
     inner = [_excepted(one, f"{path}.except[{index}]", outer, findings) for index, one in enumerate(excepts)]
@@ -211,7 +208,7 @@ def _types(value: object, findings: Findings) -> frozenset[Direction]:
     items = findings.items(value, path) or []
     read = [findings.text(one, f"{path}[{index}]") for index, one in enumerate(items)]
     if len(read) > _MOST_TYPES:
-        findings.add(invalid(path, items, "may not specify more than two policyTypes"))
+        findings.add(invalid(path, read, "may not specify more than two policyTypes"))
     else:
         for index, one in enumerate(read):
             if one is not None and one not in _DIRECTIONS:

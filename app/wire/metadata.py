@@ -36,6 +36,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 NO_METADATA = Metadata()
 
 _MOST_ANNOTATION_BYTES = 256 * 1024
+_STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+_NO_FINALIZER = "name is neither a standard finalizer name nor is it fully qualified"
 
 
 def _check_name(name: str, prefix: str, findings: Findings) -> None:
@@ -67,6 +69,9 @@ def _check(metadata: Metadata, findings: Findings) -> None:
     _check_annotations(metadata.annotations, findings)
     for one in metadata.finalizers:
         findings.complain("metadata.finalizers", one, label_key(one))
+    for index, one in enumerate(metadata.finalizers):
+        if "/" not in one and one not in _STANDARD_FINALIZERS:
+            findings.complain(f"metadata.finalizers[{index}]", one, [_NO_FINALIZER])
 
 
 def read_metadata(value: object, findings: Findings) -> Metadata:

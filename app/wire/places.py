@@ -16,6 +16,7 @@ Place = tuple[int, int]
 Tree = tuple[int, int, "dict[str, Tree] | list[Tree] | None"]
 """Line and column of a YAML value, 0-based, and the same for its members or items."""
 
+_LONGEST_INDEX = 9
 _STEP = re.compile(r"\[([^\]]*)\]|([^.\[]+)")
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -44,8 +45,8 @@ def _below(tree: Tree, step: str) -> Tree | None:
     if isinstance(children, dict):
         found: Tree | None = children.get(step)
         return found
-    if isinstance(children, list) and step.isdecimal() and int(step) < len(children):
-        return children[int(step)]
+    if isinstance(children, list) and step.isdecimal() and len(step) <= _LONGEST_INDEX:
+        return next(iter(children[int(step) :]), None)
     return None
 
 

@@ -26,15 +26,16 @@ _INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _DOTTED = re.compile(r"\.[0-9]+([eE][-+]?[0-9]+)?")
 _BASES = (16, 2, 8, 10)
+_LONGEST = 4000  # Python reads no longer integers; what is longer fits no API field anyway
 _SMALLEST = -(2**63)
 _LARGEST = 2**64
-_EXACT = 1e21
+_EXACT = 2**53
 _STARTS = frozenset("+-.0123456789")
 
 
 def _integer(text: str) -> int | None:
     found = _INTEGER.fullmatch(text)
-    if found is None:
+    if found is None or len(text) > _LONGEST:
         return None
     digits, base = next((one, base) for one, base in zip(found.groups()[1:], _BASES, strict=True) if one)
     number = int(digits, base)

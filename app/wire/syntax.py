@@ -82,7 +82,10 @@ def dns_label(text: str) -> list[str]:
 
 def generated_name(prefix: str) -> list[str]:
     """Return what keeps ``prefix`` from being a ``generateName``: it may end in a dash."""
-    return dns_subdomain(f"{prefix[:-2]}a" if len(prefix) > 1 and prefix.endswith("-") else prefix)
+    if len(prefix) > 1 and prefix.endswith("-"):
+        # The API server replaces the last two *bytes* by a letter before it looks.
+        return dns_subdomain(f"{prefix.encode('utf-8', 'replace')[:-2].decode('utf-8', 'replace')}a")
+    return dns_subdomain(prefix)
 
 
 def _prefix(text: str) -> list[str]:

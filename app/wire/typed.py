@@ -88,7 +88,7 @@ class _Spec(msgspec.Struct, gc=False, rename="camel"):
     pod_selector: Raw = _NULL
     ingress: list[Raw] | None = None
     egress: list[Raw] | None = None
-    policy_types: list[Direction] | None = None
+    policy_types: Annotated[list[Direction], Meta(max_length=2)] | None = None
 
 
 class _Object(msgspec.Struct, gc=False, rename="camel"):

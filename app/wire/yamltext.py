@@ -160,17 +160,16 @@ class _Reader:
 
     def _scalar(self, event: ScalarEvent) -> Scalar:
         text: str = event.value
-        if event.tag is None:
-            try:
-                return plain_scalar(text) if event.implicit[0] else text
-            except ValueError as error:
-                self._refuse(event, str(error))
-        if event.tag == _STRING:
+        quotes = event.tag is None and not event.implicit[0]
+        if quotes or event.tag == _STRING:
             return text
-        if event.tag not in _TYPES:
+        if event.tag is not None and event.tag not in _TYPES:
             self._refuse(event, f"tag {event.tag} is not allowed here")
-        value = plain_scalar(text)
-        if type(value) not in _TYPES[event.tag]:
+        try:
+            value = plain_scalar(text)
+        except ValueError as error:
+            self._refuse(event, str(error))
+        if event.tag is not None and type(value) not in _TYPES[event.tag]:
             self._refuse(event, f"{quoted(text)} is no {event.tag.removeprefix(_CORE)}")
         return value
 
