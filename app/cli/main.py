@@ -101,6 +101,27 @@ def check(
     raise typer.Exit(check_command(paths, report=report, strict=strict, state=state, assumptions=assumptions))
 
 
+@_app.command()
+def explain(
+    state: Annotated[Path, typer.Option(help="A folder of manifests as kubectl get -o yaml prints them.")],
+    source: Annotated[str, typer.Option("--from", help="namespace/key=value,... or an address.")],
+    destination: Annotated[str, typer.Option("--to", help="namespace/key=value,... or an address.")],
+    port: Annotated[str, typer.Option(help="443, 53/UDP, or 8080/TCP/http with the port's name.")] = "443",
+) -> None:
+    """Say whether a flow is allowed, and by or despite which policy and rule; exit code 0 allowed, 1 not.
+
+    Examples:
+      netpol-guard explain --state deploy/sample --from data-plane-science
+      --to iomete-system/service=spark-operator --port 15002
+
+      netpol-guard explain --state deploy/sample --from 10.20.0.10
+      --to iomete-system/service=spark-operator --port 9443
+    """
+    from app.cli.explain import explain_command
+
+    raise typer.Exit(explain_command(state, source, destination, port))
+
+
 def main() -> int:
     """Run the program with the arguments of the process; return its exit code."""
     try:
