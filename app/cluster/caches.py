@@ -122,6 +122,9 @@ class Caches:
             namespaces={one.name: one for one in self._namespaces.values},
             clients=self._clients,
             services={(one.namespace, one.name): one for one in services},
+            hidden=frozenset(
+                key for key, pair in self._service_feeds.items() if pair.service.phase is Phase.REFUSED
+            ),
             slices=tuple(sorted(slices, key=lambda one: (one.namespace, one.name))),
             nodes=self._nodes.values,
             agents=frozenset(one for feed in self._agents for one in feed.values),

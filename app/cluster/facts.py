@@ -53,12 +53,14 @@ class Facts:
     """Namespaces by name, and everything that sources and webhook Services are found in.
 
     ``clients`` are where webhooks are served. ``default_assumed``: the configurations that would tell could
-    not be read, so the documented default stands in. ``unread`` says in words what could not be read.
+    not be read, so the documented default stands in. ``hidden`` are Services that must not be read, and
+    ``unread`` says in words what could not be.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
     clients: tuple[WebhookClient, ...] = ()
     services: Mapping[ServiceKey, ServiceFacts] = field(default_factory=dict)
+    hidden: frozenset[ServiceKey] = frozenset()
     slices: tuple[EndpointSliceFacts, ...] = ()
     nodes: tuple[NodeFacts, ...] = ()
     agents: frozenset[Agent] = frozenset()

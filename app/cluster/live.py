@@ -87,7 +87,6 @@ class LiveState:
         finally:
             # In a thread: a watch may need a moment to notice.
             await asyncio.to_thread(self._caches.stop)
-            self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def read(self, scope: Scope, *, timeout: float) -> Cluster:  # noqa: ASYNC109 - a budget that is spent
         """Return the cluster, with the policies of ``scope`` and their namespaces as they are at this moment.

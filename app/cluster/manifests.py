@@ -155,7 +155,7 @@ def read_state(documents: Iterable[Document]) -> State:
         try:
             take(reader, document)
         except UnusableObject as error:
-            reader.problem(document, "", str(error))
+            reader.problem(document, error.path.partition(": ")[2], str(error))
     return reader.state()
 
 

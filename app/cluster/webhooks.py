@@ -94,11 +94,16 @@ def _assumed(namespace: str) -> WebhookService:
 
 
 def _service(key: ServiceKey, clients: tuple[WebhookClient, ...], facts: Facts) -> WebhookService | str:
-    """Return the webhook Service, or why there is nothing to judge."""
+    """Return the webhook Service, or why there is nothing to judge.
+
+    Where the Service must not be read, the documented selector is assumed for it.
+    """
     namespace, name = key
     configurations = tuple(sorted({one.configuration for one in clients}))
     what = f"Service {namespace}/{name}, named by {', '.join(configurations)}"
     service = facts.services.get(key)
+    if service is None and key in facts.hidden:
+        return WebhookService(namespace, name, DEFAULT_SELECTOR, (), configurations, assumed=True)
     if service is None:
         return f"{what}: there is no such Service"
     if service.is_external_name:

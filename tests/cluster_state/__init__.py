@@ -1,0 +1,1 @@
+"""What the cluster room promises, without a cluster."""
