@@ -110,8 +110,10 @@ class LabelDimension:
         self._formula = formula
         self._codes = {value: index + 1 for index, value in enumerate(self.values)}
         self._code = CodedDimension(formula, len(self.values) + 2)
-        self._outside: dict[LabelSet, Clause] = {}
-        self._inside: dict[LabelSet, Literal] = {}
+        # By identity: the sets belong to policies that outlive the search, and hashing them costs more than
+        # all the rest of a clause.
+        self._outside: dict[int, Clause] = {}
+        self._inside: dict[int, Literal] = {}
 
     def _finite(self, labels: LabelSet) -> list[int]:
         codes = [self._codes[value] for value in labels.values]
@@ -119,24 +121,24 @@ class LabelDimension:
 
     def outside(self, labels: LabelSet) -> Clause:
         """Return literals of which one must hold for the label not to be in ``labels``."""
-        found = self._outside.get(labels)
+        found = self._outside.get(id(labels))
         if found is None:
             if labels.cofinite:
                 found = [self._code.inside(self._finite(~labels))]
             else:
                 found = self._code.outside(self._finite(labels))
-            self._outside[labels] = found
+            self._outside[id(labels)] = found
         return found
 
     def inside(self, labels: LabelSet) -> Literal:
         """Return a literal from which follows that the label is in ``labels``."""
-        found = self._inside.get(labels)
+        found = self._inside.get(id(labels))
         if found is None:
             if labels.cofinite:
                 found = self._all_differ(self._finite(~labels))
             else:
                 found = self._code.inside(self._finite(labels))
-            self._inside[labels] = found
+            self._inside[id(labels)] = found
         return found
 
     def _all_differ(self, codes: Iterable[int]) -> Literal:

@@ -88,6 +88,7 @@ class _Space:
         self._add_ports()
         self._peer_memo: dict[tuple[int, int], Literal | None] = {}
         self._port_memo: dict[int, Literal | None] = {}
+        self._group_memo: dict[tuple[int, int], list[int]] = {}
 
     def check_budget(self) -> None:
         """Raise ``TooComplexError`` when time is up or the formula has outgrown its bound."""
@@ -212,8 +213,13 @@ class _Space:
         return [*self.existing.outside(codes), *pods]
 
     def _group_codes(self, peer: PodPeer, side: Side) -> list[int]:
-        mask = side.facts.table.mask(peer.namespaces)
-        return [code for code, group in enumerate(self.groups) if group & mask]
+        key = (id(peer.namespaces), id(side.facts))
+        codes = self._group_memo.get(key)
+        if codes is None:
+            mask = side.facts.table.mask(peer.namespaces)
+            codes = [code for code, group in enumerate(self.groups) if group & mask]
+            self._group_memo[key] = codes
+        return codes
 
     def _peers_inside(self, peers: Peers | None, side: Side) -> Literal:
         if peers is None:
