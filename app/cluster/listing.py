@@ -72,4 +72,4 @@ def _pages(api: Api, collection: Collection, deadline: Deadline) -> Listed:
         items += page.items
         if not page.continue_token:
             return Listed(tuple(items), page.resource_version)
-        query["continue"] = page.continue_token
+        query = {**query, "continue": page.continue_token}
