@@ -1,0 +1,1 @@
+"""The specification as a table of cases; see ``README.md`` here."""

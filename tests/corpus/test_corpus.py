@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from app.wire.networkpolicy import Validation, parse_policy
+from tests.corpus.cases import (
+    ALL_CASES,
+    FLOW_CASES,
+    MANIFEST_CASES,
+    RULES,
+    SPECIAL,
+    SPECIAL_CASES,
+    Object,
+    fails,
+    passes,
+)
+from tests.corpus.flows import is_for_oracle, oracle_allows, product_allows
+from tests.corpus.requests import answer
+
+
+def _name(case: Object) -> str:
+    return str(case["name"])
+
+
+@pytest.mark.parametrize("case", FLOW_CASES, ids=_name)
+def test_flow(case: Object) -> None:
+    assert product_allows(case) is (case["expect"] == "allowed")
+
+
+@pytest.mark.parametrize("case", [one for one in FLOW_CASES if is_for_oracle(one)], ids=_name)
+def test_flow_by_the_independent_oracle(case: Object) -> None:
+    assert oracle_allows(case) is (case["expect"] == "allowed")
+
+
+@pytest.mark.parametrize("case", MANIFEST_CASES, ids=_name)
+def test_manifest(case: Object) -> None:
+    manifest = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "example", "namespace": "data-plane"},
+        **case["manifest"],
+    }
+    parsed = parse_policy(manifest, validation=Validation(case.get("object", "new")))
+    errors, dropped = [one.path for one in parsed.errors], [one.path for one in parsed.unknown_fields]
+    wrong, lost = case["expect"] == "invalid", case["expect"] == "dropped"
+    assert errors == ([case["field"]] if wrong else [])
+    assert dropped == ([case["field"]] if lost else [])
+
+
+@pytest.mark.parametrize("case", SPECIAL_CASES, ids=_name)
+def test_special_case(case: Object) -> None:
+    reply = answer(case)
+    assert reply.allowed is (case["expect"] != "rejected")
+    assert bool(reply.warnings) is (case["expect"] == "warned") or not reply.allowed
+    said = reply.warnings if reply.allowed else reply.message
+    for fragment in case.get("says", []):
+        assert fragment in said
+    for fragment in case.get("never says", []):
+        assert fragment not in said
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_has_a_passing_and_a_failing_case(rule: int) -> None:
+    cases = [one for one in ALL_CASES if one.get("rule") == rule]
+    assert any(map(passes, cases))
+    assert any(map(fails, cases))
+
+
+@pytest.mark.parametrize("special", SPECIAL)
+def test_every_special_case_has_a_passing_and_a_failing_case(special: str) -> None:
+    cases = [one for one in SPECIAL_CASES if one["case"] == special]
+    assert any(map(passes, cases))
+    assert any(map(fails, cases))
+
+
+def test_there_are_at_least_120_cases_and_each_has_a_name_of_its_own() -> None:
+    assert len(ALL_CASES) >= 120
+    assert [name for name, count in Counter(map(_name, ALL_CASES)).items() if count > 1] == []
+
+
+def test_every_case_belongs_to_a_known_rule_or_special_case() -> None:
+    assert {one["case"] for one in SPECIAL_CASES} == set(SPECIAL)
+    assert {one["rule"] for one in (*FLOW_CASES, *MANIFEST_CASES)} == set(RULES)
+    outcomes = {one["expect"] for one in ALL_CASES}
+    assert outcomes <= {
+        *("allowed", "denied", "valid", "invalid", "dropped"),
+        *("admitted", "warned", "rejected"),
+    }
