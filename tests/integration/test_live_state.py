@@ -8,21 +8,23 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from app.cluster.connection import Connection, Request, Stream, configuration
 from app.cluster.deadline import Deadline
+from app.cluster.directory import DirectoryState
 from app.cluster.errors import Wanted
 from app.cluster.live import LiveState
 from app.cluster.running import running
 from app.engine.addresses import place_of
-from app.engine.cluster import Cluster, Provenance, TargetPort, WebhookService
+from app.engine.cluster import MANAGED, Cluster, Provenance, TargetPort, WebhookService
 from app.engine.intervals import IntervalSet
 from app.engine.ports import Protocol
 from app.engine.selectors import Selector
 from app.errors import SettingsError, StateUnreadable
+from app.wire.manifests import read_documents
 from app.wire.state import AccessQuestion, Scope
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.conftest import MakeNamespace
@@ -315,6 +317,52 @@ def test_a_webhook_service_that_stands_before_the_start_is_known_as_soon_as_the_
     with_state(live(control_plane), scenario)
 
 
+SAMPLE = Path(__file__).resolve().parent.parent.parent / "deploy" / "sample"
+OWN_FIELDS = ("creationTimestamp", "generation", "resourceVersion", "uid")
+
+
+def sample_manifests() -> list[dict[str, Any]]:
+    """Return the sample's objects as somebody would create them: without what an API server fills in."""
+    found: list[dict[str, Any]] = [
+        dict(document.object)
+        for kind in ("namespaces", "networkpolicies", "services", "mutatingwebhookconfigurations")
+        for document in read_documents((SAMPLE / f"{kind}.yaml").read_text(), kind)
+    ]
+    for each in found:
+        each["metadata"] = {key: value for key, value in each["metadata"].items() if key not in OWN_FIELDS}
+        for field in ("clusterIP", "clusterIPs"):
+            each.get("spec", {}).pop(field, None)
+    there_already = {("default", "kubernetes"), (None, "default"), (None, "kube-system")}
+    return [
+        each
+        for each in found
+        if (each["metadata"].get("namespace"), each["metadata"]["name"]) not in there_already
+    ]
+
+
+def test_the_sample_read_from_its_folder_is_what_a_cluster_with_these_objects_is(
+    control_plane: ControlPlane,
+) -> None:
+    manifests = {"apiVersion": "v1", "kind": "List", "items": sample_manifests()}
+    control_plane.apply(json.dumps(manifests))
+
+    async def scenario(state: LiveState) -> None:
+        cluster = await state.read(Scope.managed(), timeout=READ_SECONDS)
+        folder = await DirectoryState(SAMPLE).read(Scope.managed(), timeout=READ_SECONDS)
+        managed = {name for name, one in folder.namespaces.items() if MANAGED.matches(one.labels)}
+        assert len(managed) == 4
+        assert {name: cluster.policies[name] for name in managed} == {
+            name: folder.policies[name] for name in managed
+        }
+        assert {name: cluster.namespaces[name] for name in folder.namespaces} == folder.namespaces
+        assert [one for one in cluster.webhooks if one.namespace in managed] == list(folder.webhooks)
+
+    try:
+        with_state(live(control_plane), scenario)
+    finally:
+        control_plane.kubectl("delete", "-f", "-", "--wait=false", stdin=json.dumps(manifests))
+
+
 def test_a_read_only_user_sees_everything_but_cannot_ask_what_others_may_do(
     control_plane: ControlPlane,
 ) -> None:
@@ -465,6 +513,7 @@ def test_an_api_server_that_hangs_or_is_gone_makes_the_state_unreadable_within_t
                 os.kill(api_server.pid, signal.SIGCONT)
             assert names(await read(state, "default"), "default") == [], "it recovers by itself"
             own.processes[2].stop()
+            os.kill(api_server.pid, signal.SIGKILL)
             api_server.stop()
             with pytest.raises(StateUnreadable, match="cannot be reached") as caught:
                 await read(state, "default")
