@@ -20,6 +20,8 @@ from tests.bench.requests import CASES, GO, RAW, SERVERS, Case, Measured, Reques
 _COUNTS = (5, 20, 100, 500, 2_000)
 _REPEATS = {5: 15, 20: 15, 100: 5, 500: 3, 2_000: 1}
 _RANDOM_TARGETS_MS = {20: 0.5, 2_000: 25.0}
+_STEP_IN_PROGRESS = 1.1
+"""A search looks at its deadline between steps; a tenth of the budget is what a step may take."""
 _READY_TARGET_SECONDS = 0.5
 _MEMORY_TARGET_MB = 60.0
 
@@ -49,18 +51,24 @@ def _tell(what: str) -> None:
 
 def _judged(value: float, target: float) -> str:
     """Return whether a target is met, and by how much it is missed if not."""
-    return "[green]met[/]" if value <= target else f"[red]missed: {value / target:.1f} times[/]"
+    return "[green]met[/]" if value <= target else f"[red]no: {value / target:.1f} times[/]"
 
 
 def _decisions_table(counts: list[int]) -> Table:
     table = Table(title="Decision time: all required flows, before and after, states built anew")
     for name in ("policies", "set", "median ms", "slowest ms", "target ms", "", "answers"):
-        table.add_column(name, justify="right" if "ms" in name or name == "policies" else "left")
+        table.add_column(
+            name, justify="right" if "ms" in name or name == "policies" else "left", no_wrap=True
+        )
     for count in counts:
         _tell(f"decisions: {count} policies")
         for shape in SHAPES:
             timing = time_decisions(shape, count, _REPEATS.get(count, 3))
             table.add_row(*_decision_row(timing), end_section=shape is SHAPES[-1])
+    table.caption = (
+        "random: any policies; narrow: each for one application, so that only the exact search can tell.\n"
+        f"hostile: a budget of {BUDGET_SECONDS:g} s and the step in progress; 'too complex' is an answer."
+    )
     return table
 
 
@@ -68,7 +76,8 @@ def _decision_row(timing: Timing) -> tuple[str, ...]:
     middle, slowest = timing.median_seconds * 1e3, timing.slowest_seconds * 1e3
     target, judged = "", ""
     if timing.shape.startswith("hostile"):
-        target, judged = f"{BUDGET_SECONDS * 1e3:,.0f}", _judged(slowest, BUDGET_SECONDS * 1e3)
+        limit = BUDGET_SECONDS * 1e3 * _STEP_IN_PROGRESS
+        target, judged = f"{limit:,.0f}", _judged(slowest, limit)
     elif timing.policies in _RANDOM_TARGETS_MS:
         limit = _RANDOM_TARGETS_MS[timing.policies]
         target, judged = f"{limit:g}", _judged(middle, limit)

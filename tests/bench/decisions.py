@@ -36,8 +36,8 @@ class Shape:
 
 SHAPES = (
     Shape("random", random_policies),
-    Shape("random, one app each", narrow_policies),
-    Shape("random, with baselines", random_policies, with_baselines=True),
+    Shape("random, narrow", narrow_policies),
+    Shape("random + baselines", random_policies, with_baselines=True),
     Shape("hostile: 3-SAT", satisfiability),
     Shape("hostile: NotIn", many_values),
 )
@@ -64,7 +64,7 @@ def time_decisions(shape: Shape, count: int, repeats: int) -> Timing:
         taken, answer = _decide(cluster, (*standing, *made))
         seconds.append(taken)
         answers.append(answer)
-    counted = ", ".join(f"{answers.count(one)} {one}" for one in dict.fromkeys(answers))
+    counted = ", ".join(f"{one} {answers.count(one)}" for one in dict.fromkeys(answers))
     return Timing(shape.name, count, median(seconds), max(seconds), counted)
 
 
