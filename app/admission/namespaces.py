@@ -95,7 +95,7 @@ class NamespaceJudgement:
     def _newly_managed(self) -> Outcome:
         """Admit, and say which flows its own or others' policies cut."""
         notes = [
-            f"{loss.flow.id.value}: as policies stand, {flow_words(loss.flow)} is cut"
+            f"{loss.flow.id.value}: as policies stand, they cut {flow_words(loss.flow)}"
             for _, verdict in self._verdicts(fresh=True)
             for loss in main_losses(verdict.losses)
         ]

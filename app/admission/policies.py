@@ -130,10 +130,7 @@ class PolicyJudgement:
     # -- notes ---------------------------------------------------------------------------------------------
 
     def _notes(self, verdict: Verdict) -> list[str]:
-        notes = [
-            f"{loss.flow.id.value}: no longer certain: {'; '.join(self._loss_lines(loss)[:1])}"
-            for loss in main_losses(verdict.warned)
-        ]
+        notes = [self._loss_lines(loss)[0] for loss in main_losses(verdict.warned)]
         notes += [
             f"still cut off, as before: {flow_words(loss.flow)}; isolated by "
             f"{listed(dict.fromkeys(one.name for one in loss.isolating))}"

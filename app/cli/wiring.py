@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 from app.admission.ports import ClusterState, Doubt, Mode, Rules
 from app.admission.reviewer import Reviewer
 from app.cli.reviews import DecisionRecord, HttpReviews
-from app.cluster.live import LiveState
 from app.cluster.sources import declared_source
 from app.engine.addresses import network_set
 from app.engine.intervals import IntervalSet
@@ -95,6 +94,8 @@ def state_of(settings: Settings) -> RunningState:
         from app.cluster.directory import DirectoryState
 
         return DirectoryState(source.directory, declared=declared)
+    from app.cluster.live import LiveState  # imports the Kubernetes client, which a directory does not need
+
     return LiveState.connect(kubeconfig=source.kubeconfig, context=source.context, declared=declared)
 
 

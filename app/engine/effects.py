@@ -77,7 +77,7 @@ class _Question:
         labels, place = _sample_labels(self.policy.pods), rule.ports.numbers.spans[0][0]
         return any(
             not is_allowed(self.others, self.direction, Point(labels, peer, place))
-            for peer in _sample_peers(rule)
+            for peer in _sample_peers(rule, self.facts.table)
         )
 
 
@@ -115,12 +115,18 @@ def _namespaces_within(selector: Selector, other: Selector, table: NamespaceTabl
     return not table.mask(selector) & ~table.mask(other)
 
 
-def _sample_peers(rule: Rule) -> Iterator[Peer]:
+def _sample_peers(rule: Rule, table: NamespaceTable) -> Iterator[Peer]:
     if rule.peers is None:
         yield Peer(address=0)
         return
     if rule.peers.addresses:
         yield Peer(address=rule.peers.addresses.spans[0][0])
+    for one in rule.peers.pods:
+        labels = _sample_labels(one.pods)
+        for name, namespace in table.namespaces.items():
+            if one.pods and one.namespaces.matches(namespace.labels):
+                yield Peer(name, namespace.labels, labels)
+                break
 
 
 def _sample_labels(selector: Selector) -> dict[str, str]:
