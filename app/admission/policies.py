@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.engine.fix import Fix
     from app.engine.judge import Loss
     from app.engine.policy import Policy
-    from app.engine.requirements import RequiredFlow
+    from app.engine.requirements import Options, RequiredFlow
     from app.engine.search import Budget
 
 OURS = ("app.kubernetes.io/managed-by", "netpol-guard")
@@ -45,18 +45,58 @@ class PolicyChange:
         return f"{verb}NetworkPolicy {self.namespace}/{self.name or '(generated name)'}"
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What follows from a state alone, whatever the change: worked out once for each state."""
+
+    cluster: Cluster
+    table: NamespaceTable
+    is_guarded: bool
+    flows: tuple[RequiredFlow, ...]
+
+    @classmethod
+    def of(cls, cluster: Cluster, namespace: str, options: Options) -> Standing:
+        """Return what follows from ``cluster`` for ``namespace``."""
+        guarded = guarded_namespaces(cluster)
+        flows = required_flows(cluster, namespace, options, guarded)
+        return cls(cluster, NamespaceTable(cluster.namespaces), namespace in guarded, flows)
+
+
+class StandingMemory:
+    """Remembers ``Standing`` by the identity of the state, which its reader keeps while nothing changes."""
+
+    _MOST = 64
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._known: dict[tuple[int, str], Standing] = {}
+
+    def of(self, cluster: Cluster, namespace: str) -> Standing:
+        """Return what follows from ``cluster`` for ``namespace``."""
+        key = (id(cluster), namespace)
+        found = self._known.get(key)
+        # The remembered state is held, so that its identity cannot be another's.
+        if found is None:
+            if len(self._known) >= self._MOST:
+                self._known.clear()
+            found = self._known[key] = Standing.of(cluster, namespace, self._options)
+        return found
+
+
 class PolicyJudgement:
     """The judgement of one change against one state of the cluster."""
 
-    def __init__(self, change: PolicyChange, cluster: Cluster, rules: Rules, budget: Budget) -> None:
+    def __init__(self, change: PolicyChange, standing: Standing, rules: Rules, budget: Budget) -> None:
+        cluster = standing.cluster
+        self._standing = standing
         self._change = change
         self._cluster = cluster
         self._rules = rules
         self._budget = budget
         self._judge = Judge(rules.options, budget)
-        self._table = NamespaceTable(cluster.namespaces)
-        standing = cluster.policies.get(change.namespace, ())
-        self._others = tuple(one for one in standing if not change.name or one.name != change.name)
+        self._table = standing.table
+        policies = cluster.policies.get(change.namespace, ())
+        self._others = tuple(one for one in policies if not change.name or one.name != change.name)
         before = self._others if change.old is None else (*self._others, change.old)
         after = self._others if change.new is None else (*self._others, change.new)
         self._assumed = self._missing_partner(after)
@@ -74,10 +114,9 @@ class PolicyJudgement:
 
     def outcome(self) -> Outcome:
         """Return the outcome. Raises ``TooComplexError``."""
-        guarded = guarded_namespaces(self._cluster)
-        if self._change.namespace not in guarded:
+        if not self._standing.is_guarded:
             return ADMITTED
-        flows = required_flows(self._cluster, self._change.namespace, self._rules.options, guarded)
+        flows = self._standing.flows
         verdict = self._judge.compare(self._before, self._after, flows)
         if verdict.rejected:
             return self._rejection(verdict, flows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.admission.answers import answer, overridden, unjudged
 from app.admission.namespaces import NamespaceJudgement
 from app.admission.outcome import ADMITTED, Kind, Outcome, Reason
-from app.admission.policies import OURS, PolicyChange, PolicyJudgement
+from app.admission.policies import OURS, PolicyChange, PolicyJudgement, StandingMemory
 from app.admission.ports import MODE_LABEL, OVERRIDE_ANNOTATION, Deadline, Decision, Mode
 from app.engine.cluster import MANAGED
 from app.engine.search import TooComplexError
@@ -48,6 +48,7 @@ class Reviewer:
         self._state = state
         self._rules = rules
         self._recorder = recorder
+        self._standing = StandingMemory(rules.options)
 
     async def respond(self, body: bytes, budget_seconds: float) -> bytes:
         """Return the answer to the review in ``body``. Raises ``BadReview`` where it is none."""
@@ -183,7 +184,8 @@ class Reviewer:
             is_ours=kept is not None and OURS in kept.metadata.labels.items(),
         )
         try:
-            return PolicyJudgement(change, cluster, self._rules, deadline).outcome()
+            standing = self._standing.of(cluster, review.namespace)
+            return PolicyJudgement(change, standing, self._rules, deadline).outcome()
         except TooComplexError:
             return _too_complex(review)
 

@@ -71,7 +71,10 @@ class DirectoryState:
     async def run(self) -> None:
         """Look for changed files once a second until cancelled."""
         while True:
-            await asyncio.to_thread(self.refresh)
+            try:
+                await asyncio.to_thread(self.refresh)
+            except Exception as error:  # noqa: BLE001 - an end that nobody sees would leave old state for new
+                _LOG.failure("the state could not be read again", error, path=str(self._path))
             await asyncio.sleep(POLL_SECONDS)
 
     async def read(self, scope: Scope, *, timeout: float) -> Cluster:  # noqa: ARG002, ASYNC109 - the interface
