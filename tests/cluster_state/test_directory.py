@@ -163,6 +163,27 @@ def test_changes_are_seen_while_it_runs(folder: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_an_unexpected_exception_is_logged_and_survived(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = DirectoryState(folder)
+    refresh, failures = state.refresh, iter([ZeroDivisionError("unexpected")])
+
+    def fail_once() -> None:
+        for error in failures:
+            raise error
+        refresh()
+
+    monkeypatch.setattr("app.cluster.directory.POLL_SECONDS", 0.01)
+    monkeypatch.setattr(state, "refresh", fail_once)
+
+    async def scenario() -> None:
+        async with running(state, timeout=10):
+            assert "unexpected" in caplog.text
+
+    asyncio.run(scenario())
+
+
 def test_a_broken_file_leaves_the_last_good_state_in_force_and_is_noted_until_mended(
     folder: Path,
 ) -> None:

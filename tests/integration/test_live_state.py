@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -17,21 +16,16 @@ from app.cluster.deadline import Deadline
 from app.cluster.directory import DirectoryState
 from app.cluster.errors import Wanted
 from app.cluster.live import LiveState
-from app.cluster.running import running
 from app.engine.addresses import place_of
-from app.engine.cluster import MANAGED, Cluster, Provenance, TargetPort, WebhookService
+from app.engine.cluster import MANAGED, Provenance, TargetPort, WebhookService
 from app.engine.intervals import IntervalSet
 from app.engine.ports import Protocol
 from app.engine.selectors import Selector
-from app.errors import SettingsError, StateUnreadable
 from app.wire.manifests import read_documents
-from app.wire.state import AccessQuestion, Scope
+from app.wire.state import Scope
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.conftest import MakeNamespace
-
-T = TypeVar("T")
-READ_SECONDS = 10.0
-SYNC_SECONDS = 60.0
+from tests.integration.live import READ_SECONDS, live, names, read, with_state
 
 POLICY = """
 apiVersion: networking.k8s.io/v1
@@ -69,25 +63,6 @@ endpoints: [{{addresses: [10.1.2.3]}}]
 ports: [{{name: https, port: 9443, protocol: TCP}}]
 """
 
-POLICIES_READER = """
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {{name: reader-{namespace}}}
-rules:
-  - {{apiGroups: [""], resources: [namespaces], verbs: [get, list, watch]}}
-  - {{apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [list]}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {{name: reader-{namespace}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: reader-{namespace}}}
-subjects: [{{kind: ServiceAccount, name: reader, namespace: {namespace}}}]
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {{name: reader, namespace: {namespace}}}
-"""
-
 
 class CountingApi:
     """A connection that counts the lists of policies it was asked for."""
@@ -104,33 +79,11 @@ class CountingApi:
         return self._connection.watch(request, seconds)
 
 
-def with_state(state: LiveState, scenario: Callable[[LiveState], Awaitable[T]]) -> T:
-    """Run the scenario with the state in sync."""
-
-    async def run() -> T:
-        async with running(state, timeout=SYNC_SECONDS):
-            return await scenario(state)
-
-    return asyncio.run(run())
-
-
-def live(control_plane: ControlPlane, user: str = "admin") -> LiveState:
-    return LiveState.connect(kubeconfig=control_plane.kubeconfig(user))
-
-
 async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
     """Wait for what watches bring, a moment after the API server knows it."""
     async with asyncio.timeout(READ_SECONDS):
         while not await is_so():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.02)
-
-
-def names(cluster: Cluster, namespace: str) -> list[str]:
-    return [policy.name for policy in cluster.policies[namespace]]
-
-
-def read(state: LiveState, namespace: str) -> Awaitable[Cluster]:
-    return state.read(Scope.namespace(namespace), timeout=READ_SECONDS)
 
 
 def test_a_policy_is_seen_the_moment_kubectl_returned_and_gone_the_moment_it_is_deleted(
@@ -318,6 +271,9 @@ def test_a_webhook_service_that_stands_before_the_start_is_known_as_soon_as_the_
 
 
 SAMPLE = Path(__file__).resolve().parent.parent.parent / "deploy" / "sample"
+
+
+SAMPLE = Path(__file__).resolve().parent.parent.parent / "deploy" / "sample"
 OWN_FIELDS = ("creationTimestamp", "generation", "resourceVersion", "uid")
 
 
@@ -363,169 +319,7 @@ def test_the_sample_read_from_its_folder_is_what_a_cluster_with_these_objects_is
         control_plane.kubectl("delete", "-f", "-", "--wait=false", stdin=json.dumps(manifests))
 
 
-def test_a_read_only_user_sees_everything_but_cannot_ask_what_others_may_do(
-    control_plane: ControlPlane,
-) -> None:
-    async def scenario(state: LiveState) -> None:
-        assert (await read(state, "default")).sources
-        assert state.notes == ()
-        answer = await state.access(question("developer"), timeout=READ_SECONDS)
-        assert answer.allowed is None
-        assert 'resources: ["subjectaccessreviews"], verbs: ["create"]' in answer.reason
-
-    with_state(live(control_plane, "readonly"), scenario)
-
-
-def test_a_user_who_may_not_list_namespaces_is_never_ready_and_told_which_rule_is_missing(
-    control_plane: ControlPlane,
-) -> None:
-    async def start() -> None:
-        async with running(live(control_plane, "developer"), timeout=3):
-            pytest.fail("it must not become ready")
-
-    with pytest.raises(StateUnreadable, match=r'resources: \["namespaces"\], verbs: \["list"\]'):
-        asyncio.run(start())
-
-
-def test_optional_permissions_that_are_missing_become_notes_and_the_documented_default(
-    control_plane: ControlPlane, make_namespace: MakeNamespace
-) -> None:
-    namespace = make_namespace()
-    control_plane.apply(POLICIES_READER.format(namespace=namespace))
-    state = LiveState.connect(kubeconfig=control_plane.service_account_kubeconfig(namespace, "reader"))
-
-    async def scenario(state: LiveState) -> None:
-        cluster = await read(state, namespace)
-        assert cluster.sources == ()
-        default = Selector.labels({"service": "spark-operator"})
-        assert WebhookService(namespace, "spark-operator", default, (), assumed=True) in cluster.webhooks
-        notes = "\n".join(state.notes)
-        for resource in ("nodes", "pods", "endpointslices", "mutatingwebhookconfigurations"):
-            assert f'resources: ["{resource}"], verbs: ["list"]' in notes
-
-    try:
-        with_state(state, scenario)
-    finally:
-        for kind in ("clusterrole", "clusterrolebinding"):
-            control_plane.kubectl("delete", kind, f"reader-{namespace}")
-
-
-def test_policies_that_may_not_be_read_make_the_state_unreadable_and_the_rule_is_named(
-    control_plane: ControlPlane, make_namespace: MakeNamespace
-) -> None:
-    namespace = make_namespace()
-    role = POLICIES_READER.replace("networkpolicies", "ingresses")
-    control_plane.apply(role.format(namespace=namespace))
-    state = LiveState.connect(kubeconfig=control_plane.service_account_kubeconfig(namespace, "reader"))
-
-    async def scenario(state: LiveState) -> None:
-        with pytest.raises(StateUnreadable) as caught:
-            await read(state, namespace)
-        assert caught.value.what == f"the NetworkPolicies of namespace {namespace}"
-        assert 'resources: ["networkpolicies"], verbs: ["list"]' in caught.value.how
-
-    try:
-        with_state(state, scenario)
-    finally:
-        for kind in ("clusterrole", "clusterrolebinding"):
-            control_plane.kubectl("delete", kind, f"reader-{namespace}")
-
-
-def question(username: str, verb: str = "delete", groups: tuple[str, ...] = ()) -> AccessQuestion:
-    return AccessQuestion(
-        username, verb, "networking.k8s.io", "networkpolicies", namespace="default", groups=groups
-    )
-
-
-@pytest.mark.parametrize(
-    ("asked", "allowed"),
-    [
-        (question("developer", groups=("developers",)), True),
-        (question("developer"), False),
-        (question("readonly", groups=("viewers",)), False),
-        (question("readonly", "list", ("viewers",)), True),
-        (question("developer", "override", ("developers",)), False),
-        (question("anybody", "override", ("system:masters",)), True),
-    ],
-)
-def test_the_api_server_says_who_may_do_what(
-    control_plane: ControlPlane, asked: AccessQuestion, *, allowed: bool
-) -> None:
-    async def ask() -> bool | None:
-        return (await live(control_plane).access(asked, timeout=READ_SECONDS)).allowed
-
-    assert asyncio.run(ask()) is allowed
-
-
-def test_a_token_that_the_api_server_does_not_know_is_told_apart_from_a_missing_permission(
-    control_plane: ControlPlane, tmp_path: Path
-) -> None:
-    text = control_plane.kubeconfig().read_text().replace(control_plane.token(), "unknown")
-    (tmp_path / "config").write_text(text)
-
-    async def start() -> None:
-        async with running(LiveState.connect(kubeconfig=tmp_path / "config"), timeout=2):
-            pytest.fail("it must not become ready")
-
-    with pytest.raises(StateUnreadable, match="does not accept these credentials"):
-        asyncio.run(start())
-
-
-def test_a_certificate_of_another_authority_is_a_tls_error(
-    control_plane: ControlPlane, tmp_path: Path
-) -> None:
-    from tests.cluster.authority import Authority  # noqa: PLC0415 - only here
-
-    (tmp_path / "ca.crt").write_text(Authority().pem)
-    text = control_plane.kubeconfig().read_text()
-    text = text.replace(str(control_plane.ca_file), str(tmp_path / "ca.crt"))
-    (tmp_path / "config").write_text(text)
-
-    async def ask() -> str:
-        state = LiveState.connect(kubeconfig=tmp_path / "config")
-        return (await state.access(question("developer"), timeout=READ_SECONDS)).reason
-
-    assert "the TLS connection to the API server failed" in asyncio.run(ask())
-
-
-def test_a_context_that_is_not_in_the_kubeconfig_is_an_error_of_the_settings(
-    control_plane: ControlPlane,
-) -> None:
-    with pytest.raises(SettingsError, match="no-such-context"):
-        LiveState.connect(kubeconfig=control_plane.kubeconfig(), context="no-such-context")
-
-
-def test_an_api_server_that_hangs_or_is_gone_makes_the_state_unreadable_within_the_time_given(
-    kubernetes_programs: None,  # noqa: ARG001 - it makes them be there
-) -> None:
-    with ControlPlane() as own:
-        api_server = own.processes[1]
-
-        async def scenario(state: LiveState) -> None:
-            assert names(await read(state, "default"), "default") == []
-            os.kill(api_server.pid, signal.SIGSTOP)
-            try:
-                with pytest.raises(StateUnreadable, match=r"did not answer within 0\.5 s") as caught:
-                    await state.read(Scope.namespace("default"), timeout=0.5)
-                assert caught.value.how
-                assert (await state.access(question("developer"), timeout=0.5)).allowed is None
-            finally:
-                os.kill(api_server.pid, signal.SIGCONT)
-            assert names(await read(state, "default"), "default") == [], "it recovers by itself"
-            own.processes[2].stop()
-            os.kill(api_server.pid, signal.SIGKILL)
-            api_server.stop()
-            with pytest.raises(StateUnreadable, match="cannot be reached") as caught:
-                await read(state, "default")
-            assert "check that the API server runs" in caught.value.how
-            assert state.ready() is None, "one hiccup of the API server must not empty the Service"
-
-        with_state(live(own), scenario)
-
-
 def test_a_stopped_state_leaves_no_thread_behind(control_plane: ControlPlane) -> None:
-    import threading  # noqa: PLC0415 - only here
-
     async def scenario(state: LiveState) -> None:
         await read(state, "default")
         assert any(thread.name.startswith("feed") for thread in threading.enumerate())

@@ -1,0 +1,45 @@
+"""A running `LiveState` of the control plane, and short words for what its tests do with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from app.cluster.live import LiveState
+from app.cluster.running import running
+from app.engine.cluster import Cluster
+from app.wire.state import AccessQuestion, Scope
+from tests.cluster.control_plane import ControlPlane
+
+T = TypeVar("T")
+READ_SECONDS = 10.0
+SYNC_SECONDS = 60.0
+
+
+def with_state(state: LiveState, scenario: Callable[[LiveState], Awaitable[T]]) -> T:
+    """Run the scenario with the state in sync."""
+
+    async def run() -> T:
+        async with running(state, timeout=SYNC_SECONDS):
+            return await scenario(state)
+
+    return asyncio.run(run())
+
+
+def live(control_plane: ControlPlane, user: str = "admin") -> LiveState:
+    return LiveState.connect(kubeconfig=control_plane.kubeconfig(user))
+
+
+def names(cluster: Cluster, namespace: str) -> list[str]:
+    return [policy.name for policy in cluster.policies[namespace]]
+
+
+def read(state: LiveState, namespace: str) -> Awaitable[Cluster]:
+    return state.read(Scope.namespace(namespace), timeout=READ_SECONDS)
+
+
+def question(username: str, verb: str = "delete", groups: tuple[str, ...] = ()) -> AccessQuestion:
+    return AccessQuestion(
+        username, verb, "networking.k8s.io", "networkpolicies", namespace="default", groups=groups
+    )
