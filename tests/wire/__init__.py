@@ -1,0 +1,1 @@
+"""What ``app.wire`` promises."""

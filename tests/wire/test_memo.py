@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from app.wire.memo import Memo
+
+
+def test_what_was_put_is_found_again() -> None:
+    memo: Memo[str] = Memo(most=2, most_bytes=100)
+    assert memo.put((b"a", ""), "A") == "A"
+    assert memo.get((b"a", "")) == "A"
+    assert memo.get((b"a", "other")) is None
+
+
+def test_the_number_is_bounded_and_the_least_used_goes_first() -> None:
+    memo: Memo[str] = Memo(most=2, most_bytes=100)
+    memo.put((b"a", ""), "A")
+    memo.put((b"b", ""), "B")
+    memo.get((b"a", ""))
+    memo.put((b"c", ""), "C")
+    assert len(memo) == 2
+    assert memo.get((b"b", "")) is None
+    assert memo.get((b"a", "")) == "A"
+
+
+def test_the_bytes_are_bounded() -> None:
+    memo: Memo[str] = Memo(most=100, most_bytes=10)
+    memo.put((b"x" * 6, ""), "A")
+    memo.put((b"y" * 6, ""), "B")
+    assert len(memo) == 1
+    memo.put((b"y" * 6, ""), "B again")
+    memo.put((b"z" * 4, ""), "C")
+    assert len(memo) == 2
+
+
+def test_what_alone_is_too_large_is_not_kept_and_drives_nothing_out() -> None:
+    memo: Memo[str] = Memo(most=100, most_bytes=10)
+    memo.put((b"a", ""), "A")
+    assert memo.put((b"x" * 11, ""), "B") == "B"
+    assert memo.get((b"x" * 11, "")) is None
+    assert memo.get((b"a", "")) == "A"
