@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
 from app.engine.addresses import network_set, place_of
+from app.wire.memo import kept_if_short
 
 if TYPE_CHECKING:
     from app.engine.addresses import Network
@@ -23,6 +23,7 @@ MAPPED = "must not have an IPv4-mapped IPv6 address"
 HOST_BITS = "must not have bits set beyond the prefix length"
 NOT_INSIDE = "must be a strict subset of `cidr`"
 
+_KEPT = 4096
 _V4_LENGTH = 32
 _V6_LENGTH = 128
 _LAST_OCTET = 255
@@ -94,7 +95,7 @@ def _network(address: IPv4Address | IPv6Address, length: int) -> Network:
     return IPv6Network((address, length), strict=False)
 
 
-@lru_cache(maxsize=4096)
+@kept_if_short(_KEPT)
 def read_cidr(text: str) -> Cidr | None:
     """Return the CIDR that ``text`` is, or None where no API server ever accepted it.
 

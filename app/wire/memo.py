@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Sized
+from functools import lru_cache, wraps
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Concatenate, Generic, ParamSpec, TypeVar
 
 T = TypeVar("T")
+Text = TypeVar("Text", bound=Sized)
+Rest = ParamSpec("Rest")
+
+LONGEST_KEPT = 1024
+"""Longer texts are read anew each time, so that a bound on their number is one on their bytes too."""
 
 Key = tuple[bytes, str]
 """The text that was read, and what else the reading depended on."""
@@ -32,7 +39,7 @@ class Memo(Generic[T]):
 
     def put(self, key: Key, value: T) -> T:
         """Keep ``value``, unless it alone would fill the memory; return it."""
-        size = len(key[0])
+        size = sum(map(len, key))
         if size > self._most_bytes:
             return value
         with self._lock:
@@ -40,9 +47,29 @@ class Memo(Generic[T]):
                 self._bytes += size
             self._kept[key] = value
             while len(self._kept) > self._most or self._bytes > self._most_bytes:
-                (text, _), _ = self._kept.popitem(last=False)
-                self._bytes -= len(text)
+                gone, _ = self._kept.popitem(last=False)
+                self._bytes -= sum(map(len, gone))
         return value
 
     def __len__(self) -> int:
         return len(self._kept)
+
+
+def kept_if_short(
+    most: int,
+) -> Callable[[Callable[Concatenate[Text, Rest], T]], Callable[Concatenate[Text, Rest], T]]:
+    """Return a decorator that remembers the results of the last ``most`` calls, by all arguments.
+
+    Only for calls whose first argument, a text, is at most ``LONGEST_KEPT`` long.
+    """
+
+    def decorate(function: Callable[Concatenate[Text, Rest], T]) -> Callable[Concatenate[Text, Rest], T]:
+        kept = lru_cache(maxsize=most)(function)
+
+        @wraps(function)
+        def read(text: Text, /, *args: Rest.args, **kwargs: Rest.kwargs) -> T:
+            return (kept if len(text) <= LONGEST_KEPT else function)(text, *args, **kwargs)  # type: ignore[arg-type]
+
+        return read
+
+    return decorate

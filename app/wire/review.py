@@ -234,7 +234,7 @@ def _walk(text: bytes, members: dict[str, Raw], path: str, uid: str) -> None:
 
 
 _POLICIES_KEPT = 2048
-_BYTES_KEPT = 16 * 1024 * 1024
+_BYTES_KEPT = 6 * 1024 * 1024
 _policies: Memo[ParsedPolicy] = Memo(_POLICIES_KEPT, _BYTES_KEPT)
 
 

@@ -22,11 +22,13 @@ from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_PORTS, LAST_PORT, PortSet, Protocol, port_range
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, NOTHING, LabelSet, Operator, Selector
 from app.wire.cidrs import read_cidr
+from app.wire.memo import LONGEST_KEPT, kept_if_short
 from app.wire.metadata import NO_METADATA, Metadata
 
 _RULES_KEPT = 8192
 _PARTS_KEPT = 4096
-_LONGEST_KEPT = 2048
+_NAMESPACES_KEPT = 1024
+_LONGEST_NAMESPACE = 253
 
 KIND = "NetworkPolicy"
 API_VERSION = "networking.k8s.io/v1"
@@ -119,7 +121,7 @@ def _term(one: _Requirement) -> tuple[str, LabelSet]:
     return one.key, LabelSet.of(one.operator, one.values or ())
 
 
-@lru_cache(maxsize=_PARTS_KEPT)
+@kept_if_short(_PARTS_KEPT)
 def _selector(raw: bytes) -> Selector:
     read = _decode_selector(raw)
     terms = [(key, LabelSet.of(Operator.IN, (value,))) for key, value in (read.match_labels or {}).items()]
@@ -136,7 +138,7 @@ def _given(raw: Raw) -> Selector | None:
     return None if text == b"null" else _selector(text)
 
 
-@lru_cache(maxsize=_PARTS_KEPT)
+@kept_if_short(_PARTS_KEPT)
 def _block(raw: bytes) -> IntervalSet:
     read = _decode_block(raw)
     outer = read_cidr(read.cidr)
@@ -146,7 +148,7 @@ def _block(raw: bytes) -> IntervalSet:
     return block_set(outer.network, [one.network for one in inner if one])
 
 
-@lru_cache(maxsize=1024)
+@kept_if_short(_NAMESPACES_KEPT)
 def _named(namespace: str) -> Selector:
     return Selector.labels({NAMESPACE_NAME_LABEL: namespace})
 
@@ -160,7 +162,7 @@ def pod_peer(namespaces: Selector | None, pods: Selector | None, namespace: str)
     return PodPeer(namespaces, EVERYTHING if pods is None else pods)
 
 
-@lru_cache(maxsize=_PARTS_KEPT)
+@kept_if_short(_PARTS_KEPT)
 def _peer(raw: bytes, namespace: str) -> PodPeer | IntervalSet | None:
     read = _decode_peer(raw)
     pods, namespaces, block = _given(read.pods), _given(read.namespaces), bytes(read.block)
@@ -208,7 +210,7 @@ def _one_port(read: _Port) -> IntervalSet | str:
     return port_range(read.protocol or Protocol.TCP, port, port if last is None else last)
 
 
-@lru_cache(maxsize=_PARTS_KEPT)
+@kept_if_short(_PARTS_KEPT)
 def _ports(raw: bytes) -> PortSet:
     numbers: list[IntervalSet] = []
     names: list[tuple[Protocol, str]] = []
@@ -241,7 +243,7 @@ def _rules(raws: list[Raw] | None, direction: Direction, namespace: str) -> tupl
         return ()
     return tuple(
         [
-            (_kept_rule if len(raw) <= _LONGEST_KEPT else _rule)(bytes(raw), direction, namespace)
+            (_kept_rule if len(raw) <= LONGEST_KEPT else _rule)(bytes(raw), direction, namespace)
             for raw in raws
         ]
     )
@@ -266,6 +268,8 @@ def read_policy(raw: bytes | Raw, namespace: str) -> tuple[Policy, Metadata]:
         read = _decode_object(raw)
         metadata, spec = read.metadata, read.spec or _NO_SPEC
         home = metadata.namespace or namespace
+        if len(home) > _LONGEST_NAMESPACE:
+            raise NotOrdinary  # what is kept is bounded in bytes, the namespace beside it included
         pods = _given(spec.pod_selector)
         return Policy(
             home,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from app.wire.memo import Memo
+from app.wire.memo import LONGEST_KEPT, Memo, kept_if_short
 
 
 def test_what_was_put_is_found_again() -> None:
@@ -37,3 +37,30 @@ def test_what_alone_is_too_large_is_not_kept_and_drives_nothing_out() -> None:
     assert memo.put((b"x" * 11, ""), "B") == "B"
     assert memo.get((b"x" * 11, "")) is None
     assert memo.get((b"a", "")) == "A"
+
+
+def test_short_texts_are_read_once_and_long_ones_each_time() -> None:
+    calls: list[int] = []
+
+    @kept_if_short(2)
+    def read(text: bytes, more: str) -> str:
+        calls.append(len(text))
+        return f"{len(text)}{more}"
+
+    for text in (b"a" * LONGEST_KEPT, b"a" * (LONGEST_KEPT + 1)):
+        assert read(text, "x") == read(text, "x") == f"{len(text)}x"
+    assert calls == [LONGEST_KEPT, LONGEST_KEPT + 1, LONGEST_KEPT + 1]
+    assert read(b"a" * LONGEST_KEPT, "y") == f"{LONGEST_KEPT}y"
+
+
+def test_only_the_last_results_are_remembered() -> None:
+    calls: list[str] = []
+
+    @kept_if_short(2)
+    def read(text: str) -> str:
+        calls.append(text)
+        return text
+
+    for text in "abca":
+        read(text)
+    assert calls == ["a", "b", "c", "a"]
