@@ -321,7 +321,7 @@ def test_there_is_no_policy_where_nobody_can_say_whom_it_isolates() -> None:
         b'{"kind":"NetworkPolicy","apiVersion":"crd.projectcalico.org/v1","spec":{}}',
         b'{"spec":[]}',
         b'{"metadata":{"annotations":{"a":"\xff"}}}',
-        b'{"spec":' + b'{"a":' * 5000 + b"1" + b"}" * 5001,
+        b'{"spec":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001,
     ],
 )
 def test_what_is_no_networkpolicy_is_an_error_and_no_policy(text: bytes) -> None:

@@ -141,7 +141,7 @@ def test_the_namespace_of_the_request_counts_where_the_object_names_none() -> No
         (body(review()).replace(b'"options"', b'"opt\xffions"'), "not valid UTF-8"),
         (body(review()).replace(b"UpdateOptions", b"\xff"), "not valid UTF-8"),
         (
-            body(review()).replace(b'"options":', b'"x":' + b"[" * 5000 + b"]" * 5000 + b',"options":'),
+            body(review()).replace(b'"options":', b'"x":' + b"[" * 100_000 + b"]" * 100_000 + b',"options":'),
             "nested",
         ),
     ],
