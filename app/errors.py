@@ -5,6 +5,7 @@
     GuardError
     ├── SettingsError        what an administrator configured cannot be used
     ├── StateUnreadable      the state that is to be judged could not be read
+    ├── ChangeFailed         a change to the cluster was not made
     ├── InputError           something given to a command cannot be used
     └── StartError           the process cannot begin its work: a port is taken, a certificate unreadable
 
@@ -39,6 +40,24 @@ class StateUnreadable(GuardError):  # noqa: N818 - reads as what it is: the stat
         self.what = what
         self.why = why
         self.how = how
+
+
+class ChangeFailed(GuardError):  # noqa: N818 - reads as what it is: the change failed
+    """A change to the cluster was not made: ``what`` was to be done, ``why`` it failed, ``how`` to mend it.
+
+    ``status`` is the API server's HTTP status, 0 where it gave none, and ``said`` its whole message.
+
+    >>> print(ChangeFailed("apply Namespace one", "the API server answered 500", "try again"))
+    could not apply Namespace one: the API server answered 500; try again
+    """
+
+    def __init__(self, what: str, why: str, how: str = "", status: int = 0, said: str = "") -> None:  # noqa: PLR0917 - the parts of one sentence, then what programs want
+        super().__init__(f"could not {what}: {why}" + (f"; {how}" if how else ""))
+        self.what = what
+        self.why = why
+        self.how = how
+        self.status = status
+        self.said = said
 
 
 class InputError(GuardError):

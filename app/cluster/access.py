@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from app.cluster.connection import Request
+from app.cluster.connection import Method, Request
 from app.cluster.errors import Wanted
 from app.errors import StateUnreadable
 from app.wire.state import Access
@@ -60,7 +60,7 @@ def ask(api: Api, question: AccessQuestion, deadline: Deadline) -> Access:
     body = msgspec.json.encode(review_of(question))
     try:
         status = msgspec.json.decode(
-            api.fetch(Request(wanted, _PATH, body=body), deadline), type=_Review
+            api.fetch(Request(wanted, _PATH, body=body, method=Method.CREATE), deadline), type=_Review
         ).status
     except StateUnreadable as error:
         return Access.unknown(str(error))

@@ -7,9 +7,11 @@ they belong in threads.
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
@@ -24,7 +26,7 @@ from app.cluster.errors import broken, overdue, refusal
 from app.errors import SettingsError, StateUnreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from urllib3 import BaseHTTPResponse
@@ -37,21 +39,53 @@ _CONNECT_SECONDS = 10.0
 _CHUNK = 1 << 16
 _SHORTEST = 0.001
 _JSON = "application/json"
+_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
+
+
+class Method(Enum):
+    """What a request does, with the media type of its body."""
+
+    GET = "GET", _JSON
+    CREATE = "POST", _JSON
+    APPLY = "PATCH", "application/apply-patch+yaml"
+    MERGE = "PATCH", "application/merge-patch+json"
+    EDIT = "PATCH", "application/json-patch+json"
+    REPLACE = "PUT", _JSON
+    DELETE = "DELETE", _JSON
+
+    @property
+    def verb(self) -> str:
+        """The HTTP method."""
+        return self.value[0]
+
+    @property
+    def media_type(self) -> str:
+        """The media type of the body."""
+        return self.value[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request: what it is for, and the path and query that ask for it; ``body`` makes it a POST."""
+    """A request: what it is for, the path and query that ask for it, and what is sent along."""
 
     wanted: Wanted
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    method: Method = Method.GET
 
     @property
     def target(self) -> str:
         """Path and query as they stand in the URL."""
         return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body of a 2xx answer, and the warnings that came with it (``Warning: 299`` headers)."""
+
+    body: bytes
+    warnings: tuple[str, ...] = ()
 
 
 class Stream(Protocol):
@@ -72,6 +106,13 @@ class Api(Protocol):
 
     def watch(self, request: Request, seconds: float) -> Stream:
         """Return the lines of a watch; ``seconds`` without a line count as a broken connection."""
+
+
+class WritingApi(Api, Protocol):
+    """What whole objects need of a connection: the warnings, too."""
+
+    def call(self, request: Request, deadline: Deadline) -> Answer:
+        """Return a 2xx answer with its warnings; raise ``StateUnreadable`` otherwise."""
 
 
 def configuration(kubeconfig: Path | None = None, context: str | None = None) -> Configuration:
@@ -119,10 +160,16 @@ class Connection:
 
         Raises ``HttpRefusal`` for another status, ``StateUnreadable`` where no answer comes by the deadline.
         """
+        return self.call(request, deadline).body
+
+    def call(self, request: Request, deadline: Deadline) -> Answer:
+        """Return a 2xx answer with its warnings; raises like ``fetch``."""
         with self._seam(request, deadline.seconds):
             response = self._send_again_if_stale(request, deadline)
             body: bytes = response.data
-        return self._checked(response.status, body, request)
+        return Answer(
+            self._checked(response.status, body, request), warnings_in(response.headers.getlist("Warning"))
+        )
 
     def watch(self, request: Request, seconds: float) -> Stream:
         """Return the lines of a watch; raises like ``fetch``."""
@@ -155,9 +202,9 @@ class Connection:
     def _send(self, request: Request, timeout: Timeout) -> BaseHTTPResponse:
         headers = {"Accept": _JSON, "User-Agent": "netpol-guard", **self._credentials()}
         if request.body is not None:
-            headers["Content-Type"] = _JSON
+            headers["Content-Type"] = request.method.media_type
         response: BaseHTTPResponse = self._pool.urlopen(
-            "GET" if request.body is None else "POST",
+            request.method.verb,
             self.server + request.target,
             body=request.body,
             headers=headers,
@@ -194,6 +241,16 @@ class Connection:
             raise overdue(request.wanted.words, seconds) from error
         except (http.HTTPError, OSError, ConfigException) as error:
             raise broken(error, request.wanted, self.server) from error
+
+
+def warnings_in(headers: Iterable[str]) -> tuple[str, ...]:
+    r"""Return the texts of ``Warning`` headers as the API server writes them (RFC 7234, 5.5).
+
+    >>> warnings_in(['299 - "first, \\"quoted\\"", 299 - "second"'])
+    ('first, "quoted"', 'second')
+    """
+    found = (text for header in headers for text in _WARNING.findall(header))
+    return tuple(re.sub(r"\\(.)", r"\1", text) for text in found)
 
 
 class _Lines:

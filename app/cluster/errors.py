@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LONGEST_MESSAGE = 500
+_DENIED = "denied the request"
+"""How the API server says that an admission webhook or policy said no (``webhook/errors``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,20 @@ class Wanted:
 
 
 class HttpRefusal(StateUnreadable):
-    """The API server answered, but with an error; ``status`` is the HTTP status code."""
+    """The API server answered, but with an error.
 
-    def __init__(self, status: int, wanted: Wanted, why: str, how: str) -> None:
-        super().__init__(wanted.words, why, how)
+    ``status`` is the HTTP status code, ``said`` the API server's whole message as it was sent.
+    """
+
+    def __init__(self, status: int, wanted: Wanted, reasons: tuple[str, str], said: str = "") -> None:
+        super().__init__(wanted.words, *reasons)
         self.status = status
+        self.said = said
+
+    @property
+    def is_denial(self) -> bool:
+        """Whether an admission webhook denied the request, rather than a missing permission."""
+        return _DENIED in self.said
 
     @property
     def is_lasting(self) -> bool:
@@ -56,11 +67,14 @@ class _Status(msgspec.Struct):
 
 
 def _message_of(body: bytes) -> str:
-    """Return the message of a ``metav1.Status``; whatever else a proxy may have sent, shortened."""
+    """Return the message of a ``metav1.Status``, or whatever else a proxy may have sent."""
     try:
-        text = msgspec.json.decode(body, type=_Status).message
+        return msgspec.json.decode(body, type=_Status).message
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        text = body.decode("utf-8", "replace")
+        return body.decode("utf-8", "replace")
+
+
+def _shortened(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
 
@@ -68,10 +82,12 @@ def _message_of(body: bytes) -> str:
 def refusal(status: int, body: bytes, wanted: Wanted) -> HttpRefusal:
     """Return the error for an answer other than 2xx."""
     said = _message_of(body)
-    detail = f": {said}" if said else ""
+    detail = f": {_shortened(said)}" if said else ""
     if status == HTTPStatus.UNAUTHORIZED:
         why = "the API server does not accept these credentials (401)"
         how = "renew the token or certificate of the kubeconfig or the ServiceAccount"
+    elif status == HTTPStatus.FORBIDDEN and _DENIED in said:
+        why, how = f"an admission webhook said no{detail}", ""
     elif status == HTTPStatus.FORBIDDEN:
         why = f"not permitted (403){detail}"
         how = f"grant this rule: {wanted.rule}"
@@ -81,7 +97,7 @@ def refusal(status: int, body: bytes, wanted: Wanted) -> HttpRefusal:
     else:
         why = f"the API server answered {status}{detail}"
         how = ""
-    return HttpRefusal(status, wanted, why, how)
+    return HttpRefusal(status, wanted, (why, how), said)
 
 
 def _tls(error: Exception) -> str:

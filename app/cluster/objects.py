@@ -1,0 +1,276 @@
+"""Whole objects of a cluster, read and written one at a time: for commands, and for what the guard owns.
+
+Objects are plain JSON values here, as manifests are: nobody here decides about them. Writes go through
+server-side apply where they can, so that the API server knows which fields are whose. All calls block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from app.cluster.connection import Answer, Method, Request
+from app.cluster.deadline import Deadline
+from app.cluster.errors import HttpRefusal, Wanted, nonsense
+from app.cluster.listing import Collection, list_all
+from app.errors import ChangeFailed, StateUnreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from app.cluster.connection import WritingApi
+
+Manifest = dict[str, Any]
+"""An object as JSON has it; ``apiVersion``, ``kind`` and ``metadata.name`` are there."""
+
+_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of object, and where the API server keeps it."""
+
+    version: str
+    name: str
+    resource: str
+    is_namespaced: bool = True
+
+    @property
+    def group(self) -> str:
+        """The API group, "" for the core group."""
+        return self.version.rpartition("/")[0]
+
+    def path(self, namespace: str = "", name: str = "") -> str:
+        """Return the path of one object, of a namespace's collection, or of the whole collection."""
+        root = f"/apis/{self.version}" if self.group else f"/api/{self.version}"
+        place = f"/namespaces/{namespace}" if self.is_namespaced and namespace else ""
+        return f"{root}{place}/{self.resource}" + (f"/{name}" if name else "")
+
+
+NAMESPACE = Kind("v1", "Namespace", "namespaces", is_namespaced=False)
+NODE = Kind("v1", "Node", "nodes", is_namespaced=False)
+POD = Kind("v1", "Pod", "pods")
+SERVICE = Kind("v1", "Service", "services")
+SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+SECRET = Kind("v1", "Secret", "secrets")
+EVENT = Kind("events.k8s.io/v1", "Event", "events")
+ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+PDB = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+ROLE = Kind("rbac.authorization.k8s.io/v1", "Role", "roles")
+ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
+CLUSTER_ROLE = Kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", is_namespaced=False)
+CLUSTER_ROLE_BINDING = Kind(
+    "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", is_namespaced=False
+)
+VALIDATING = Kind(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations",
+    is_namespaced=False,
+)
+MUTATING = Kind(
+    "admissionregistration.k8s.io/v1",
+    "MutatingWebhookConfiguration",
+    "mutatingwebhookconfigurations",
+    is_namespaced=False,
+)
+CRD = Kind(
+    "apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", is_namespaced=False
+)
+
+KINDS = (
+    NAMESPACE, NODE, POD, SERVICE, SERVICE_ACCOUNT, CONFIG_MAP, SECRET, EVENT, ENDPOINT_SLICE, DEPLOYMENT,
+    PDB, NETWORK_POLICY, ROLE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, VALIDATING, MUTATING, CRD,
+)  # fmt: skip
+
+
+def kind_of(manifest: Mapping[str, Any]) -> Kind:
+    """Return the kind of ``manifest``. Raises ``ChangeFailed`` for one that nobody here handles."""
+    found = manifest.get("apiVersion"), manifest.get("kind")
+    for kind in KINDS:
+        if (kind.version, kind.name) == found:
+            return kind
+    raise ChangeFailed(f"handle {found[0]}/{found[1]}", "this kind of object is not known here")
+
+
+class Rehearsal(Enum):
+    """Whether the API server really makes a change, or says what would happen (``dryRun=All``)."""
+
+    REAL = "real"
+    DRY_RUN = "dry-run"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One object by kind, namespace ("" where there is none) and name."""
+
+    kind: Kind
+    name: str
+    namespace: str = ""
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> Reference:
+        """Return what ``manifest`` is about. Raises ``ChangeFailed`` for an unknown kind."""
+        metadata = manifest["metadata"]
+        return cls(kind_of(manifest), metadata["name"], metadata.get("namespace", ""))
+
+    @property
+    def path(self) -> str:
+        """The path of the object."""
+        return self.kind.path(self.namespace, self.name)
+
+    def __str__(self) -> str:
+        """Return the words for messages: ``NetworkPolicy data-plane/iomete-ingress-egress``."""
+        place = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind.name} {place}{self.name}"
+
+    def wanted(self, verb: str) -> Wanted:
+        """Return what a request with the RBAC ``verb`` is for."""
+        return Wanted(str(self), verb, self.kind.group, self.kind.resource, self.namespace)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An object as the API server has it after a write, and the warnings that came with the answer."""
+
+    object: Manifest
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One request that changes something; ``words``: the RBAC verb, or ``apply``."""
+
+    words: str
+    reference: Reference
+    method: Method
+    body: object
+    rehearsal: Rehearsal
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> Wanted:
+        """What the request is for; to apply needs the right to patch."""
+        return self.reference.wanted("patch" if self.method is Method.APPLY else self.words)
+
+    @property
+    def request(self) -> Request:
+        """The request; objects are created at their collection, everything else at their own path."""
+        reference = self.reference
+        path = reference.kind.path(reference.namespace) if self.method is Method.CREATE else reference.path
+        dry = {"dryRun": "All"} if self.rehearsal is Rehearsal.DRY_RUN else {}
+        body = msgspec.json.encode(self.body)
+        return Request(self.wanted, path, {**self.query, **dry}, body, self.method)
+
+
+class Objects:
+    """Reads and writes of whole objects through one connection, in the name of one field manager."""
+
+    def __init__(self, api: WritingApi, manager: str, seconds: float = _SECONDS) -> None:
+        """``manager`` is the field manager of all writes; each call may take ``seconds``."""
+        self._api = api
+        self._manager = manager
+        self._seconds = seconds
+
+    def get(self, reference: Reference) -> Manifest | None:
+        """Return the object, None where there is none. Raises ``StateUnreadable``."""
+        try:
+            answer = self._api.call(Request(reference.wanted("get"), reference.path), self._deadline())
+        except HttpRefusal as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return _object(answer, reference.wanted("get"))
+
+    def list(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Manifest]:
+        """Return all objects of ``kind``, in ``namespace`` if given; ``labels`` is a label selector.
+
+        They come without ``apiVersion`` and ``kind``, as lists have them. Raises ``StateUnreadable``.
+        """
+        place = f" of namespace {namespace}" if namespace else ""
+        collection = Collection(
+            words=f"the {kind.resource}{place}",
+            group=kind.group,
+            resource=kind.resource,
+            path=kind.path(namespace),
+            selectors={"labelSelector": labels} if labels else {},
+            namespace=namespace,
+        )
+        listed = list_all(self._api, collection, self._deadline())
+        return [msgspec.json.decode(one) for one in listed.items]
+
+    def apply(
+        self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL, *, force: bool = False
+    ) -> Written:
+        """Apply server-side; ``force`` takes fields over from other managers.
+
+        Raises ``ChangeFailed``; ``status`` 409 where another manager owns a field.
+        """
+        reference = Reference.of(manifest)
+        query = {**self._strict, "force": "true"} if force else self._strict
+        return self._written(_Change("apply", reference, Method.APPLY, manifest, rehearsal, query))
+
+    def create(self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+        """Create. Raises ``ChangeFailed``; ``status`` 409 where it exists already."""
+        reference = Reference.of(manifest)
+        return self._written(_Change("create", reference, Method.CREATE, manifest, rehearsal, self._strict))
+
+    def replace(self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+        """Replace, on condition of ``metadata.resourceVersion`` if there. Raises ``ChangeFailed`` (409)."""
+        reference = Reference.of(manifest)
+        return self._written(_Change("update", reference, Method.REPLACE, manifest, rehearsal, self._strict))
+
+    def merge(self, reference: Reference, patch: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+        """Merge ``patch`` in (RFC 7386). Raises ``ChangeFailed``."""
+        query = {"fieldManager": self._manager}
+        return self._written(_Change("patch", reference, Method.MERGE, patch, rehearsal, query))
+
+    def edit(
+        self, reference: Reference, patch: Sequence[Manifest], rehearsal: Rehearsal = Rehearsal.REAL
+    ) -> Written:
+        """Apply a JSON patch (RFC 6902). Raises ``ChangeFailed``; 422 where a ``test`` of it fails."""
+        query = {"fieldManager": self._manager}
+        return self._written(_Change("patch", reference, Method.EDIT, patch, rehearsal, query))
+
+    def delete(
+        self, reference: Reference, rehearsal: Rehearsal = Rehearsal.REAL, *, uid: str = ""
+    ) -> Written | None:
+        """Delete, only the object of ``uid`` if given; None where there was none. Raises ``ChangeFailed``."""
+        options = {"preconditions": {"uid": uid}} if uid else {}
+        try:
+            return self._written(_Change("delete", reference, Method.DELETE, options, rehearsal))
+        except ChangeFailed as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    @property
+    def _strict(self) -> Mapping[str, str]:
+        return {"fieldManager": self._manager, "fieldValidation": "Strict"}
+
+    def _written(self, change: _Change) -> Written:
+        try:
+            answer = self._api.call(change.request, self._deadline())
+            return Written(_object(answer, change.wanted), answer.warnings)
+        except StateUnreadable as error:
+            status, said = (error.status, error.said) if isinstance(error, HttpRefusal) else (0, "")
+            what = f"{change.words} {change.reference}"
+            raise ChangeFailed(what, error.why, error.how, status, said) from error
+
+    def _deadline(self) -> Deadline:
+        return Deadline.after(self._seconds)
+
+
+def _object(answer: Answer, wanted: Wanted) -> Manifest:
+    try:
+        found: Manifest = msgspec.json.decode(answer.body, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise nonsense(wanted, str(error)) from error
+    return found
