@@ -4,54 +4,90 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterable, Iterator
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.audit.lint import Assumptions, Level, lint
-from app.cli.reports import FORMATS
-from app.cluster.directory import DirectoryState
-from app.cluster.sources import declared_source
+from app.cli import options
+from app.cli.group import Example
 from app.engine.cluster import Cluster
-from app.engine.requirements import Options
-from app.engine.search import Unlimited
 from app.errors import InputError
-from app.wire.errors import UnusableInput
 from app.wire.manifests import decode_text, read_documents
 from app.wire.state import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from app.wire.manifests import Document
+
+EXAMPLES: tuple[Example, ...] = (
+    (
+        "A folder whose files are all the policies of their namespaces",
+        "netpol-guard check policies/ --api-server 10.20.0.10",
+    ),
+    ("Policies that go beside the two baselines", "netpol-guard check new.yaml --assume-baselines"),
+    ("A change to an exported cluster", "netpol-guard check new.yaml --state ./exported-cluster"),
+    (
+        "What stands in a cluster, as JSON",
+        "kubectl get networkpolicies -A -o yaml | netpol-guard check - --format json",
+    ),
+)
 
 _ENDINGS = (".yaml", ".yml", ".json")
 _STATE_SECONDS = 30.0
 
 
-def check_command(
-    paths: Iterable[str], *, report: str, strict: bool, state: Path | None, assumptions: Assumptions
+class Format(Enum):
+    """How findings are shown."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+    JUNIT = "junit"
+    GITHUB = "github"
+
+
+def command(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Files, folders, or - for standard input.")
+    ],
+    *,
+    report: Annotated[Format, typer.Option("--format", help="How findings are shown.")] = Format.TEXT,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings are findings too.")] = False,
+    assume_baselines: Annotated[
+        bool, typer.Option("--assume-baselines", help="Judge as if both baselines stood beside the files.")
+    ] = False,
+    state: options.State = None,
+    api_server: options.ApiServer = None,
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="For manifests that name no namespace.")
+    ] = "default",
 ) -> int:
-    """Print the findings for ``paths``; return 0 clean, 1 findings, 2 unusable input."""
-    if report not in FORMATS:
-        raise InputError("--format", f"unknown format {report!r}; one of {', '.join(FORMATS)}")
-    try:
-        documents = [one for path in paths for one in _documents(path)]
-    except UnusableInput as error:
-        typer.echo(f"netpol-guard: {error}", err=True)
-        return 2
-    if state is not None:
-        base = _read_state(state, assumptions.cluster)
-        assumptions = Assumptions(base, base, assumptions.baselines, assumptions.namespace)
+    """Lint NetworkPolicy manifests before they are applied.
+
+    The files are taken for the whole policy set of their namespaces unless you say otherwise.
+    Exit code 0: clean; 1: findings; 2: unusable input.
+    """
+    from app.audit.lint import Assumptions, Level, lint
+    from app.cli.reports import FORMATS
+    from app.engine.requirements import Options
+    from app.engine.search import Unlimited
+
+    given = cluster_of(api_server or ())
+    documents = [one for path in paths for one in _documents(path)]
+    base = None if state is None else _read_state(state, given)
+    assumptions = Assumptions(base, base or given, assume_baselines, namespace)
     findings = lint(documents, assumptions, Options(), Unlimited())
-    typer.echo(FORMATS[report](findings))
+    typer.echo(FORMATS[report.value](findings))
     grave = [one for one in findings if strict or one.level is Level.ERROR]
     return 1 if grave else 0
 
 
 def cluster_of(api_servers: Iterable[str]) -> Cluster:
     """Return an otherwise empty cluster whose API server is reached from ``api_servers``."""
+    from app.cluster.sources import declared_source
+
     try:
         sources = tuple(declared_source(one, "given by --api-server") for one in api_servers)
     except ValueError as error:
@@ -60,6 +96,8 @@ def cluster_of(api_servers: Iterable[str]) -> Cluster:
 
 
 def _read_state(folder: Path, given: Cluster) -> Cluster:
+    from app.cluster.directory import DirectoryState
+
     state = DirectoryState(folder, declared=given.sources)
     state.refresh()
     return asyncio.run(state.read(Scope.managed(), timeout=_STATE_SECONDS))

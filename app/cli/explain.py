@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.audit.flows import End, Flow, explain_flow
+from app.cli.group import Example
 from app.cluster.directory import DirectoryState
 from app.engine.addresses import place_of
 from app.engine.ports import LAST_PORT, Protocol, position
@@ -16,15 +18,33 @@ from app.errors import InputError
 from app.wire.state import Scope
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from app.engine.cluster import Cluster
 
 _SECONDS = 30.0
+EXAMPLES: tuple[Example, ...] = (
+    (
+        "A service of the control plane, from any pod of a data plane",
+        "netpol-guard explain --state deploy/sample --from data-plane-science \\",
+        "    --to iomete-system/service=spark-operator --port 15002",
+    ),
+    (
+        "The webhook, from the API server",
+        "netpol-guard explain --state deploy/sample --from 10.20.0.10 \\",
+        "    --to iomete-system/service=spark-operator --port 9443",
+    ),
+)
 
 
-def explain_command(state: Path, source: str, destination: str, port: str) -> int:
-    """Print whether the flow is allowed, and why; return 0 if it is, 1 if not."""
+def command(
+    state: Annotated[Path, typer.Option(help="A folder of manifests as kubectl get -o yaml prints them.")],
+    source: Annotated[str, typer.Option("--from", help="namespace/key=value,... or an address.")],
+    destination: Annotated[str, typer.Option("--to", help="namespace/key=value,... or an address.")],
+    port: Annotated[str, typer.Option(help="443, 53/UDP, or 8080/TCP/http with the port's name.")] = "443",
+) -> int:
+    """Say whether a flow is allowed, and by which policies.
+
+    Names the rule that allows it, or the policies that isolate the pod. Exit code 0: allowed; 1: denied.
+    """
     reader = DirectoryState(state)
     reader.refresh()
     ends = parse_end("--from", source), parse_end("--to", destination)

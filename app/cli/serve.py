@@ -7,19 +7,53 @@ import signal
 import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
 
-from app import logs
-from app.cli.wiring import run_webhook
+import typer
+
+from app.cli.group import Example
 from app.errors import SettingsError
-from app.serving.server import Bound, run
-from app.settings.load import load
-from app.settings.model import Settings
+
+if TYPE_CHECKING:
+    from app.serving.server import Bound
+    from app.settings.model import Settings
 
 SAMPLE = Path(__file__).parents[2] / "deploy" / "sample"
+EXAMPLES: tuple[Example, ...] = (
+    ("A sample cluster on localhost, with a few changes and their verdicts", "netpol-guard serve --embedded"),
+    (
+        "The live cluster: in-cluster, or by the user's kubeconfig",
+        "netpol-guard serve --config /etc/netpol-guard/settings.yaml",
+    ),
+    (
+        "A folder of manifests; settings by environment",
+        "NETPOL_GUARD_MODE=warn netpol-guard serve --state ./manifests",
+    ),
+)
 
 
-def serve_command(config: Path | None, state: Path | None, *, embedded: bool, once: bool) -> int:
-    """Serve until a signal comes; return the exit code. Raises ``GuardError``."""
+def command(
+    config: Annotated[Path | None, typer.Option(help="Settings, a YAML file.")] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Judge by the manifests in this folder, not by a cluster.")
+    ] = None,
+    *,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Sample cluster, own certificate, a few changes shown.")
+    ] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="With --embedded: end after the changes were shown.")
+    ] = False,
+) -> int:
+    """Serve the admission webhook.
+
+    POST /validate over TLS; health and metrics on a port of their own.
+    """
+    from app import logs
+    from app.cli.wiring import run_webhook
+    from app.serving.server import run
+    from app.settings.load import load
+
     settings = load(config)
     if embedded:
         return _serve_embedded(settings, state or SAMPLE, once=once)
@@ -40,7 +74,10 @@ def _with_state(settings: Settings, folder: Path) -> Settings:
 
 def _serve_embedded(settings: Settings, folder: Path, *, once: bool) -> int:
     """Serve the sample cluster on localhost, and show a few changes with their verdicts."""
+    from app import logs
     from app.cli.embedded import own_certificate, show_changes
+    from app.cli.wiring import run_webhook
+    from app.serving.server import run
 
     logs.configure(logs.LogLevel.WARNING, logs.LogFormat.TEXT)
     listen = settings.listen.model_copy(update={"host": "127.0.0.1", "health_host": "127.0.0.1"})

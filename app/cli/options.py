@@ -1,0 +1,35 @@
+"""Options that several commands share, so that they are spelled and explained alike everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--kubeconfig",
+        help="The cluster, by this kubeconfig [default: in-cluster, $KUBECONFIG, ~/.kube/config].",
+    ),
+]
+Context = Annotated[
+    str | None,
+    typer.Option("--context", help="The context of the kubeconfig to use [default: its current one]."),
+]
+State = Annotated[
+    Path | None,
+    typer.Option(
+        "--state", help="A folder of manifests, as kubectl get -o yaml prints them, for the cluster."
+    ),
+]
+Live = Annotated[bool, typer.Option("--live", help="Judge by the state of the live cluster.")]
+ApiServer = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--api-server",
+        metavar="CIDR",
+        help="Where the API server's calls come from; repeatable, overrides discovery.",
+    ),
+]
