@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from app.cluster.connection import Connection, configuration
-from app.cluster.objects import NETWORK_POLICY, Objects, Reference, Rehearsal
+from app.cluster.objects import Objects
 from app.errors import ChangeFailed
+from app.wire.kinds import NETWORK_POLICY, Reference, Rehearsal
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.conftest import MakeNamespace
 
@@ -108,6 +109,6 @@ def test_a_missing_permission_names_the_rule_that_is_missing(
 def test_warnings_of_the_api_server_come_with_the_answer(
     control_plane: ControlPlane, make_namespace: MakeNamespace
 ) -> None:
-    unfinished = {**policy(make_namespace(), "Ingress")}
-    unfinished["metadata"] = {**unfinished["metadata"], "finalizers": ["plain"]}
-    assert any("plain" in one for one in objects(control_plane).create(unfinished).warnings)
+    odd = policy(make_namespace(), "Ingress")
+    odd["spec"]["ingress"] = [{"from": [{"ipBlock": {"cidr": "2001:0DB8::/32"}}]}]
+    assert any("2001:0DB8::/32" in one for one in objects(control_plane).create(odd).warnings)
