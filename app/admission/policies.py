@@ -11,13 +11,16 @@ from app.engine.baselines import missing_baselines, recognise
 from app.engine.effects import has_no_effect
 from app.engine.explain import loss_lines, main_losses
 from app.engine.fix import Broken, find_fix
-from app.engine.judge import Judge, State, Verdict
+from app.engine.judge import NOTHING_LOST, Judge, State, Verdict, keepers_of
 from app.engine.regions import Facts, NamespaceTable
 from app.engine.requirements import guarded_namespaces, required_flows
 from app.engine.words import flow_words, listed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from app.admission.ports import Rules
+    from app.engine.baselines import Baseline
     from app.engine.cluster import Cluster
     from app.engine.fix import Fix
     from app.engine.judge import Loss
@@ -53,13 +56,29 @@ class Standing:
     table: NamespaceTable
     is_guarded: bool
     flows: tuple[RequiredFlow, ...]
+    hanging: tuple[tuple[RequiredFlow, str | None], ...]
+    """The flows that no two policies each keep open alone, with the name of the one that does, if any."""
 
     @classmethod
     def of(cls, cluster: Cluster, namespace: str, options: Options) -> Standing:
         """Return what follows from ``cluster`` for ``namespace``."""
         guarded = guarded_namespaces(cluster)
         flows = required_flows(cluster, namespace, options, guarded)
-        return cls(cluster, NamespaceTable(cluster.namespaces), namespace in guarded, flows)
+        table = NamespaceTable(cluster.namespaces)
+        state = State(cluster.policies.get(namespace, ()), table)
+        return cls(cluster, table, namespace in guarded, flows, tuple(_hanging(flows, state)))
+
+    def exposed_to(self, name: str) -> tuple[RequiredFlow, ...]:
+        """Return the flows that are not open whatever becomes of the policy ``name``."""
+        return tuple([flow for flow, keeper in self.hanging if keeper is None or keeper == name])
+
+
+def _hanging(flows: tuple[RequiredFlow, ...], state: State) -> Iterator[tuple[RequiredFlow, str | None]]:
+    for flow in flows:
+        keepers = keepers_of(flow.region, state)
+        first = next(keepers, None)
+        if next(keepers, None) is None:
+            yield flow, None if first is None else first.name
 
 
 class StandingMemory:
@@ -87,40 +106,54 @@ class PolicyJudgement:
     """The judgement of one change against one state of the cluster."""
 
     def __init__(self, change: PolicyChange, standing: Standing, rules: Rules, budget: Budget) -> None:
-        cluster = standing.cluster
         self._standing = standing
         self._change = change
-        self._cluster = cluster
+        self._cluster = standing.cluster
         self._rules = rules
         self._budget = budget
         self._judge = Judge(rules.options, budget)
-        self._table = standing.table
-        policies = cluster.policies.get(change.namespace, ())
-        self._others = tuple(one for one in policies if not change.name or one.name != change.name)
-        before = self._others if change.old is None else (*self._others, change.old)
-        after = self._others if change.new is None else (*self._others, change.new)
-        self._assumed = self._missing_partner(after)
-        self._before = State(before, self._table)
-        self._after = State((*after, *self._assumed), self._table)
+        policies = standing.cluster.policies.get(change.namespace, ())
+        self._others = tuple([one for one in policies if not change.name or one.name != change.name])
+        self._baseline = None if change.new is None else recognise(change.new, self._cluster)
+        self._assumed: tuple[Policy, ...] = () if self._baseline is None else self._missing_partner()
 
-    def _missing_partner(self, after: tuple[Policy, ...]) -> tuple[Policy, ...]:
+    def _missing_partner(self) -> tuple[Policy, ...]:
         """Return the baselines to judge as if they stood: either alone is worse for a moment only."""
-        change = self._change
-        if change.new is None or recognise(change.new, self._cluster) is None:
+        old = self._change.old
+        if old is not None and recognise(old, self._cluster) is None:
             return ()
-        if change.old is not None and recognise(change.old, self._cluster) is None:
-            return ()
-        return missing_baselines(after, self._cluster, change.namespace)
+        return missing_baselines(self._after_alone, self._cluster, self._change.namespace)
+
+    @property
+    def _after_alone(self) -> tuple[Policy, ...]:
+        new = self._change.new
+        return self._others if new is None else (*self._others, new)
+
+    @property
+    def _before(self) -> State:
+        old = self._change.old
+        return State(self._others if old is None else (*self._others, old), self._standing.table)
+
+    @property
+    def _after(self) -> State:
+        return State((*self._after_alone, *self._assumed), self._standing.table)
 
     def outcome(self) -> Outcome:
         """Return the outcome. Raises ``TooComplexError``."""
         if not self._standing.is_guarded:
             return ADMITTED
-        flows = self._standing.flows
-        verdict = self._judge.compare(self._before, self._after, flows)
+        verdict = self._verdict()
         if verdict.rejected:
-            return self._rejection(verdict, flows)
-        return Outcome(Kind.ADMIT, notes=tuple(self._notes(verdict)), flows=_ids(verdict.warned))
+            return self._rejection(verdict, self._standing.flows)
+        notes = self._notes(verdict)
+        return Outcome(Kind.ADMIT, notes=notes, flows=_ids(verdict.warned)) if notes else ADMITTED
+
+    def _verdict(self) -> Verdict:
+        """Judge what is not open whatever becomes of this policy: in most changes, nothing."""
+        exposed = self._standing.exposed_to(self._change.name)
+        if not exposed:
+            return NOTHING_LOST
+        return self._judge.compare(self._before, self._after, self._standing.flows, exposed)
 
     # -- rejections ----------------------------------------------------------------------------------------
 
@@ -168,40 +201,40 @@ class PolicyJudgement:
 
     # -- notes ---------------------------------------------------------------------------------------------
 
-    def _notes(self, verdict: Verdict) -> list[str]:
+    def _notes(self, verdict: Verdict) -> tuple[str, ...]:
+        notes: list[str] = []
+        if verdict.losses:
+            notes += self._loss_notes(verdict)
+        if self._assumed:
+            names = listed(one.name for one in self._assumed)
+            notes.append(f"apply the missing baseline too, until then required traffic is cut: {names}")
+        if self._baseline is not None:
+            return (*notes, *_left_out_notes(self._baseline))
+        return tuple(notes) or self._effect_notes()
+
+    def _loss_notes(self, verdict: Verdict) -> list[str]:
         notes = [self._loss_lines(loss)[0] for loss in main_losses(verdict.warned)]
         notes += [
             f"still cut off, as before: {flow_words(loss.flow)}; isolated by "
             f"{listed(dict.fromkeys(one.name for one in loss.isolating))}"
             for loss in main_losses(verdict.remaining)
         ]
-        if self._assumed:
-            names = listed(one.name for one in self._assumed)
-            notes.append(f"apply the missing baseline too, until then required traffic is cut: {names}")
-        return [*notes, *self._baseline_notes(), *self._effect_notes(bool(notes))]
+        return notes
 
-    def _baseline_notes(self) -> list[str]:
-        found = None if self._change.new is None else recognise(self._change.new, self._cluster)
-        if found is None or not found.left_out:
-            return []
-        return [
-            f"this baseline leaves out API server sources: {listed(one.origin for one in found.left_out)}"
-        ]
-
-    def _effect_notes(self, worse: bool) -> list[str]:  # noqa: FBT001 - one caller, one line
+    def _effect_notes(self) -> tuple[str, ...]:
         new = self._change.new
-        if new is None or worse or self._change.is_ours or not self._rules.tell_no_effect:
-            return []
-        if recognise(new, self._cluster) is not None:
-            return []
-        if not has_no_effect(new, self._others, Facts(self._table), self._budget):
-            return []
-        return [
-            f"{new.name} has no effect: {self._keepers(new)} already isolate its pods and allow all it allows"
-        ]
+        if new is None or self._change.is_ours or not self._rules.tell_no_effect:
+            return ()
+        if not has_no_effect(new, self._others, Facts(self._standing.table), self._budget):
+            return ()
+        keepers = listed(one.name for one in self._others if one.types & new.types and one.pods & new.pods)
+        return (f"{new.name} has no effect: {keepers} already isolate its pods and allow all it allows",)
 
-    def _keepers(self, policy: Policy) -> str:
-        return listed(one.name for one in self._others if one.types & policy.types and one.pods & policy.pods)
+
+def _left_out_notes(baseline: Baseline) -> list[str]:
+    if not baseline.left_out:
+        return []
+    return [f"this baseline leaves out API server sources: {listed(one.origin for one in baseline.left_out)}"]
 
 
 def fix_lines(fix: Fix) -> list[str]:

@@ -12,6 +12,8 @@ from bisect import bisect_left
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from app.engine.selectors import fresh_value
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
@@ -154,15 +156,6 @@ class LabelDimension:
         if code <= len(self.values):
             return self.values[code - 1]
         return fresh_value(self.values)
-
-
-def fresh_value(taken: Collection[str]) -> str:
-    """Return a plain label value that is not among ``taken``."""
-    value, number = "other", 1
-    while value in taken:
-        number += 1
-        value = f"other-{number}"
-    return value
 
 
 class IntervalDimension:

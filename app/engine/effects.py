@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.engine.addresses import ALL_OF, Family
-from app.engine.points import Peer, Point, is_allowed
+from app.engine.points import Point, is_allowed
 from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
 from app.engine.regions import ExistingPods, FuturePods, Outside, Region
 from app.engine.requirements import future_namespaces, pinned_names
+from app.engine.samples import sample_labels, sample_peers, sample_ports
 from app.engine.search import Side, find_newly_lost, find_unselected
 from app.engine.selectors import EVERYTHING, Selector
 
@@ -23,34 +24,54 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class Question:
     """One policy beside others of its namespace, in one direction."""
 
     policy: Policy
     others: Sequence[Policy]
     direction: Direction
     facts: Facts
-    budget: Budget
 
-    def isolates_more(self) -> bool:
+    def shows_effect(self) -> bool:
+        """Tell whether one plain pod or flow proves an effect. Sufficient only.
+
+        So it is with most policies: somebody wrote them to change something.
+        """
+        if not self.policy.isolates(self.direction) or not self.policy.pods:
+            return False
+        labels = sample_labels(self.policy.pods)
+        isolators = [one for one in self.others if one.isolates(self.direction) and one.pods.matches(labels)]
+        if not isolators:
+            return True
+        return any(
+            not is_allowed(isolators, self.direction, Point(labels, peer, *port))
+            for rule in self.policy.rules(self.direction)
+            for port in sample_ports(rule.ports)
+            for peer in sample_peers(rule.peers, self.facts.table)
+        )
+
+    def isolates_more(self, budget: Budget) -> bool:
         """Tell whether the policy isolates a pod that the others leave alone."""
         if not self.policy.isolates(self.direction):
             return False
         selectors = [one.pods for one in self.others if one.isolates(self.direction)]
         if any(self.policy.pods.is_subset(one) for one in selectors):
             return False
-        return find_unselected(self.policy.pods, selectors, self.budget) is not None
+        return find_unselected(self.policy.pods, selectors, budget) is not None
 
-    def allows_more(self) -> bool:
+    def allows_more(self, budget: Budget) -> bool:
         """Tell whether the policy allows a flow that the others do not."""
-        news = [rule for rule in self.policy.rules(self.direction) if not self._contained(rule)]
-        if not news:
-            return False
-        if any(self._sample_is_new(rule) for rule in news):
-            return True
+        return not self.is_contained() and self.search_allows_more(budget)
+
+    def is_contained(self) -> bool:
+        """Tell whether each rule is contained in one rule of one other policy. Sufficient only."""
+        return all(self._contained(rule) for rule in self.policy.rules(self.direction))
+
+    def search_allows_more(self, budget: Budget) -> bool:
+        """Tell by the exact search whether the policy allows a flow that the others do not."""
         before, after = Side([*self.others, self.policy], self.facts), Side(self.others, self.facts)
         return any(
-            find_newly_lost(region, before, after, self.budget) is not None for region in self._everywhere()
+            find_newly_lost(region, before, after, budget) is not None for region in self._everywhere()
         )
 
     def _everywhere(self) -> Iterator[Region]:
@@ -70,25 +91,17 @@ class _Question:
             for other in self.others
         )
 
-    def _sample_is_new(self, rule: Rule) -> bool:
-        """Tell whether one plain flow that ``rule`` allows is denied by the others: proof enough."""
-        if not rule.ports.numbers or not self.policy.pods:
-            return False
-        labels, place = _sample_labels(self.policy.pods), rule.ports.numbers.spans[0][0]
-        return any(
-            not is_allowed(self.others, self.direction, Point(labels, peer, place))
-            for peer in _sample_peers(rule, self.facts.table)
-        )
-
 
 def has_no_effect(policy: Policy, others: Sequence[Policy], facts: Facts, budget: Budget) -> bool:
     """Tell whether ``policy`` restricts nothing and allows nothing new beside ``others``.
 
     ``others`` are the remaining policies of the same namespace. Raises ``TooComplexError``.
     """
-    questions = [_Question(policy, others, one, facts, budget) for one in Direction]
-    return not any(one.isolates_more() for one in questions) and not any(
-        one.allows_more() for one in questions
+    questions = [Question(policy, others, one, facts) for one in Direction]
+    return (
+        not any(one.shows_effect() for one in questions)
+        and not any(one.isolates_more(budget) for one in questions)
+        and not any(one.allows_more(budget) for one in questions)
     )
 
 
@@ -113,27 +126,3 @@ def _namespaces_within(selector: Selector, other: Selector, table: NamespaceTabl
     if names is None or not names <= set(table.order):
         return False
     return not table.mask(selector) & ~table.mask(other)
-
-
-def _sample_peers(rule: Rule, table: NamespaceTable) -> Iterator[Peer]:
-    if rule.peers is None:
-        yield Peer(address=0)
-        return
-    if rule.peers.addresses:
-        yield Peer(address=rule.peers.addresses.spans[0][0])
-    for one in rule.peers.pods:
-        labels = _sample_labels(one.pods)
-        for name, namespace in table.namespaces.items():
-            if one.pods and one.namespaces.matches(namespace.labels):
-                yield Peer(name, namespace.labels, labels)
-                break
-
-
-def _sample_labels(selector: Selector) -> dict[str, str]:
-    chosen: dict[str, str] = {}
-    for key, accepted in selector.terms:
-        if accepted.absent:
-            continue
-        taken = accepted.values
-        chosen[key] = f"not-{'-'.join(sorted(taken))}" if accepted.cofinite else min(taken)
-    return chosen

@@ -19,7 +19,7 @@ from app.engine.search import Budget, Side, find_lost, find_newly_lost
 from app.engine.witness import simplified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from app.engine.intervals import IntervalSet
     from app.engine.points import Point
@@ -87,6 +87,9 @@ class Verdict:
         return tuple(one for one in self.losses if one.age is Age.OLD)
 
 
+NOTHING_LOST = Verdict()
+
+
 class Judge:
     """Compares two states of one namespace, flow by flow."""
 
@@ -94,12 +97,20 @@ class Judge:
         self._options = options
         self._budget = budget
 
-    def compare(self, before: State, after: State, flows: Sequence[RequiredFlow]) -> Verdict:
+    def compare(
+        self,
+        before: State,
+        after: State,
+        flows: Sequence[RequiredFlow],
+        exposed: Sequence[RequiredFlow] | None = None,
+    ) -> Verdict:
         """Return what ``after`` loses of ``flows``.
 
+        ``exposed`` are those of them that are not known to be open in ``after`` anyway; None: all.
         Raises ``TooComplexError`` when the budget does not suffice to know.
         """
-        losses = [loss for flow in flows if (loss := self._loss(flow, before, after)) is not None]
+        asked = flows if exposed is None else exposed
+        losses = [loss for flow in asked if (loss := self._loss(flow, before, after)) is not None]
         return Verdict(tuple(_weigh_guessed_sources(losses, flows)))
 
     def audit(self, state: State, flows: Sequence[RequiredFlow]) -> Verdict:
@@ -148,6 +159,12 @@ class Judge:
 def _loss(flow: RequiredFlow, point: Point, age: Age, after: Side) -> Loss:
     by = tuple(isolating(after.policies, flow.region.direction, point.labels))
     return Loss(flow, point, age, flow.severity, Certainty.CUT, by)
+
+
+def keepers_of(region: Region, state: State) -> Iterator[Policy]:
+    """Yield the policies that, alone, let all of ``region`` through; any of them settles it, if it stays."""
+    side = state.side()
+    return (one for one in side.policies if policy_covers(one, region, side.facts))
 
 
 def _is_covered(region: Region, side: Side) -> bool:

@@ -24,6 +24,9 @@ class Direction(Enum):
     INGRESS = "Ingress"
     EGRESS = "Egress"
 
+    # Members are looked up in sets all the time; the hash of `Enum` is a function in Python.
+    __hash__ = object.__hash__
+
     @property
     def field(self) -> str:
         """The member of ``spec`` that holds the rules: ``ingress`` or ``egress``."""

@@ -26,6 +26,8 @@ class Protocol(Enum):
     UDP = "UDP"
     SCTP = "SCTP"
 
+    __hash__ = object.__hash__
+
 
 _PROTOCOLS = tuple(Protocol)
 _BASE = {protocol: index * _STRETCH for index, protocol in enumerate(_PROTOCOLS)}

@@ -20,12 +20,11 @@ from app.engine.dimensions import (
     IntervalDimension,
     LabelDimension,
     Literal,
-    fresh_value,
 )
 from app.engine.points import Peer, Point
 from app.engine.ports import ALL_NUMBERS, at, port_range
 from app.engine.regions import ExistingPods, FuturePods, Outside
-from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, Selector
+from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, Selector, fresh_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 """Set by the API server on every namespace; never absent, never another value (rule 12)."""
@@ -169,3 +169,16 @@ class Selector:
 
 EVERYTHING = Selector()
 NOTHING = Selector((("", _NOTHING),))
+
+
+def fresh_value(taken: Collection[str]) -> str:
+    """Return a plain label value that is not among ``taken``.
+
+    >>> fresh_value({"other"})
+    'other-2'
+    """
+    value, number = "other", 1
+    while value in taken:
+        number += 1
+        value = f"other-{number}"
+    return value

@@ -1,0 +1,52 @@
+"""The ways to "no effect": a sample may prove an effect, one rule may contain another; the search decides."""
+
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.engine.effects import Question, has_no_effect
+from app.engine.policy import Direction
+from app.engine.regions import Facts, NamespaceTable
+from app.engine.search import Unlimited
+from tests.engine.universe import NAMESPACES, SMALL, Generator, engine_policy
+
+FACTS = Facts(NamespaceTable(NAMESPACES))
+
+
+def _question(seed: int, direction: Direction) -> Question:
+    make = Generator(Random(seed), SMALL)
+    others = [engine_policy(one) for one in make.policies(3)]
+    return Question(engine_policy(make.policy("new")), others, direction, FACTS)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(Direction))
+def test_what_a_sample_shows_the_search_finds(seed: int, direction: Direction) -> None:
+    question = _question(seed, direction)
+    if question.shows_effect():
+        assert question.isolates_more(Unlimited()) or question.allows_more(Unlimited())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(Direction))
+def test_what_one_other_rule_contains_the_search_finds_nothing_new_in(
+    seed: int, direction: Direction
+) -> None:
+    question = _question(seed, direction)
+    if question.is_contained():
+        assert not question.search_allows_more(Unlimited())
+
+
+def test_samples_settle_most_random_policies() -> None:
+    shown = searched = 0
+    for seed in range(300):
+        questions = [_question(seed, one) for one in Direction]
+        policy, others = questions[0].policy, questions[0].others
+        if any(one.shows_effect() for one in questions):
+            shown += 1
+        elif not has_no_effect(policy, others, FACTS, Unlimited()):
+            searched += 1
+    assert shown > 4 * searched
