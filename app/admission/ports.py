@@ -38,6 +38,21 @@ class Doubt(Enum):
     WARN = "warn"
 
 
+class Afterwards(Enum):
+    """What becomes of the connection once an answer is sent."""
+
+    KEEP = "keep"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """Which of the guard's pods this is, for whoever asks; ``node`` is "" where that is not known."""
+
+    pod: str = "netpol-guard"
+    node: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """How this guard is configured; the defaults are those of ``decision.md``, Defaults."""
@@ -51,6 +66,7 @@ class Rules:
     guard_namespace: str = "netpol-guard"
     tell_no_effect: bool = True
     options: Options = field(default_factory=Options)
+    replica: Replica = Replica()
 
 
 class ClusterState(Protocol):

@@ -10,13 +10,16 @@ from app.admission.answers import answer, overridden, unjudged
 from app.admission.namespaces import NamespaceJudgement
 from app.admission.outcome import ADMITTED, Kind, Outcome, Reason
 from app.admission.policies import OURS, PolicyChange, PolicyJudgement, StandingMemory
-from app.admission.ports import MODE_LABEL, OVERRIDE_ANNOTATION, Deadline, Decision, Mode
+from app.admission.ports import MODE_LABEL, OVERRIDE_ANNOTATION, Afterwards, Deadline, Decision, Mode
+from app.admission.probes import Probes, probe_in
+from app.admission.rights import question
 from app.engine.cluster import MANAGED
 from app.engine.search import TooComplexError
 from app.errors import StateUnreadable
 from app.wire.namespaces import namespace_of
+from app.wire.response import with_warning
 from app.wire.review import Operation, Review, decode_review, policy_of
-from app.wire.state import AccessQuestion, Scope
+from app.wire.state import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,15 +52,23 @@ class Reviewer:
         self._rules = rules
         self._recorder = recorder
         self._standing = StandingMemory(rules.options)
+        self._probes = Probes(state, rules.replica)
 
-    async def respond(self, body: bytes, budget_seconds: float) -> bytes:
-        """Return the answer to the review in ``body``. Raises ``BadReview`` where it is none."""
+    async def respond(self, body: bytes, budget_seconds: float, peer: str = "") -> tuple[bytes, Afterwards]:
+        """Return the answer to the review in ``body``, which came from the TCP peer ``peer``.
+
+        Raises ``BadReview`` where it is none.
+        """
         started = perf_counter()
         review = decode_review(body)
         deadline = Deadline(budget_seconds)
         reply, verdict, judged = await self._answer(review, deadline)
         self._record(review, verdict, judged, perf_counter() - started)
-        return reply
+        if review.dry_run and (asked := probe_in(review)) is not None:
+            # The next probe is to meet another replica, and the API server another way to it.
+            warning = await self._probes.warning(review, asked, peer, deadline)
+            return with_warning(reply, warning), Afterwards.CLOSE
+        return reply, Afterwards.KEEP
 
     async def _answer(self, review: Review, deadline: Deadline) -> tuple[bytes, str, _Judged | None]:
         if self._is_exempt(review):
@@ -96,24 +107,10 @@ class Reviewer:
         """Return why the override does not count, "" if it does."""
         if not reason.strip():
             return f"The override annotation {OVERRIDE_ANNOTATION} is empty: it must say why."
-        user, resource = review.user, review.resource
-        access = await self._state.access(
-            AccessQuestion(
-                user.username,
-                "override",
-                resource.group,
-                resource.resource,
-                review.namespace,
-                review.name,
-                user.uid,
-                user.groups,
-                user.extra,
-            ),
-            timeout=deadline.left,
-        )
+        access = await self._state.access(question(review, "override"), timeout=deadline.left)
         if access.allowed:
             return ""
-        what = f"{user.username} may not use verb override on {resource.resource}"
+        what = f"{review.user.username} may not use verb override on {review.resource.resource}"
         if access.allowed is None:
             what = "whether the override is allowed could not be found out"
         return f"The override was not honoured: {what}. {access.reason}".rstrip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from app.admission.ports import Afterwards
 from app.logs import EventLog
 from app.serving.reviews import Reply
 from app.wire.errors import BadReview
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from app.metrics import Metrics
 
 _LOG = EventLog("app.decisions")
+_LAST_ANSWER = (("connection", "close"),)
 
 
 class HttpReviews:
@@ -24,14 +26,15 @@ class HttpReviews:
         self._reviewer = reviewer
         self._metrics = metrics
 
-    async def review(self, body: bytes, budget_seconds: float) -> Reply:
+    async def review(self, body: bytes, budget_seconds: float, peer: str) -> Reply:
         """Return the answer to the review in ``body``."""
         try:
-            return Reply(200, await self._reviewer.respond(body, budget_seconds))
+            answer, afterwards = await self._reviewer.respond(body, budget_seconds, peer)
         except BadReview as error:
             self._metrics.record_refusal("bad review")
             told = {"error": error.message, "path": error.path}
             return Reply(error.status, json.dumps(told).encode())
+        return Reply(200, answer, headers=_LAST_ANSWER if afterwards is Afterwards.CLOSE else ())
 
 
 class DecisionRecord:

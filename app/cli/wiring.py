@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Protocol
 
-from app.admission.ports import ClusterState, Doubt, Mode, Rules
+from app.admission.ports import ClusterState, Doubt, Mode, Replica, Rules
 from app.admission.reviewer import Reviewer
 from app.cli.reviews import DecisionRecord, HttpReviews
 from app.cluster.sources import declared_source
@@ -42,7 +44,13 @@ def rules_of(settings: Settings) -> Rules:
         guard_namespace=settings.guard_namespace,
         tell_no_effect=settings.no_effect is Notice.WARN,
         options=options_of(settings),
+        replica=replica(),
     )
+
+
+def replica() -> Replica:
+    """Return which pod this is: as the downward API says, else by the host name, which is a pod's name."""
+    return Replica(os.environ.get("POD_NAME") or socket.gethostname(), os.environ.get("NODE_NAME", ""))
 
 
 def options_of(settings: Settings) -> Options:

@@ -24,8 +24,11 @@ class Reply(msgspec.Struct, frozen=True):
 class Reviews(Protocol):
     """Answers admission reviews."""
 
-    async def review(self, body: bytes, budget_seconds: float) -> Reply:
-        """Return the answer to the review in ``body``, within the budget; it is not expected to raise."""
+    async def review(self, body: bytes, budget_seconds: float, peer: str) -> Reply:
+        """Return the answer to the review in ``body``, within the budget; it is not expected to raise.
+
+        ``peer`` is the address of the TCP peer, "" where there is none; never what a header says.
+        """
         ...
 
 

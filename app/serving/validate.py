@@ -81,15 +81,17 @@ class Validate:
             if isinstance(body, NoBody):
                 reply = self._without_body(body)
             else:
-                reply = await self._reviewed(body, self._budget(scope["query_string"]))
+                client = scope["client"]
+                peer: str = client[0] if client else ""
+                reply = await self._reviewed(body, self._budget(scope["query_string"]), peer)
         await send_reply(reply, send)
 
-    async def _reviewed(self, body: bytes, budget_seconds: float) -> Reply:
+    async def _reviewed(self, body: bytes, budget_seconds: float, peer: str) -> Reply:
         if self.in_flight >= self._limits.in_flight:
             return self._without_body(NoBody.TOO_MANY)
         self.in_flight += 1
         try:
-            return await self._reviews.review(body, budget_seconds)
+            return await self._reviews.review(body, budget_seconds, peer)
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the answer is no 500
             _LOG.failure("review failed", error, body_bytes=len(body))
             self._on_refusal("failure")

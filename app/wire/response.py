@@ -54,6 +54,19 @@ class _Answer(msgspec.Struct, gc=False):
 _encode = msgspec.json.Encoder().encode
 
 
+def with_warning(answer: bytes, warning: str) -> bytes:
+    """Return an encoded answer with one warning more, as the first: the API server may cut off the last.
+
+    >>> answer = encode_response("u", allowed=True, warnings=("second",))
+    >>> json.loads(with_warning(answer, "first"))["response"]["warnings"]
+    ['first', 'second']
+    """
+    read = json.loads(answer)
+    response = read["response"]
+    response["warnings"] = [warning, *response.get("warnings", ())]
+    return json.dumps(read).encode()
+
+
 def encode_response(
     uid: str,
     *,

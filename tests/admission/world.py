@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Any
 
-from app.admission.ports import Decision, Rules
+from app.admission.ports import Afterwards, Decision, Rules
 from app.admission.reviewer import Reviewer
 from app.engine.addresses import network_set
 from app.engine.baselines import written_baselines
@@ -124,6 +124,7 @@ class Answer:
 
     response: Object
     decision: Decision
+    afterwards: Afterwards = Afterwards.KEEP
 
     @property
     def allowed(self) -> bool:
@@ -161,16 +162,19 @@ def request(operation: str, new: Object | None = None, old: Object | None = None
     }
 
 
-def ask(state: FakeState | Cluster, asked: Object, rules: Rules | None = None) -> Answer:
-    """Return the answer of a guard over ``state`` to ``asked``."""
+def ask(
+    state: FakeState | Cluster, asked: Object, rules: Rules | None = None, peer: str = "10.20.0.10"
+) -> Answer:
+    """Return the answer of a guard over ``state`` to ``asked``, which came from ``peer``."""
     if isinstance(state, Cluster):
         state = FakeState(state)
     log = Log()
     reviewer = Reviewer(state, rules or Rules(), log)
     body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked}
-    reply = json.loads(asyncio.run(reviewer.respond(json.dumps(body).encode(), 5.0)))
+    answered, afterwards = asyncio.run(reviewer.respond(json.dumps(body).encode(), 5.0, peer))
+    reply = json.loads(answered)
     assert reply["response"]["uid"] == asked["uid"]
-    return Answer(reply["response"], log.decisions[0])
+    return Answer(reply["response"], log.decisions[0], afterwards)
 
 
 def namespace(name: str, labels: dict[str, str], **metadata: object) -> Object:

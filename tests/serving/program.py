@@ -24,7 +24,7 @@ from app.serving.validate import RequestLimits
 class ObedientReviews:
     """Says what it was given; fails or takes its time where the body says so."""
 
-    async def review(self, body: bytes, budget_seconds: float) -> Reply:
+    async def review(self, body: bytes, budget_seconds: float, peer: str) -> Reply:
         """Do what ``{"do": ...}`` asks for."""
         asked = json.loads(body) if body.startswith(b"{") else {}
         if asked.get("do") == "fail":
@@ -32,8 +32,9 @@ class ObedientReviews:
             raise RuntimeError(msg)
         if asked.get("do") == "sleep":
             await asyncio.sleep(asked["seconds"])
-        answer = {"bytes": len(body), "budget": budget_seconds, "uid": asked.get("uid")}
-        return Reply(200, json.dumps(answer).encode(), headers=(("x-reviewed", "yes"),))
+        answer = {"bytes": len(body), "budget": budget_seconds, "uid": asked.get("uid"), "peer": peer}
+        last = (("connection", "close"),) if asked.get("do") == "close" else ()
+        return Reply(200, json.dumps(answer).encode(), headers=(("x-reviewed", "yes"), *last))
 
 
 class SwitchableReadiness:

@@ -37,7 +37,7 @@ def test_a_review_is_answered_over_https(server: Served) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-reviewed"] == "yes"
-    assert answer.json() == {"bytes": 13, "budget": 1.0, "uid": "u-1"}
+    assert answer.json() == {"bytes": 13, "budget": 1.0, "uid": "u-1", "peer": HOST}
 
 
 def test_the_timeout_of_the_api_server_bounds_the_budget(server: Served) -> None:
@@ -49,6 +49,22 @@ def test_a_connection_is_kept_for_the_next_review(server: Served) -> None:
         first = client.post("/validate", json={}).extensions["network_stream"]
         second = client.post("/validate", json={}).extensions["network_stream"]
         assert first.get_extra_info("socket") is second.get_extra_info("socket")
+
+
+def test_the_last_answer_of_a_connection_ends_it(server: Served) -> None:
+    with server.client() as client:
+        first = client.post("/validate", json={"do": "close"})
+        second = client.post("/validate", json={})
+    assert first.headers["connection"] == "close"
+    streams = [one.extensions["network_stream"].get_extra_info("socket") for one in (first, second)]
+    assert streams[0] is not streams[1]
+
+
+@pytest.mark.parametrize("name", ["x-forwarded-for", "x-real-ip", "forwarded", "via"])
+def test_headers_of_proxies_do_not_change_who_the_peer_is(server: Served, name: str) -> None:
+    with server.client() as client:
+        answer = client.post("/validate", json={}, headers={name: "for=192.0.2.7"})
+    assert answer.json()["peer"] == HOST
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"])

@@ -20,11 +20,13 @@ class Recorded:
     def __init__(self, gate: asyncio.Event | None = None) -> None:
         self.bodies: list[bytes] = []
         self.budgets: list[float] = []
+        self.peers: list[str] = []
         self._gate = gate
 
-    async def review(self, body: bytes, budget_seconds: float) -> Reply:
+    async def review(self, body: bytes, budget_seconds: float, peer: str) -> Reply:
         self.bodies.append(body)
         self.budgets.append(budget_seconds)
+        self.peers.append(peer)
         if self._gate is not None:
             await self._gate.wait()
         return Reply(200, b"{}")
@@ -64,11 +66,25 @@ class Client:
 
 
 async def _ask(
-    endpoint: Validate, client: Client, headers: Iterable[tuple[bytes, bytes]] | None = None
+    endpoint: Validate,
+    client: Client,
+    headers: Iterable[tuple[bytes, bytes]] | None = None,
+    peer: tuple[str, int] | None = ("10.20.0.10", 40000),
 ) -> Client:
     given = [(b"content-type", b"application/json")] if headers is None else list(headers)
-    await endpoint({"headers": given, "query_string": b"timeout=3s"}, client.receive, client.send)
+    scope = {"headers": given, "query_string": b"timeout=3s", "client": peer}
+    await endpoint(scope, client.receive, client.send)
     return client
+
+
+@pytest.mark.parametrize(("peer", "told"), [(("10.20.0.10", 40000), "10.20.0.10"), (None, "")])
+def test_the_reviewer_is_told_the_tcp_peer_whatever_headers_say(
+    peer: tuple[str, int] | None, told: str
+) -> None:
+    reviews = Recorded()
+    headers = [(b"content-type", b"application/json"), (b"x-forwarded-for", b"192.0.2.7")]
+    asyncio.run(_ask(Validate(reviews, RequestLimits()), Client(b"{}"), headers, peer))
+    assert reviews.peers == [told]
 
 
 @pytest.mark.parametrize("delay", [0, 0.001])

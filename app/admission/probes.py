@@ -1,0 +1,54 @@
+"""Answers the nonce probe (``app.wire.probe``): a dry run that asks where it came from.
+
+A probe is judged like any other dry run, and the answer to it is one warning more: it is no way around the
+guard, which a dry run could not be anyway, and whoever probes gets the real verdict with it. What it tells is
+the TCP peer alone; headers of proxies are never read for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.admission.rights import question
+from app.wire.probe import PROBE_ANNOTATION, PROBE_VERB, ProbeRefusal, is_nonce, seen
+from app.wire.review import policy_of
+
+if TYPE_CHECKING:
+    from app.admission.ports import ClusterState, Deadline, Replica
+    from app.wire.review import Review
+
+_RESOURCE = ("networking.k8s.io", "networkpolicies")
+_MALFORMED = (
+    f"netpol-guard: the annotation {PROBE_ANNOTATION} is ignored: it must be 16 to 64 letters, digits, - or _"
+)
+
+
+def probe_in(review: Review) -> str | None:
+    """Return what the probe annotation of a dry run says, None where there is none."""
+    is_policy = (review.resource.group, review.resource.resource) == _RESOURCE
+    if not review.dry_run or not is_policy or review.object is None:
+        return None
+    return policy_of(review.object, review.namespace).metadata.annotations.get(PROBE_ANNOTATION)
+
+
+class Probes:
+    """Answers in the name of one replica; asks ``state`` who may know."""
+
+    def __init__(self, state: ClusterState, replica: Replica) -> None:
+        self._state = state
+        self._replica = replica
+
+    async def warning(self, review: Review, asked: str, peer: str, deadline: Deadline) -> str:
+        """Return the warning that answers the probe ``asked``, which came from the TCP peer ``peer``."""
+        if not is_nonce(asked):
+            return _MALFORMED
+        access = await self._state.access(question(review, PROBE_VERB), timeout=deadline.left)
+        if access.allowed:
+            return str(seen(asked, peer, self._replica.pod, self._replica.node))
+        what = (
+            f"whether {review.user.username} may use verb {PROBE_VERB} could not be found out"
+            if access.allowed is None
+            else f"{review.user.username} may not use verb {PROBE_VERB} on networkpolicies.networking.k8s.io"
+            f" in namespace {review.namespace}"
+        )
+        return str(ProbeRefusal(asked, f"{what}. {access.reason}".rstrip(" .")))

@@ -1,0 +1,125 @@
+"""The nonce probe: how somebody asks where the API server's calls come from, and what a guard answers.
+
+A server-side dry run of a NetworkPolicy carries a random nonce in an annotation. The guard that the API
+server calls for it answers with one *warning*, which comes back to whoever asked: the address that it saw the
+call come from, and which of its pods saw it (``api-server-sources.md``, Discovery).
+
+::
+
+    netpol-guard probe 1c5pVwYt3dXyBIoJjZl0yQ: peer=10.20.0.10 pod=netpol-guard-6f9c-x2x node=worker-1
+
+Strict in what counts: a warning of another nonce, or of another shape, is no answer.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PROBE_ANNOTATION = "netpol-guard.iomete.com/probe"
+PROBE_VERB = "probe"
+"""The RBAC verb, on ``networkpolicies.networking.k8s.io``, that lets a user ask."""
+
+Address = IPv4Address | IPv6Address
+
+_NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_ANSWER = re.compile(
+    r"netpol-guard probe (\S+): (?:refused: (.+)|peer=(\S+) pod=(\S+)(?: node=(\S+))?(?: \(.*\))?)"
+)
+_HIDDEN = "hidden"
+_LONGEST_REASON = 400
+
+
+def new_nonce() -> str:
+    """Return a nonce that nobody can guess."""
+    return secrets.token_urlsafe(24)
+
+
+def is_nonce(text: str) -> bool:
+    """Tell whether ``text`` can be a nonce: 16 to 64 characters that are safe in a URL.
+
+    >>> is_nonce(new_nonce()), is_nonce("too short"), is_nonce("x" * 65)
+    (True, False, False)
+    """
+    return _NONCE.fullmatch(text) is not None
+
+
+def address_of(text: str) -> Address | None:
+    """Return the address of a TCP peer, IPv4 where it is IPv4 in IPv6's clothes; None where it is none.
+
+    >>> address_of("::ffff:10.0.0.1"), address_of("fe80::1%eth0"), address_of("unix")
+    (IPv4Address('10.0.0.1'), IPv6Address('fe80::1'), None)
+    """
+    try:
+        found = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return mapped or found
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswer:
+    """What one guard pod saw: the peer's address, None where a proxy in its pod hides it.
+
+    ``str`` is the warning that says so; ``read_answer`` is its inverse.
+    """
+
+    nonce: str
+    peer: Address | None
+    pod: str
+    node: str = ""
+
+    def __str__(self) -> str:
+        node = f" node={self.node}" if self.node else ""
+        seen = f"peer={self.peer or _HIDDEN} pod={self.pod}{node}"
+        why = (
+            "" if self.peer else " (the call came from loopback: a proxy in the pod, such as a mesh sidecar)"
+        )
+        return f"netpol-guard probe {self.nonce}: {seen}{why}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRefusal:
+    """A guard was reached, but does not tell this user; ``why`` says what the user lacks."""
+
+    nonce: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"netpol-guard probe {self.nonce}: refused: {' '.join(self.why.split())[:_LONGEST_REASON]}"
+
+
+def seen(nonce: str, peer: str, pod: str, node: str = "") -> ProbeAnswer:
+    """Return the answer of a guard pod that was called from ``peer``, the TCP peer's address as text.
+
+    >>> print(seen("n" * 16, "::ffff:10.20.0.10", "guard-1", "worker-1"))
+    netpol-guard probe nnnnnnnnnnnnnnnn: peer=10.20.0.10 pod=guard-1 node=worker-1
+    """
+    address = address_of(peer)
+    hidden = address is None or address.is_loopback
+    return ProbeAnswer(nonce, None if hidden else address, pod, node)
+
+
+def read_answer(warnings: Iterable[str], nonce: str) -> ProbeAnswer | ProbeRefusal | None:
+    """Return what a guard said to the probe ``nonce``, None where none said anything.
+
+    >>> read_answer(["something else", str(ProbeAnswer("n" * 16, None, "guard-1"))], "n" * 16)
+    ProbeAnswer(nonce='nnnnnnnnnnnnnnnn', peer=None, pod='guard-1', node='')
+    """
+    for warning in warnings:
+        found = _ANSWER.fullmatch(warning)
+        if found is None or found[1] != nonce:
+            continue
+        if found[2]:
+            return ProbeRefusal(nonce, found[2])
+        peer = address_of(found[3])
+        if peer is not None or found[3] == _HIDDEN:
+            return ProbeAnswer(nonce, peer, found[4], found[5] or "")
+    return None
