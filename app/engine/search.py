@@ -22,6 +22,7 @@ from app.engine.dimensions import (
     Literal,
 )
 from app.engine.points import Peer, Point
+from app.engine.policy import Direction
 from app.engine.ports import ALL_NUMBERS, at, port_range
 from app.engine.regions import ExistingPods, FuturePods, Outside
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, Selector, fresh_value
@@ -138,6 +139,10 @@ class _Space:
         }
         for name in self.region.port_names:
             self._require(self.names[name])
+        if self.region.direction is Direction.EGRESS and isinstance(self.region.peer, Outside):
+            # Rule 20: a port name resolves against the destination pod, so never for an address outside.
+            for literal in self.names.values():
+                self._require(-literal)
 
     def _require(self, literal: Literal) -> None:
         self.formula.clauses.append([literal])

@@ -1,8 +1,9 @@
 """Long runs of the engine against its oracles; the tests run them small.
 
 ``python -m tests.engine.agreement flows 1000000`` compares single flows with the oracle,
-``... cyclonus 200000`` with an engine that nobody here wrote, ``... brute 100000`` the exact search with
-brute force, before and after.
+``... cyclonus 200000`` with an engine that nobody here wrote, ``... brute 100000`` the exact search and
+``... verdicts 100000`` whole verdicts with brute force, before and after, ``... fixes 100000`` every fix that
+a rejection shows, ``... no-effect 100000`` every "no effect".
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from app.engine.regions import ExistingPods, Facts, NamespaceTable, Outside, Reg
 from app.engine.search import Side, Unlimited, find_lost, find_newly_lost
 from app.engine.selectors import EVERYTHING
 from app.engine.witness import is_lost, simplified
+from tests.admission.fixes import fixes_hold
 from tests.engine import oracle
 from tests.engine.cyclonus import Cyclonus
 from tests.engine.universe import LARGE, NAMESPACES, SMALL, Generator, as_flow, engine_policy
+from tests.engine.verdicts import verdicts_agree
 
 POINTS = LARGE.points()
 FEW_POINTS = SMALL.points()
@@ -116,7 +119,7 @@ def cyclonus_agrees(count: int, seed: int) -> int:
     chance, done = Random(seed), 0
     with Cyclonus() as other:
         while done < count:
-            manifests = [_as_stored(one) for one in Generator(chance).policies(4)]
+            manifests = Generator(chance).policies(4)
             if _wrong_by_rule_15(manifests):
                 continue
             policies = [engine_policy(one) for one in manifests]
@@ -130,10 +133,6 @@ def cyclonus_agrees(count: int, seed: int) -> int:
                     assert is_allowed(policies, direction, point) == theirs, (manifests, point, direction)
             done += 2 * _ROUND
     return done
-
-
-def _as_stored(manifest: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", **manifest}
 
 
 def _wrong_by_rule_15(manifests: list[dict[str, Any]]) -> bool:
@@ -159,6 +158,8 @@ def _end(end: oracle.End) -> dict[str, Any]:
 RUNS = {
     "flows": flows_agree,
     "brute": brute_force_agrees,
+    "verdicts": verdicts_agree,
+    "fixes": fixes_hold,
     "no-effect": no_effect_is_true,
     "cyclonus": cyclonus_agrees,
 }
