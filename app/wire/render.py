@@ -13,6 +13,7 @@ from app.engine.addresses import ALL_OF, Family, address_at, network_set, networ
 from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_PORTS, LAST_PORT, PortSet, at
 from app.engine.selectors import NOTHING, LabelSet, Operator, Selector
+from app.wire.identity import DOMAIN
 from app.wire.typed import API_VERSION, KIND
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ Manifest = dict[str, object]
 
 _FEW_BLOCKS = 3
 _MAPPED = IPv6Network("::ffff:0:0/96")
-_NOBODY_KEY = "netpol-guard.iomete.com/nobody"
+_NOBODY_KEY = f"{DOMAIN}/nobody"
 _NO_SELECTOR: Manifest = {
     "matchExpressions": [
         {"key": _NOBODY_KEY, "operator": Operator.EXISTS.value},

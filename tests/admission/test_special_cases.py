@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from app.admission.ports import MODE_LABEL, OVERRIDE_ANNOTATION, Doubt, Mode, Rules
+from app.admission.ports import Doubt, Mode, Rules
 from app.engine.cluster import Provenance
+from app.wire.identity import MODE_LABEL, OVERRIDE_ANNOTATION
 from app.wire.state import Access
 from tests.admission import world
 from tests.admission.world import DENY_ALL, MANAGED, NS, FakeState, ask, request
