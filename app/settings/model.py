@@ -184,6 +184,7 @@ class Pod(_Section):
     """The Pod that this process runs in, as the downward API tells it."""
 
     name: Name | None = None
+    node: Name | None = None
 
 
 class Tls(_Section):
