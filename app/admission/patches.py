@@ -41,11 +41,16 @@ def edit_words(edit: Edit) -> str:
 
 def patch_text(fix: Fix) -> str:
     """Return the JSON patch that turns the policy as it was submitted into the mended one."""
+    return msgspec.json.encode(patch_operations(fix)).decode()
+
+
+def patch_operations(fix: Fix) -> tuple[Operation, ...]:
+    """Return the operations of the JSON patch, lists appended to before those that they stand in."""
     operations: list[Operation] = []
     for one in _operations(fix):
         if one["op"] != "remove" or one not in operations:
             operations.append(one)
-    return msgspec.json.encode(operations).decode()
+    return tuple(operations)
 
 
 def _operations(fix: Fix) -> Iterator[Operation]:

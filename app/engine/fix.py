@@ -84,11 +84,11 @@ def find_fix(broken: Broken, judge: Judge) -> Fix | None:
 def _candidates(broken: Broken) -> Iterator[Fix]:
     yield from _documented(broken)
     needed = tuple(dict.fromkeys(_needed(loss.flow) for loss in broken.losses))
-    yield _applied(broken.policy, (_extend_rule(broken.policy, *one) or _add_rule(*one) for one in needed))
-    yield _applied(broken.policy, (_add_rule(*one) for one in needed))
+    yield applied(broken.policy, (_extend_rule(broken.policy, *one) or _add_rule(*one) for one in needed))
+    yield applied(broken.policy, (_add_rule(*one) for one in needed))
     lost = {loss.flow.region.direction for loss in broken.losses}
     if broken.policy.types - lost:
-        yield _applied(broken.policy, (Edit(EditKind.DROP_TYPE, one) for one in Direction if one in lost))
+        yield applied(broken.policy, (Edit(EditKind.DROP_TYPE, one) for one in Direction if one in lost))
 
 
 def _documented(broken: Broken) -> Iterator[Fix]:
@@ -147,7 +147,8 @@ def _same_peers(one: Peers, other: Peers) -> bool:
     return set(one.pods) == set(other.pods) and one.addresses == other.addresses
 
 
-def _applied(policy: Policy, edits: Iterable[Edit]) -> Fix:
+def applied(policy: Policy, edits: Iterable[Edit]) -> Fix:
+    """Return ``policy`` with ``edits`` made, as a fix."""
     done = tuple(edits)
     for edit in done:
         policy = _apply(policy, edit)
