@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from textwrap import dedent, indent
 
@@ -10,8 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.admission.patches import patch_operations
 from app.engine.fix import Edit, EditKind, Fix, applied
 from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
+from app.engine.ports import PortSet, Protocol, port_range
 from app.engine.selectors import EVERYTHING, Selector
 from app.wire.layout import Layout
 from app.wire.manifests import Document, read_documents
@@ -23,6 +26,13 @@ from tests.wire.strategies import policies
 MANAGED = Rule(Peers((PodPeer(Selector.labels({"iomete.com/managed": "true"})),)))
 ADD_INGRESS = Edit(EditKind.ADD_RULE, Direction.INGRESS, rule=MANAGED)
 ADD_EGRESS = Edit(EditKind.ADD_RULE, Direction.EGRESS, rule=MANAGED)
+ADD_PORT = Edit(
+    EditKind.ADD_PORT,
+    Direction.INGRESS,
+    0,
+    replace(MANAGED, ports=PortSet.of([port_range(Protocol.TCP, 80, 80)])),
+)
+ADD_ALL_PORTS = Edit(EditKind.ADD_PORT, Direction.INGRESS, 0, MANAGED)
 ADD_PEER = Edit(EditKind.ADD_PEER, Direction.INGRESS, 0, MANAGED)
 DROP_INGRESS = Edit(EditKind.DROP_TYPE, Direction.INGRESS)
 DROP_EGRESS = Edit(EditKind.DROP_TYPE, Direction.EGRESS)
@@ -40,7 +50,11 @@ def mend(text: str, *edits: Edit, number: int = 0) -> str:
     document = read_documents(text, "p.yaml")[number]
     policy = parse_policy(document.object, validation=Validation.NEW, namespace="ns").policy
     assert policy is not None
-    return mended(text, [Mending(document, applied(policy, edits))])
+    return mended(text, [mending(document, applied(policy, edits))])
+
+
+def mending(document: Document, fix: Fix) -> Mending:
+    return Mending(document, patch_operations(fix), fix.policy)
 
 
 def block(text: str) -> str:
@@ -148,6 +162,73 @@ def block(text: str) -> str:
         pytest.param(
             """\
             podSelector: {}
+            ingress:
+            - ports:
+              - port: 443  # https
+              from:
+              - podSelector: {}
+            """,
+            [ADD_PORT],
+            """\
+            podSelector: {}
+            ingress:
+            - ports:
+              - port: 443  # https
+              - protocol: TCP
+                port: 80
+              from:
+              - podSelector: {}
+            """,
+            id="a port is added to the rule that has the peers",
+        ),
+        pytest.param(
+            """\
+            podSelector: {}
+            ingress:
+            - ports:
+              - port: 443
+              from:
+              - podSelector: {}  # us
+            """,
+            [ADD_ALL_PORTS],
+            """\
+            podSelector: {}
+            ingress:
+            - from:
+              - podSelector: {}  # us
+            """,
+            id="ports that no longer restrict anything go, and the dash before them stays",
+        ),
+        pytest.param(
+            """\
+            podSelector: {}
+            ingress:
+            - from:
+              - podSelector: {}
+              ports:
+              - port: 443
+              - port: 80  # plain
+            egress: []
+            """,
+            [ADD_ALL_PORTS],
+            """\
+            podSelector: {}
+            ingress:
+            - from:
+              - podSelector: {}
+            egress: []
+            """,
+            id="ports that no longer restrict anything go with their lines",
+        ),
+        pytest.param(
+            "podSelector: {}\ningress: [{from: [{podSelector: {}}], ports: [{port: 443}]}]\n",
+            [ADD_ALL_PORTS],
+            "podSelector: {}\ningress: [{from: [{podSelector: {}}]}]\n",
+            id="ports in brackets go, too",
+        ),
+        pytest.param(
+            """\
+            podSelector: {}
             policyTypes:
             - Ingress   # in
             - Egress    # out
@@ -156,14 +237,14 @@ def block(text: str) -> str:
             """\
             podSelector: {}
             policyTypes:
-            - Egress    # out
+            - Egress
             """,
             id="a type is dropped from a block",
         ),
         pytest.param(
             "podSelector: {}\npolicyTypes: [ Ingress, Egress ]  # both\n",
             [DROP_EGRESS],
-            "podSelector: {}\npolicyTypes: [ Ingress ]  # both\n",
+            "podSelector: {}\npolicyTypes:  # both\n  - Ingress\n",
             id="a type is dropped from brackets",
         ),
         pytest.param(
@@ -234,7 +315,7 @@ def test_a_baseline_gets_its_documented_text() -> None:
     policy = Policy("ns", "p", EVERYTHING, frozenset(Direction), (MANAGED,), (Rule(),))
     text = block("podSelector: {matchLabels: {a: b}}\ningress:\n- {}\n")
     document = read_documents(text, "p.yaml")[0]
-    result = mended(text, [Mending(document, Fix(policy, (Edit(EditKind.BASELINE),)))])
+    result = mended(text, [mending(document, Fix(policy, (Edit(EditKind.BASELINE),)))])
     assert result == block("podSelector: {}\n") + MEMBERS_DASHED
 
 
@@ -257,7 +338,7 @@ def test_what_would_not_read_back_as_the_fixed_policy_is_not_written() -> None:
     document = read_documents(text, "p.yaml")[0]
     other = Policy("ns", "p", Selector.labels({"a": "b"}), frozenset({Direction.INGRESS}), (MANAGED,))
     with pytest.raises(NotMended, match=r"p\.yaml:5: the fix cannot be written"):
-        mended(text, [Mending(document, Fix(other, (ADD_INGRESS,)))])
+        mended(text, [mending(document, Fix(other, (ADD_INGRESS,)))])
 
 
 def dumped(value: object, *, style: bool | None = False, indent: int = 2) -> str:
@@ -298,10 +379,10 @@ def read(text: str) -> tuple[Document, Policy]:
 
 
 def additions(policy: Policy, data: st.DataObject) -> list[Edit]:
-    edits = [one for one in (ADD_INGRESS, ADD_EGRESS) if data.draw(st.booleans())]
-    if policy.ingress and policy.ingress[0].peers is not None and data.draw(st.booleans()):
-        edits.append(ADD_PEER)
-    return edits or [ADD_INGRESS]
+    possible = [one for one in (ADD_INGRESS, ADD_EGRESS) if one.direction in policy.types]
+    if (rules := policy.rules(Direction.INGRESS)) and rules[0].peers is not None:
+        possible.append(ADD_PEER)
+    return data.draw(st.lists(st.sampled_from(possible), min_size=1, unique=True))
 
 
 @given(policies(), st.sampled_from(SPELLINGS), st.data())
@@ -312,10 +393,11 @@ def test_every_fix_can_be_written_into_every_spelling(
     document, policy = read(text)
     edits = additions(policy, data)
     if len(policy.types) == 2 and data.draw(st.booleans()):
-        edits.append(data.draw(st.sampled_from([DROP_INGRESS, DROP_EGRESS])))
+        dropped = data.draw(st.sampled_from([DROP_INGRESS, DROP_EGRESS]))
+        edits = [*(one for one in edits if one.direction is not dropped.direction), dropped]
     fix = applied(policy, edits)
     plain = read(json.dumps(render_policy(fix.policy)))[1]
-    assert read(mended(text, [Mending(document, fix)]))[1] == plain
+    assert read(mended(text, [mending(document, fix)]))[1] == plain
 
 
 @given(policies(), st.sampled_from(BLOCKS), st.data())
@@ -325,6 +407,6 @@ def test_what_a_fix_adds_leaves_every_line_and_comment_in_place(
     lines = spelling(render_policy(policy)).splitlines()
     text = "\n".join(f"{line}  # {number}" for number, line in enumerate(lines))
     document, policy = read(text)
-    result = mended(text, [Mending(document, applied(policy, additions(policy, data)))])
+    result = mended(text, [mending(document, applied(policy, additions(policy, data)))])
     kept = iter(result.splitlines())
     assert all(line in kept for line in text.splitlines())
