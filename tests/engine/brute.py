@@ -6,8 +6,8 @@ part. Only the bookkeeping differs from asking the oracle flow by flow, and a te
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from tests.engine import oracle
 from tests.engine.oracle import End, Flow, Object
@@ -30,6 +30,7 @@ class Space:
     own: tuple[dict[str, str], ...]
     peers: tuple[End, ...]
     ports: tuple[Port, ...]
+    _masks: dict[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def all_ports(self) -> int:
@@ -42,6 +43,37 @@ class Space:
         peer, port = self.peers[place[1]], self.ports[place[2]]
         source, destination = (peer, own) if direction == "Ingress" else (own, peer)
         return Flow(source, destination, port.protocol, port.number, port.names)
+
+    def matching_peers(self, items: Sequence[Object]) -> int:
+        """Return the mask of the peers that one of ``items`` matches; no items match everyone (rule 9)."""
+        found = 0 if items else (1 << len(self.peers)) - 1
+        for one in items:
+            found |= self._remembered(one, self._peers_of)
+        return found
+
+    def matching_ports(self, items: Sequence[Object]) -> int:
+        """Return the mask of the ports that one of ``items`` matches; no items match all (rule 9)."""
+        found = 0 if items else self.all_ports
+        for one in items:
+            found |= self._remembered(one, self._ports_of)
+        return found
+
+    def _remembered(self, item: Object, mask_of: Callable[[Object], int]) -> int:
+        """The same few items come again and again."""
+        key = repr(item)
+        mask = self._masks.get(key)
+        if mask is None:
+            mask = self._masks[key] = mask_of(item)
+        return mask
+
+    def _peers_of(self, item: Object) -> int:
+        matches = (oracle.peer_matches(item, one, self.namespace) for one in self.peers)
+        return sum(1 << index for index, matching in enumerate(matches) if matching)
+
+    def _ports_of(self, item: Object) -> int:
+        nobody = End()
+        flows = (Flow(nobody, nobody, one.protocol, one.number, one.names) for one in self.ports)
+        return sum(1 << index for index, one in enumerate(flows) if oracle.port_matches(item, one))
 
 
 Allowed = tuple[tuple[int, ...], ...]
@@ -60,33 +92,9 @@ class _Policy:
         peers_field = "from" if direction == "Ingress" else "to"
         self.selector = spec.get("podSelector") or {}
         self.rules = [
-            (_peers_mask(space, rule.get(peers_field) or []), _ports_mask(space, rule.get("ports") or []))
+            (space.matching_peers(rule.get(peers_field) or []), space.matching_ports(rule.get("ports") or []))
             for rule in spec.get(direction.lower()) or []
         ]
-
-
-def _peers_mask(space: Space, items: Sequence[Object]) -> int:
-    if not items:
-        return (1 << len(space.peers)) - 1
-    return sum(
-        1 << index
-        for index, peer in enumerate(space.peers)
-        if any(oracle.peer_matches(one, peer, space.namespace) for one in items)
-    )
-
-
-def _ports_mask(space: Space, items: Sequence[Object]) -> int:
-    if not items:
-        return space.all_ports
-    nobody = End()
-    return sum(
-        1 << index
-        for index, port in enumerate(space.ports)
-        if any(
-            oracle.port_matches(one, Flow(nobody, nobody, port.protocol, port.number, port.names))
-            for one in items
-        )
-    )
 
 
 def _ports_by_peer(space: Space, judged: Sequence[_Policy], labels: dict[str, str]) -> tuple[int, ...]:

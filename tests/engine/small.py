@@ -27,12 +27,14 @@ MANAGED = ("ns-a", "ns-b")
 FUTURE = ("managed ns-c", "ns-new")
 """Managed namespaces of tomorrow: ``ns-c``, which exists but is not managed today, and a new one."""
 ADDRESSES = SMALL.addresses
+POD_ADDRESS_CLASSES = (*ADDRESSES, "10.0.0.2", "10.1.0.2", "8.8.4.4")
+"""The addresses of sources, and one beside each that no rule for a source alone covers."""
 POD_ADDRESSES = ("0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16")
 WEBHOOK_POD = {"app": "a"}
 API_SERVER = "10.1.0.1"
 _PODS = "pods"
 _DNS = PodPeer(Selector.labels({NAMESPACE_NAME_LABEL: "ns-c"}), Selector.labels(WEBHOOK_POD))
-_PORTS = tuple(
+PORTS = tuple(
     Port(protocol.value, number, frozenset(names))
     for protocol in Protocol
     for number in (1, 53, 80, 81, 443, 444)
@@ -72,8 +74,10 @@ def _far_ends(addresses: tuple[str | None, ...]) -> Iterator[End]:
 
 def space(pod_cidr: str | None) -> Space:
     """Return all flows of the small universe; pods have addresses of ``pod_cidr``, or none that counts."""
-    inside = ADDRESSES if pod_cidr is None else tuple(one for one in ADDRESSES if _within(one, pod_cidr))
-    return Space(OWN, tuple(SMALL.labels), tuple(_far_ends((None,) if pod_cidr is None else inside)), _PORTS)
+    addresses: tuple[str | None, ...] = (None,)
+    if pod_cidr is not None:
+        addresses = tuple(one for one in POD_ADDRESS_CLASSES if _within(one, pod_cidr))
+    return Space(OWN, tuple(SMALL.labels), tuple(_far_ends(addresses)), PORTS)
 
 
 def _within(address: str, cidr: str) -> bool:
@@ -189,7 +193,7 @@ class Small:
 
     def _of(self, key: Key, direction: str, where: Where, *, rejects: bool) -> Required:
         own, is_peer, is_port = where
-        ports = sum(1 << index for index, one in enumerate(_PORTS) if is_port(one))
+        ports = sum(1 << index for index, one in enumerate(PORTS) if is_port(one))
         boxes = [
             Box(own, frozenset(index for index, one in enumerate(flows.peers) if is_peer(one)), ports)
             for flows in (WITHOUT_ADDRESSES, self.with_addresses)

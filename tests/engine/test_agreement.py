@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster.binaries import Program, find
 from tests.engine import brute, oracle
-from tests.engine.agreement import brute_force_agrees, cyclonus_agrees, flows_agree, no_effect_is_true
+from tests.engine.agreement import brute_force_agrees, cyclonus_agrees, flows_agree
 from tests.engine.small import POD_ADDRESSES, space
 from tests.engine.universe import SMALL, Generator
 from tests.engine.verdicts import verdicts_agree
@@ -35,10 +35,6 @@ def test_brute_force_says_of_every_flow_what_the_oracle_does(pod_cidr: str | Non
             own, peer, port = place
             expected = oracle.allowed(policies, flows.flow((own, peer, port), direction), direction)
             assert bool(allowed[own][peer] >> port & 1) is expected
-
-
-def test_every_no_effect_is_true_and_there_are_some() -> None:
-    assert no_effect_is_true(1_000, seed=7) > 0
 
 
 @pytest.mark.skipif(find(Program.CYCLONUS) is None, reason="cyclonus is not built: make test builds it")
