@@ -84,17 +84,9 @@ class Question:
         """Tell by the exact search whether the policy allows a flow that the others do not."""
         before, after = Side([*self.others, self.policy], self.facts), Side(self.others, self.facts)
         return any(
-            find_newly_lost(region, before, after, budget) is not None for region in self._everywhere()
+            find_newly_lost(region, before, after, budget) is not None
+            for region in everywhere(self.direction, self.policy.pods, self.facts.table)
         )
-
-    def _everywhere(self) -> Iterator[Region]:
-        taken = frozenset(self.facts.table.order)
-        for peer in (
-            ExistingPods(taken),
-            FuturePods(future_namespaces(taken, EVERYTHING)),
-            Outside(ALL_OF[Family.IPV4] | ALL_OF[Family.IPV6]),
-        ):
-            yield Region(self.direction, self.policy.pods, peer, ALL_NUMBERS)
 
     def _contained(self, rule: Rule) -> bool:
         """Tell whether one rule of one other policy allows all that ``rule`` does. Sufficient only."""
@@ -103,6 +95,17 @@ class Question:
             and any(_rule_within(rule, one, self.facts.table) for one in other.rules(self.direction))
             for other in self.others
         )
+
+
+def everywhere(direction: Direction, pods: Selector, table: NamespaceTable) -> Iterator[Region]:
+    """Yield regions that together hold every flow of ``pods`` in ``direction``, from or to anyone."""
+    taken = frozenset(table.order)
+    for peer in (
+        ExistingPods(taken),
+        FuturePods(future_namespaces(taken, EVERYTHING)),
+        Outside(ALL_OF[Family.IPV4] | ALL_OF[Family.IPV6]),
+    ):
+        yield Region(direction, pods, peer, ALL_NUMBERS)
 
 
 def has_no_effect(policy: Policy, others: Sequence[Policy], facts: Facts, budget: Budget) -> bool:

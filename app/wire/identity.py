@@ -30,6 +30,8 @@ SERVICE_ACCOUNT_USER = f"system:serviceaccount:{NAME}:{NAME}"
 FIELD_MANAGER = NAME
 """The guard's own field manager: of caBundle and failurePolicy in its configuration. Commands have others."""
 
+ROLE_LABEL = f"{DOMAIN}/role"
+"""On NetworkPolicies of ours in managed namespaces: what each is for."""
 MODE_LABEL = f"{DOMAIN}/mode"
 OVERRIDE_ANNOTATION = f"{DOMAIN}/override"
 FAILURE_POLICY_ANNOTATION = f"{DOMAIN}/failure-policy"

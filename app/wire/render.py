@@ -9,7 +9,7 @@ from __future__ import annotations
 from ipaddress import IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
-from app.engine.addresses import ALL_OF, Family, address_at, network_set, networks_of
+from app.engine.addresses import ALL_OF, Family, address_at, network_set, networks_of, one_by_one
 from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_PORTS, LAST_PORT, PortSet, at
 from app.engine.selectors import NOTHING, LabelSet, Operator, Selector
@@ -93,7 +93,8 @@ def _blocks(addresses: IntervalSet) -> Iterator[Manifest]:
                 yield {"cidr": str(outer), "except": [str(one) for one in holes]}
                 continue
         for one in plain:
-            yield {"cidr": str(one)}
+            for single in one_by_one(one):
+                yield {"cidr": str(single)}
 
 
 def _pod_peer(peer: PodPeer, namespace: str) -> Manifest:
