@@ -28,8 +28,7 @@ class _Commands(LazyGroup):
         "serve",
         "check",
         "explain",
-        "bootstrap",
-        "uninstall",
+        "doctor",
     )
 
 

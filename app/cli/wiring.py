@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Protocol
@@ -43,13 +44,13 @@ def rules_of(settings: Settings) -> Rules:
         guard_namespace=settings.guard_namespace,
         tell_no_effect=settings.no_effect is Notice.WARN,
         options=options_of(settings),
-        replica=Replica(pod_name(settings), settings.pod.node or ""),
+        replica=replica(),
     )
 
 
-def pod_name(settings: Settings) -> str:
+def replica() -> Replica:
     """Return which pod this is: as the downward API says, else by the host name, which is a pod's name."""
-    return settings.pod.name or socket.gethostname()
+    return Replica(os.environ.get("POD_NAME") or socket.gethostname(), os.environ.get("NODE_NAME", ""))
 
 
 def options_of(settings: Settings) -> Options:

@@ -106,9 +106,9 @@ class DirectoryState:
                 _LOG.info("the state was read", path=str(self._path), files=len(seen))
 
     def _load(self, files: list[Path]) -> None:
-        state = read_state(self._documents(files))
+        state = read_state(_documents(self._path, files))
         if state.problems:
-            raise self._unusable(*state.problems)
+            raise unusable(self._path, *state.problems)
         facts = state.facts
         clients = remember(self._facts.clients, facts.clients, exists=facts.services.__contains__)
         self._facts = replace(facts, clients=clients)
@@ -120,33 +120,39 @@ class DirectoryState:
         if self._cluster is None or not is_same(self._cluster, new):
             self._cluster = new
 
-    def _documents(self, files: list[Path]) -> list[Document]:
-        if not self._path.is_dir():
-            raise self._unusable("there is no such folder")
-        if not files:
-            raise self._unusable("there is no .yaml, .yml or .json file in it")
-        documents: list[Document] = []
-        problems: list[str] = []
-        for file in files:
-            try:
-                documents += read_documents(decode_text(file.read_bytes(), str(file)), str(file))
-            except UnusableInput as error:
-                problems.append(str(error))
-            except OSError as error:
-                problems.append(f"{file}: {error.strerror or error}")
-        if problems:
-            raise self._unusable(*problems)
-        return documents
 
-    def _unusable(self, *problems: str) -> StateUnreadable:
-        shown = list(problems[:_SHOWN_PROBLEMS])
-        if len(problems) > len(shown):
-            shown.append(f"and {len(problems) - len(shown)} more")
-        return StateUnreadable(
-            f"the manifests in {self._path}",
-            "\n".join(shown),
-            "correct this; it is read again by itself",
-        )
+def documents_in(folder: Path) -> list[Document]:
+    """Return the manifests below ``folder``. Raises ``StateUnreadable`` with all that is wrong there."""
+    return _documents(folder, [Path(name) for name, *_ in sorted(_fingerprint(folder))])
+
+
+def unusable(folder: Path, *problems: str) -> StateUnreadable:
+    """Return the error for a folder that cannot be used, with the first few of its problems."""
+    shown = list(problems[:_SHOWN_PROBLEMS])
+    if len(problems) > len(shown):
+        shown.append(f"and {len(problems) - len(shown)} more")
+    return StateUnreadable(
+        f"the manifests in {folder}", "\n".join(shown), "correct this; it is read again by itself"
+    )
+
+
+def _documents(folder: Path, files: list[Path]) -> list[Document]:
+    if not folder.is_dir():
+        raise unusable(folder, "there is no such folder")
+    if not files:
+        raise unusable(folder, "there is no .yaml, .yml or .json file in it")
+    documents: list[Document] = []
+    problems: list[str] = []
+    for file in files:
+        try:
+            documents += read_documents(decode_text(file.read_bytes(), str(file)), str(file))
+        except UnusableInput as error:
+            problems.append(str(error))
+        except OSError as error:
+            problems.append(f"{file}: {error.strerror or error}")
+    if problems:
+        raise unusable(folder, *problems)
+    return documents
 
 
 def _fingerprint(folder: Path) -> Iterator[tuple[str, int, int, int]]:

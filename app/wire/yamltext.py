@@ -29,9 +29,7 @@ from app.wire.scalars import Scalar, key_text, plain_scalar
 DEEPEST = 200
 MOST_VALUES = 1_000_000
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's parser where PyYAML was built with it."""
-
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
 _STRING = f"{_CORE}str"
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -101,7 +99,7 @@ class _Reader:
 
     def documents(self) -> Iterator[Value]:
         """Yield the documents that hold anything."""
-        parser = LOADER(self._text)
+        parser = _LOADER(self._text)
         try:
             while True:
                 event = parser.get_event()

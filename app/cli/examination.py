@@ -1,0 +1,124 @@
+"""The wiring of ``doctor`` and ``map``: a cluster or a folder, looked at once, judged as the guard would."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app import __version__
+from app.certificates.inspect import inspect
+from app.cli.wiring import options_of
+from app.cluster.sources import declared_source
+from app.cluster.survey import Questions, Sighting, Surveyor
+from app.cluster.surveyed import sighting_of
+from app.doctor.context import Bypasses, Context, Product
+from app.doctor.examine import examine
+from app.doctor.findings import Report
+from app.doctor.neighbours import NEIGHBOUR_SELECTORS
+from app.doctor.verdicts import Verdicts
+from app.engine.cluster import Source
+from app.errors import InputError, SettingsError
+from app.settings.load import load
+from app.settings.model import Settings
+from app.wire.manifests import decode_text, read_documents
+from app.wire.registrations import registrations
+from app.wire.survey import Survey
+
+Tell = Callable[[str], None]
+
+_SHIPPED = Path(__file__).parents[2] / "deploy" / "webhook.yaml"
+_NAMESPACE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line says about the examination."""
+
+    api_servers: tuple[str, ...] = ()
+    only: frozenset[str] = frozenset()
+    calls: bool = True
+    folder: Path | None = None
+    kubeconfig: Path | None = None
+    context: str | None = None
+
+
+def examination(given: Given, tell: Tell) -> Report:
+    """Return what is wrong with the cluster, or with the folder of manifests.
+
+    Raises ``StateUnreadable`` where there is nothing to be seen, and ``InputError`` for what was given.
+    """
+    return examine(context_of(look(given, tell), given), tell)
+
+
+def look(given: Given, tell: Tell) -> Sighting:
+    """Return what the folder or else the live cluster holds. Raises ``StateUnreadable``."""
+    if given.folder is not None:
+        return sighting_of(given.folder, product().service)
+    from app.cluster.connection import Connection, configuration
+
+    api = Connection(configuration(given.kubeconfig, given.context))
+    questions = Questions(product().service, NEIGHBOUR_SELECTORS, calls=given.calls)
+    return Surveyor(api, questions, tell).look()
+
+
+def context_of(sighting: Sighting, given: Given) -> Context:
+    """Return everything that the checks need. Raises ``InputError`` for what was given."""
+    settings, bypasses = _settings(sighting.settings)
+    declared = _declared(given.api_servers, settings)
+    survey = sighting.judged(declared)
+    _demand_known(given.only, survey)
+    verdicts = Verdicts(survey.cluster, options_of(settings), _Budget)
+    return Context(survey, verdicts, product(), bypasses, inspect, given.only)
+
+
+def product() -> Product:
+    """Return the guard as this version ships it."""
+    text = decode_text(_SHIPPED.read_bytes(), _SHIPPED.name)
+    (document,) = read_documents(text, _SHIPPED.name)
+    return Product(__version__, registrations(document.object, document.kind))
+
+
+class _Budget:
+    """Bounds the time for one question about one namespace."""
+
+    def __init__(self) -> None:
+        from app.cluster.deadline import Deadline
+
+        self._deadline = Deadline.after(_NAMESPACE_SECONDS)
+
+    def exhausted(self) -> bool:
+        """Tell whether the time is over."""
+        return self._deadline.left <= 0
+
+
+def _demand_known(only: Iterable[str], survey: Survey) -> None:
+    missing = sorted(set(only) - survey.cluster.namespaces.keys())
+    if missing:
+        raise InputError("--namespace", f"there is no namespace {', '.join(missing)} in this cluster")
+
+
+def _declared(given: Iterable[str], settings: Settings) -> tuple[Source, ...]:
+    try:
+        said = tuple(declared_source(one, "given by --api-server") for one in given)
+    except ValueError as error:
+        raise InputError("--api-server", str(error)) from error
+    configured = (
+        declared_source(one, "declared in the guard's settings") for one in settings.api_server.sources
+    )
+    return said or tuple(configured)
+
+
+def _settings(text: str) -> tuple[Settings, Bypasses]:
+    """Return the guard's settings; the defaults, and what is wrong, where they cannot be used."""
+    environment: Mapping[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="netpol-guard-") as folder:
+        path = Path(folder) / "settings.yaml"
+        path.write_text(text, encoding="utf-8")
+        try:
+            settings = load(path, environment)
+        except SettingsError as error:
+            return Settings(), Bypasses(problem=str(error).replace(f"{folder}/", ""))
+    exempt = settings.exempt
+    return settings, Bypasses(settings.mode.value, exempt.users, exempt.groups, exempt.namespaces)

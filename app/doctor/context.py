@@ -1,0 +1,106 @@
+"""What the checks share: the survey, the verdicts on it, and what only the surroundings know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from app.doctor.verdicts import Verdicts
+from app.wire.registrations import Registration
+from app.wire.survey import ServiceKey, Survey
+from app.wire.workloads import PodFacts
+
+
+class CertificateFacts(Protocol):
+    """What a check must know of a serving certificate."""
+
+    @property
+    def ends(self) -> datetime:
+        """When it expires."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The host names that it is good for."""
+
+    def is_trusted_by(self, bundle: bytes) -> bool:
+        """Tell whether the authorities in ``bundle`` (PEM) vouch for it."""
+
+
+Inspector = Callable[[bytes], CertificateFacts | None]
+"""Reads a certificate (PEM); None where it is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bypasses:
+    """What the guard's settings let through without a judgement; ``problem`` where they cannot be read."""
+
+    mode: str = "enforce"
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The guard as this version of the program would install it."""
+
+    version: str
+    webhooks: tuple[Registration, ...]
+    namespace: str = "netpol-guard"
+    name: str = "netpol-guard"
+    replicas: int = 2
+
+    @property
+    def configuration(self) -> str:
+        """Kind and name of its webhook configuration."""
+        return f"ValidatingWebhookConfiguration/{self.name}"
+
+    @property
+    def service(self) -> ServiceKey:
+        """Its Service."""
+        return self.namespace, self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One examination. ``only`` limits it to some namespaces, where it is not empty."""
+
+    survey: Survey
+    verdicts: Verdicts
+    product: Product
+    bypasses: Bypasses
+    inspect: Inspector
+    only: frozenset[str] = frozenset()
+    fine: list[str] = field(default_factory=list)
+
+    def includes(self, namespace: str) -> bool:
+        """Tell whether ``namespace`` is to be looked at."""
+        return not self.only or namespace in self.only
+
+    def can_tell(self, *resources: str) -> bool:
+        """Tell whether all of these resources could be read, so that their absence means something."""
+        return not self.survey.hidden & set(resources)
+
+    def say_fine(self, sentence: str) -> None:
+        """Note something that is as it should be."""
+        self.fine.append(sentence)
+
+    def pods_of(self, key: ServiceKey) -> tuple[PodFacts, ...]:
+        """Return the pods that a Service selects."""
+        service = self.survey.services.get(key)
+        if service is None or not service.selector:
+            return ()
+        return tuple(one for one in self.survey.pods if one.is_selected(key[0], service.selector))
+
+
+def by_service(registrations: Iterable[Registration]) -> Mapping[ServiceKey, tuple[Registration, ...]]:
+    """Return the registrations by the Service that serves them; those called at a URL are left out."""
+    grouped: dict[ServiceKey, tuple[Registration, ...]] = {}
+    for one in registrations:
+        if one.client.service:
+            key = (one.client.namespace, one.client.service)
+            grouped[key] = (*grouped.get(key, ()), one)
+    return grouped

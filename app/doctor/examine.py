@@ -1,0 +1,52 @@
+"""The examination: all checks over one survey, causes before symptoms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from app.doctor.context import Context
+from app.doctor.findings import Area, Check, Finding, Report, Severity, ordered
+from app.doctor.guard import examine_guard
+from app.doctor.labels import examine_labels
+from app.doctor.namespaces import examine_namespaces
+from app.doctor.neighbours import examine_neighbours
+from app.doctor.repairs import advice
+from app.doctor.sources import examine_sources
+from app.doctor.webhooks import examine_webhooks
+
+Tell = Callable[[str], None]
+
+
+def examine(context: Context, tell: Tell = lambda _: None) -> Report:
+    """Return everything that was found, worst first; ``tell`` hears what is being done."""
+    tell("judging the policies of the managed namespaces")
+    findings = [*examine_sources(context), *examine_namespaces(context)]
+    tell("following webhooks to their pods")
+    findings += examine_webhooks(context, _cut_off(findings))
+    tell("looking at neighbours and at the guard")
+    findings += [*examine_labels(context), *examine_neighbours(context), *examine_guard(context)]
+    findings += _unchecked(context)
+    for note in context.survey.notes:
+        context.say_fine(note)
+    return Report(ordered(tuple(findings)), tuple(context.fine))
+
+
+def _cut_off(findings: list[Finding]) -> frozenset[str]:
+    """Return the namespaces where policies cut a webhook off, as a finding or as a symptom of one."""
+    return frozenset(
+        one.namespace
+        for one in findings
+        if any(each.check is Check.WEBHOOK_CUT_OFF for each in (one, *one.symptoms))
+    )
+
+
+def _unchecked(context: Context) -> Iterator[Finding]:
+    for one in context.survey.unread:
+        yield Finding(
+            Check.UNCHECKED,
+            Severity.UNCHECKED,
+            Area.UNCHECKED,
+            one.what,
+            one.why,
+            repair=advice(one.how, "") if one.how else None,
+        )

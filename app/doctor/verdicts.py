@@ -1,0 +1,124 @@
+"""The engine's verdict on every managed namespace, asked once for equal policy sets.
+
+Most namespaces of a platform carry the same policies. What those lose does not depend on the namespace's own
+name unless a policy says it, so equal sets are judged once (``performance.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from app.engine.baselines import Baseline, recognise
+from app.engine.cluster import Cluster, WebhookService
+from app.engine.effects import has_no_effect
+from app.engine.judge import Judge, Loss, State
+from app.engine.policy import Policy
+from app.engine.regions import NamespaceTable
+from app.engine.requirements import Options, RequiredFlow, guarded_namespaces, required_flows
+from app.engine.search import Budget, TooComplexError
+
+V = TypeVar("V")
+_Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One namespace as it stands: what it loses, and which of its policies are baselines.
+
+    ``is_known`` is False where the question was too complex to be answered.
+    """
+
+    namespace: str
+    policies: tuple[Policy, ...]
+    flows: tuple[RequiredFlow, ...]
+    losses: tuple[Loss, ...]
+    baselines: Mapping[str, Baseline]
+    is_known: bool = True
+
+
+class Verdicts:
+    """Verdicts on the namespaces of one cluster, remembered by what the policies say."""
+
+    def __init__(self, cluster: Cluster, options: Options, budget: Callable[[], Budget]) -> None:
+        """``budget`` gives each question its own bound."""
+        self.cluster = cluster
+        self.options = options
+        self.guarded = guarded_namespaces(cluster)
+        self.table = NamespaceTable(cluster.namespaces)
+        self.budget = budget
+        self._webhooks: dict[str, tuple[WebhookService, ...]] = {}
+        for one in cluster.webhooks:
+            self._webhooks[one.namespace] = (*self._webhooks.get(one.namespace, ()), one)
+        self._memory: dict[_Key, object] = {}
+
+    def of(self, namespace: str) -> Verdict:
+        """Return the verdict on a managed namespace."""
+        policies = self.cluster.policies.get(namespace, ())
+        flows = self._flows(namespace)
+        key = ("losses", self._webhook_key(namespace), _meaning(policies))
+        losses = self._remembered(key, lambda: self.losses(policies, flows))
+        stamped = () if losses is None else tuple(_stamped(one, namespace) for one in losses)
+        baselines = self._baselines(namespace, policies)
+        return Verdict(namespace, policies, flows, stamped, baselines, losses is not None)
+
+    def losses(
+        self, policies: tuple[Policy, ...], flows: tuple[RequiredFlow, ...]
+    ) -> tuple[Loss, ...] | None:
+        """Return what ``policies`` lose of ``flows``; None where that is too complex to say."""
+        try:
+            judge = Judge(self.options, self.budget())
+            return judge.audit(State(policies, self.table), flows).losses
+        except TooComplexError:
+            return None
+
+    def is_without_effect(self, policy: Policy, others: tuple[Policy, ...]) -> bool:
+        """Tell whether ``policy`` surely changes nothing beside ``others``."""
+        key = ("effect", _meaning((policy,)), _meaning(others))
+
+        def ask() -> bool:
+            try:
+                facts = State(others, self.table).side().facts
+                return has_no_effect(policy, others, facts, self.budget())
+            except TooComplexError:
+                return False
+
+        return self._remembered(key, ask)
+
+    def _flows(self, namespace: str) -> tuple[RequiredFlow, ...]:
+        """Return the required flows; all namespaces without a webhook have the same, but for the name."""
+        key = ("flows", self._webhook_key(namespace))
+
+        def ask() -> tuple[RequiredFlow, ...]:
+            return required_flows(self.cluster, namespace, self.options, self.guarded)
+
+        found = self._remembered(key, ask)
+        return tuple(replace(one, namespace=namespace) for one in found)
+
+    def _webhook_key(self, namespace: str) -> _Key:
+        # A webhook Service names its namespace, so a namespace that serves one shares with nobody.
+        return self._webhooks.get(namespace, ())
+
+    def _baselines(self, namespace: str, policies: tuple[Policy, ...]) -> Mapping[str, Baseline]:
+        found = ((one.name, self._baseline(namespace, one)) for one in policies)
+        return {name: baseline for name, baseline in found if baseline is not None}
+
+    def _baseline(self, namespace: str, policy: Policy) -> Baseline | None:
+        key = ("baseline", self._webhook_key(namespace), _meaning((policy,)))
+        return self._remembered(key, lambda: recognise(policy, self.cluster))
+
+    def _remembered(self, key: _Key, ask: Callable[[], V]) -> V:
+        if key not in self._memory:
+            self._memory[key] = ask()
+        return self._memory[key]  # type: ignore[return-value]  # each key is asked by one question alone
+
+
+def _meaning(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
+    return tuple(replace(one, namespace="") for one in policies)
+
+
+def _stamped(loss: Loss, namespace: str) -> Loss:
+    if loss.flow.namespace == namespace:
+        return loss
+    return replace(loss, flow=replace(loss.flow, namespace=namespace))

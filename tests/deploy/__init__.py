@@ -1,1 +1,0 @@
-"""What we ship to be applied, and that it ships."""

@@ -1,0 +1,1 @@
+"""Specifies what doctor finds: a healthy cluster, and named ways to break it."""

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app.doctor.context import Context
+from app.doctor.examine import examine
+from app.doctor.findings import Check, Severity
+from app.doctor.verdicts import Verdicts
+from app.errors import InputError
+from app.wire.survey import Unread
+from tests.doctor.world import Manifest, changed, context, examined, healthy
+
+ROLE = 'apiGroups: [""], resources: ["services"], verbs: ["list"]'
+
+
+class Exhausted:
+    """A budget that nothing is left of."""
+
+    def exhausted(self) -> bool:
+        return True
+
+
+def hidden(given: Context, *resources: str) -> Context:
+    unread = tuple(
+        Unread(f"the {one}", "not permitted (403)", f"grant this rule: {ROLE}") for one in resources
+    )
+    return replace(given, survey=replace(given.survey, unread=unread, hidden=frozenset(resources)))
+
+
+def test_what_could_not_be_read_is_listed_with_the_rule_that_would_permit_it_and_is_no_finding() -> None:
+    report = examine(hidden(context(healthy()), "services"))
+    assert report.is_healthy
+    assert [one.check for one in report.findings] == [Check.UNCHECKED]
+    repair = report.findings[0].repair
+    assert repair is not None
+    assert ROLE in repair.words
+
+
+def test_services_that_must_not_be_read_are_not_reported_as_missing() -> None:
+    objects = changed(healthy(), [{"delete": "Service iomete-system/spark-operator-webhook"}])
+    report = examine(hidden(context(objects), "services"))
+    assert Check.WEBHOOK_SERVICE_MISSING not in {one.check for one in report.findings}
+
+
+def test_a_guard_whose_registration_must_not_be_read_is_not_reported_as_absent() -> None:
+    objects = changed(healthy(), [{"delete": "ValidatingWebhookConfiguration netpol-guard"}])
+    report = examine(hidden(context(objects), "validatingwebhookconfigurations"))
+    assert report.is_healthy
+
+
+def test_an_api_server_without_known_addresses_is_said_and_its_webhooks_are_not_judged() -> None:
+    given = context(healthy())
+    cluster = replace(given.verdicts.cluster, sources=())
+    blind = replace(given, verdicts=Verdicts(cluster, given.verdicts.options, given.verdicts.budget))
+    assert Check.API_SERVER_UNKNOWN in {one.check for one in examine(blind).findings}
+
+
+def test_policies_too_complex_to_verify_are_said_to_be_unchecked() -> None:
+    narrowed: Manifest = {"spec": {"ingress": [{"from": [{"podSelector": {}}]}]}}
+    objects = changed(
+        healthy(), [{"patch": "NetworkPolicy data-plane/iomete-ingress-egress", "with": narrowed}]
+    )
+    given = context(objects)
+    bounded = replace(given, verdicts=Verdicts(given.verdicts.cluster, given.verdicts.options, Exhausted))
+    found = {one.check: one.severity for one in examine(bounded).findings}
+    assert found == {Check.TOO_COMPLEX: Severity.UNCHECKED}
+
+
+def test_only_the_namespaces_asked_for_are_looked_at() -> None:
+    objects = changed(
+        healthy(),
+        [
+            {"delete": "NetworkPolicy data-plane/iomete-ingress-egress"},
+            {"delete": "NetworkPolicy data-plane-2/iomete-ingress-egress"},
+        ],
+    )
+    assert {one.namespace for one in examined(objects, only=["data-plane-2"]).findings} == {"data-plane-2"}
+
+
+def test_a_namespace_that_does_not_exist_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="there is no namespace nowhere"):
+        examined(healthy(), only=["nowhere"])

@@ -1,1 +1,0 @@
-"""Planning and carrying out, without a cluster."""

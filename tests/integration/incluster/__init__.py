@@ -1,1 +1,0 @@
-"""Tests with the guard in a cluster: Pods of its own behind a Service (`tests/cluster/README.md`)."""
