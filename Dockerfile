@@ -10,6 +10,7 @@ RUN python -m venv /opt/guard \
     && python -m pip install --require-hashes -r requirements-build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY app ./app
+COPY deploy ./deploy
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /opt/guard/bin/pip install --no-deps --no-index /wheels/*.whl \
     && /opt/guard/bin/pip uninstall --yes pip setuptools \

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from app.engine.requirements import Options, RequiredFlow
     from app.engine.search import Budget
 
-OURS = ("app.kubernetes.io/managed-by", "netpol-guard")
-
 
 @dataclass(frozen=True, slots=True)
 class PolicyChange:

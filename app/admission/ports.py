@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from app.engine.requirements import Options
+from app.wire.identity import NAME
 
 if TYPE_CHECKING:
     from app.engine.cluster import Cluster
@@ -60,7 +61,7 @@ class Rules:
     exempt_users: frozenset[str] = frozenset()
     exempt_groups: frozenset[str] = frozenset()
     exempt_namespaces: frozenset[str] = frozenset()
-    guard_namespace: str = "netpol-guard"
+    guard_namespace: str = NAME
     tell_no_effect: bool = True
     options: Options = field(default_factory=Options)
     replica: Replica = Replica()

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 from app.admission.answers import answer, overridden, unjudged
 from app.admission.namespaces import NamespaceJudgement
 from app.admission.outcome import ADMITTED, Kind, Outcome, Reason
-from app.admission.policies import OURS, PolicyChange, PolicyJudgement, StandingMemory
+from app.admission.policies import PolicyChange, PolicyJudgement, StandingMemory
 from app.admission.ports import Afterwards, Deadline, Decision, Mode
 from app.admission.probes import Probes, probe_in
 from app.admission.rights import question
 from app.engine.cluster import MANAGED
 from app.engine.search import TooComplexError
 from app.errors import StateUnreadable
+from app.wire.identity import MODE_LABEL, OURS, OVERRIDE_ANNOTATION
 from app.wire.namespaces import namespace_of
 from app.wire.response import with_warning
 from app.wire.review import Operation, Review, decode_review, policy_of
-from app.wire.state import MODE_LABEL, OVERRIDE_ANNOTATION, Scope
+from app.wire.state import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,12 +15,10 @@ import typer
 import yaml
 
 from app.certificates.issue import Validity, issue_serving, make_authority
+from app.shipped import CHANGES
+from app.wire.identity import NAMESPACES_WEBHOOK, POLICIES_WEBHOOK
 
-_CHANGES = Path(__file__).parents[2] / "deploy" / "changes"
-_WEBHOOKS = {
-    "networkpolicies": "networkpolicies.netpol-guard.iomete.com",
-    "namespaces": "namespaces.netpol-guard.iomete.com",
-}
+_WEBHOOKS = {"networkpolicies": POLICIES_WEBHOOK, "namespaces": NAMESPACES_WEBHOOK}
 Object = dict[str, Any]
 
 
@@ -45,7 +43,7 @@ def own_certificate(folder: Path) -> tuple[Path, Path, Path]:
     return files
 
 
-def read_changes(folder: Path = _CHANGES) -> tuple[Change, ...]:
+def read_changes(folder: Path = CHANGES) -> tuple[Change, ...]:
     """Return the changes of the demonstration, in the order of their files' names."""
     found = []
     for file in sorted(folder.glob("*.yaml")):

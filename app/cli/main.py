@@ -28,6 +28,8 @@ class _Commands(LazyGroup):
         "serve",
         "check",
         "explain",
+        "bootstrap",
+        "uninstall",
         "doctor",
     )
 

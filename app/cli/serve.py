@@ -13,12 +13,12 @@ import typer
 
 from app.cli.group import Example
 from app.errors import SettingsError
+from app.shipped import SAMPLE
 
 if TYPE_CHECKING:
     from app.serving.server import Bound
     from app.settings.model import Settings
 
-SAMPLE = Path(__file__).parents[2] / "deploy" / "sample"
 EXAMPLES: tuple[Example, ...] = (
     ("A sample cluster on localhost, with a few changes and their verdicts", "netpol-guard serve --embedded"),
     (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Protocol
@@ -44,13 +43,13 @@ def rules_of(settings: Settings) -> Rules:
         guard_namespace=settings.guard_namespace,
         tell_no_effect=settings.no_effect is Notice.WARN,
         options=options_of(settings),
-        replica=replica(),
+        replica=Replica(pod_name(settings), settings.pod.node or ""),
     )
 
 
-def replica() -> Replica:
+def pod_name(settings: Settings) -> str:
     """Return which pod this is: as the downward API says, else by the host name, which is a pod's name."""
-    return Replica(os.environ.get("POD_NAME") or socket.gethostname(), os.environ.get("NODE_NAME", ""))
+    return settings.pod.name or socket.gethostname()
 
 
 def options_of(settings: Settings) -> Options:

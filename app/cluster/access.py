@@ -12,13 +12,14 @@ from app.errors import StateUnreadable
 from app.wire.state import Access
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.cluster.connection import Api
     from app.cluster.deadline import Deadline
-    from app.wire.state import AccessQuestion
+    from app.wire.state import AccessQuestion, Permission
 
 _GROUP = "authorization.k8s.io"
-_RESOURCE = "subjectaccessreviews"
-_PATH = f"/apis/{_GROUP}/v1/{_RESOURCE}"
+_VERSION = f"{_GROUP}/v1"
 
 
 class _Status(msgspec.Struct, rename="camel"):
@@ -48,7 +49,7 @@ def review_of(question: AccessQuestion) -> dict[str, object]:
         "resourceAttributes": {key: value for key, value in attributes.items() if value},
     }
     return {
-        "apiVersion": f"{_GROUP}/v1",
+        "apiVersion": _VERSION,
         "kind": "SubjectAccessReview",
         "spec": {key: value for key, value in spec.items() if value},
     }
@@ -56,12 +57,29 @@ def review_of(question: AccessQuestion) -> dict[str, object]:
 
 def ask(api: Api, question: AccessQuestion, deadline: Deadline) -> Access:
     """Return the API server's answer; ``allowed`` is None where it gave none. Blocks; never raises."""
-    wanted = Wanted(f"the permissions of user {question.username}", "create", _GROUP, _RESOURCE)
-    body = msgspec.json.encode(review_of(question))
+    return _answer(api, f"the permissions of user {question.username}", review_of(question), deadline)
+
+
+def ask_about_self(api: Api, permission: Permission, deadline: Deadline) -> Access:
+    """Return whether the user of the connection has ``permission``; as ``ask``."""
+    review = {
+        "apiVersion": _VERSION,
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": permission.attributes},
+    }
+    return _answer(api, "your own permissions", review, deadline)
+
+
+def _answer(api: Api, words: str, review: Mapping[str, object], deadline: Deadline) -> Access:
+    resource = f"{str(review['kind']).lower()}s"
+    request = Request(
+        Wanted(words, "create", _GROUP, resource),
+        f"/apis/{_VERSION}/{resource}",
+        body=msgspec.json.encode(review),
+        method=Method.CREATE,
+    )
     try:
-        status = msgspec.json.decode(
-            api.fetch(Request(wanted, _PATH, body=body, method=Method.CREATE), deadline), type=_Review
-        ).status
+        status = msgspec.json.decode(api.fetch(request, deadline), type=_Review).status
     except StateUnreadable as error:
         return Access.unknown(str(error))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -10,19 +10,13 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from app.cluster.facts import AGENT_LABELS, AGENT_VALUE, KUBE_SYSTEM, Facts, agent_of, managed_names
+from app.cluster.facts import AGENT_LABELS, Facts, agent_of, managed_names
 from app.cluster.feed import Feed, Phase
-from app.cluster.listing import Collection
+from app.cluster.resources import DEFINITIONS, NAMESPACES, NODES, agents, configurations, service, slices
 from app.cluster.webhooks import remember, services_of
 from app.wire.namespaces import namespace_of
-from app.wire.objects import (
-    CONTROL_PLANE_LABELS,
-    SERVICE_NAME_LABEL,
-    endpointslice_facts,
-    node_facts,
-    service_facts,
-)
-from app.wire.webhooks import crd_conversion, webhook_clients
+from app.wire.objects import endpointslice_facts, node_facts, service_facts
+from app.wire.webhooks import crd_conversion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,14 +25,11 @@ if TYPE_CHECKING:
 
     from app.cluster.connection import Api
     from app.cluster.facts import Agent, ServiceKey
+    from app.cluster.listing import Collection
     from app.engine.policy import Namespace
     from app.wire.objects import EndpointSliceFacts, NodeFacts, ServiceFacts
     from app.wire.webhooks import WebhookClient
 
-_ADMISSION = "admissionregistration.k8s.io"
-_DISCOVERY = "discovery.k8s.io"
-_DEFINITIONS_PAGE = 20
-"""A CustomResourceDefinition can have half a megabyte, of which three lines are kept."""
 _JOIN_SECONDS = 2.0
 
 
@@ -66,15 +57,15 @@ class Caches:
         self._service_feeds: dict[ServiceKey, _ServiceFeeds] = {}
         self._has_synced = False
         self._is_stopped = False
-        self._namespaces: Feed[Namespace] = self._feed(_NAMESPACES, lambda raw: namespace_of(raw).namespace)
-        self._mutating: Feed[tuple[WebhookClient, ...]] = self._feed(*_configurations("Mutating"))
-        self._validating: Feed[tuple[WebhookClient, ...]] = self._feed(*_configurations("Validating"))
-        self._conversions: Feed[WebhookClient] = self._feed(_DEFINITIONS, crd_conversion)
+        self._namespaces: Feed[Namespace] = self._feed(NAMESPACES, lambda raw: namespace_of(raw).namespace)
+        self._mutating: Feed[tuple[WebhookClient, ...]] = self._feed(*configurations("Mutating"))
+        self._validating: Feed[tuple[WebhookClient, ...]] = self._feed(*configurations("Validating"))
+        self._conversions: Feed[WebhookClient] = self._feed(DEFINITIONS, crd_conversion)
         self._slices: Feed[EndpointSliceFacts] = self._feed(
-            _slices("default", "kubernetes"), endpointslice_facts
+            slices("default", "kubernetes"), endpointslice_facts
         )
-        self._nodes: Feed[NodeFacts] = self._feed(_NODES, node_facts)
-        self._agents: list[Feed[Agent]] = [self._feed(_agents(key), agent_of) for key in AGENT_LABELS]
+        self._nodes: Feed[NodeFacts] = self._feed(NODES, node_facts)
+        self._agents: list[Feed[Agent]] = [self._feed(agents(key), agent_of) for key in AGENT_LABELS]
 
     def start(self) -> None:
         """Begin to read."""
@@ -177,7 +168,7 @@ class Caches:
                 feed.stop()
         for key in wanted - self._service_feeds.keys():
             pair = _ServiceFeeds(
-                self._feed(_service(*key), service_facts), self._feed(_slices(*key), endpointslice_facts)
+                self._feed(service(*key), service_facts), self._feed(slices(*key), endpointslice_facts)
             )
             self._service_feeds[key] = pair
             for feed in pair:
@@ -186,58 +177,3 @@ class Caches:
 
 def _configuration(clients: tuple[WebhookClient, ...]) -> str:
     return clients[0].configuration
-
-
-_NAMESPACES = Collection("the namespaces", "", "namespaces", "/api/v1/namespaces")
-_NODES = Collection(
-    "the control-plane nodes", "", "nodes", "/api/v1/nodes", {"labelSelector": CONTROL_PLANE_LABELS[0]}
-)
-_DEFINITIONS = Collection(
-    "the CustomResourceDefinitions",
-    "apiextensions.k8s.io",
-    "customresourcedefinitions",
-    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-    page=_DEFINITIONS_PAGE,
-)
-
-
-def _configurations(
-    sort: str,
-) -> tuple[Collection, Callable[[msgspec.Raw], tuple[WebhookClient, ...] | None]]:
-    kind = f"{sort}WebhookConfiguration"
-    plural = f"{kind.lower()}s"
-    collection = Collection(f"the {kind}s", _ADMISSION, plural, f"/apis/{_ADMISSION}/v1/{plural}")
-    return collection, lambda raw: webhook_clients(raw, kind) or None
-
-
-def _service(namespace: str, name: str) -> Collection:
-    return Collection(
-        f"Service {namespace}/{name}",
-        "",
-        "services",
-        f"/api/v1/namespaces/{namespace}/services",
-        {"fieldSelector": f"metadata.name={name}"},
-        namespace,
-    )
-
-
-def _slices(namespace: str, service: str) -> Collection:
-    return Collection(
-        f"the EndpointSlices of Service {namespace}/{service}",
-        _DISCOVERY,
-        "endpointslices",
-        f"/apis/{_DISCOVERY}/v1/namespaces/{namespace}/endpointslices",
-        {"labelSelector": f"{SERVICE_NAME_LABEL}={service}"},
-        namespace,
-    )
-
-
-def _agents(key: str) -> Collection:
-    return Collection(
-        f"the konnectivity agents ({key}={AGENT_VALUE})",
-        "",
-        "pods",
-        f"/api/v1/namespaces/{KUBE_SYSTEM}/pods",
-        {"labelSelector": f"{key}={AGENT_VALUE}"},
-        KUBE_SYSTEM,
-    )

@@ -22,6 +22,7 @@ from app.cluster.snapshot import Snapshot, snapshot_of
 from app.engine.policy import Namespace, Policy
 from app.errors import StateUnreadable
 from app.wire.errors import UnusableObject
+from app.wire.identity import OVERRIDE_ANNOTATION
 from app.wire.kinds import (
     CONFIG_MAP,
     CRD,
@@ -51,7 +52,6 @@ from app.wire.objects import (
     service_facts,
 )
 from app.wire.registrations import Registration, conversion_registration, registrations
-from app.wire.state import OVERRIDE_ANNOTATION
 from app.wire.survey import Call, Override, ServiceKey, Survey, Unread
 from app.wire.workloads import (
     DeploymentFacts,

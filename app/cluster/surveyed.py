@@ -13,6 +13,7 @@ from app.cluster.directory import documents_in, unusable
 from app.cluster.manifests import read_state
 from app.cluster.survey import Sighting
 from app.wire.errors import UnusableObject
+from app.wire.identity import OVERRIDE_ANNOTATION
 from app.wire.kinds import (
     CONFIG_MAP,
     CRD,
@@ -27,7 +28,6 @@ from app.wire.kinds import (
 from app.wire.metadata import NO_METADATA, Metadata
 from app.wire.objects import ServiceFacts, read_object
 from app.wire.registrations import Registration, conversion_registration, registrations
-from app.wire.state import OVERRIDE_ANNOTATION
 from app.wire.survey import Override, ServiceKey, Survey, Unread
 from app.wire.workloads import (
     DeploymentFacts,

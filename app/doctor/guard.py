@@ -11,9 +11,9 @@ from app.doctor.repairs import Repair
 from app.doctor.webhooks import Webhook
 from app.engine.selectors import Selector
 from app.engine.words import listed
+from app.wire.identity import MODE_LABEL, OVERRIDE_ANNOTATION
 from app.wire.kinds import NAMESPACE, NETWORK_POLICY, VALIDATING, Reference
 from app.wire.registrations import FAIL, Registration
-from app.wire.state import MODE_LABEL, OVERRIDE_ANNOTATION
 from app.wire.survey import Outcome, Override
 from app.wire.workloads import DeploymentFacts
 

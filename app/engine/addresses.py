@@ -67,6 +67,21 @@ def block_set(network: Network, excepts: Iterable[Network] = ()) -> IntervalSet:
     return network_set(network) - IntervalSet.union(network_set(one) for one in excepts)
 
 
+_NEIGHBOURS = 4
+
+
+def one_by_one(network: Network) -> Iterator[Network]:
+    """Yield the addresses of a network of a few, one by one as people write hosts down; else the network.
+
+    >>> [str(one) for one in one_by_one(IPv4Network("10.0.0.0/31"))]
+    ['10.0.0.0/32', '10.0.0.1/32']
+    """
+    if network.num_addresses > _NEIGHBOURS:
+        yield network
+    else:
+        yield from network.subnets(new_prefix=network.max_prefixlen)
+
+
 def networks_of(addresses: IntervalSet) -> Iterator[Network]:
     """Yield the fewest CIDRs that make up ``addresses``.
 

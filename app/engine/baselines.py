@@ -1,4 +1,4 @@
-"""The two baseline policies: what ``bootstrap`` would write, and how to recognise one by meaning.
+"""The two baseline policies, what goes with them, and how to recognise one by meaning.
 
 A baseline is recognised whatever its name and however it is written: the documented text with any non-empty
 subset of the API server's sources, or what ``bootstrap`` would write here (``decision.md``, Baselines first).
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 OPERATOR_NAME = "iomete-spark-operator"
 MANAGED_NAME = "iomete-ingress-egress"
+BRIDGE_NAME = "netpol-guard-bridge"
+OPENING_NAME = "netpol-guard-allow"
 DOCUMENTED_OPERATOR = Selector.labels({"service": "spark-operator"})
 _BOTH = frozenset(Direction)
 
@@ -52,7 +54,7 @@ def written_baselines(cluster: Cluster, namespace: str) -> tuple[Policy, ...]:
     """Return the baselines that ``bootstrap`` would write into ``namespace``."""
     peers = _source_peers(cluster.sources)
     operators = tuple(
-        Policy(namespace, _operator_name(index), selector, _BOTH, (Rule(peers),), (ALLOW_ALL,))
+        Policy(namespace, _numbered(OPERATOR_NAME, index), selector, _BOTH, (Rule(peers),), (ALLOW_ALL,))
         for index, selector in enumerate(operator_selectors(cluster, namespace))
     )
     managed = Policy(
@@ -61,8 +63,50 @@ def written_baselines(cluster: Cluster, namespace: str) -> tuple[Policy, ...]:
     return (*operators, managed)
 
 
-def _operator_name(index: int) -> str:
-    return OPERATOR_NAME if index == 0 else f"{OPERATOR_NAME}-{index + 1}"
+def bridges(cluster: Cluster, namespace: str) -> tuple[Policy, ...]:
+    """Return the policies that stand in for both baselines while these come or go.
+
+    One for each selector of webhook pods: the union of what the two baselines let in and out there, so that
+    nothing is ever wider than with the baselines.
+    """
+    peers = _source_peers(cluster.sources)
+    both = Rule(Peers((PodPeer(MANAGED), *peers.pods), peers.addresses))
+    return tuple(
+        Policy(namespace, _numbered(BRIDGE_NAME, index), selector, _BOTH, (both,), (ALLOW_ALL,))
+        for index, selector in enumerate(operator_selectors(cluster, namespace))
+    )
+
+
+def opening(namespace: str, other: str) -> Policy:
+    """Return the policy that lets every pod of namespace ``other`` reach those of ``namespace``."""
+    peers = Peers((PodPeer.own(other),))
+    name = f"{OPENING_NAME}-{other}"
+    return Policy(namespace, name, EVERYTHING, frozenset({Direction.INGRESS}), (Rule(peers),))
+
+
+def means_the_same(policy: Policy, other: Policy) -> bool:
+    """Tell whether two policies surely say the same, whatever their names and however they are written.
+
+    Told for policies of the kinds that are written here: rules without ports, whose peers add up.
+    """
+    return (
+        (policy.pods, policy.types, policy.terminating) == (other.pods, other.types, other.terminating)
+        and _adds_up(policy.ingress, other.ingress)
+        and _adds_up(policy.egress, other.egress)
+    )
+
+
+def _adds_up(rules: tuple[Rule, ...], others: tuple[Rule, ...]) -> bool:
+    if rules == others or (_is_open(rules) and _is_open(others)):
+        return True
+    one, two = _merged(rules), _merged(others)
+    if one is None or two is None:
+        return False
+    return set(one.pods) == set(two.pods) and one.addresses == two.addresses
+
+
+def _numbered(name: str, index: int) -> str:
+    return name if index == 0 else f"{name}-{index + 1}"
 
 
 def _source_peers(sources: Iterable[Source]) -> Peers:
@@ -83,6 +127,19 @@ def recognise(policy: Policy, cluster: Cluster) -> Baseline | None:
     if policy.pods not in selectors or peers is None:
         return None
     return _operator_baseline(peers, cluster.sources)
+
+
+def resembles(policy: Policy, cluster: Cluster) -> bool:
+    """Tell whether ``policy`` is named and built as the operator's baseline, whatever it lets in."""
+    peers = _merged(policy.ingress)
+    return (
+        policy.name == OPERATOR_NAME
+        and policy.pods in {DOCUMENTED_OPERATOR, *operator_selectors(cluster, policy.namespace)}
+        and policy.types == _BOTH
+        and _is_open(policy.egress)
+        and peers is not None
+        and not peers.pods
+    )
 
 
 def _operator_baseline(peers: Peers, sources: tuple[Source, ...]) -> Baseline | None:

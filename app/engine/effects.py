@@ -61,7 +61,20 @@ class Question:
 
     def allows_more(self, budget: Budget) -> bool:
         """Tell whether the policy allows a flow that the others do not."""
-        return not self.is_contained() and self.search_allows_more(budget)
+        if self.is_contained():
+            return False
+        return self._may_name_ports_by_address() or self.search_allows_more(budget)
+
+    def _may_name_ports_by_address(self) -> bool:
+        """Tell whether a rule lets out to named ports at addresses.
+
+        Nothing passes by it to an address outside (rule 20), but to pods where the network plugin lets
+        ``ipBlock`` match them (rule 13), and nobody knows whether it does.
+        """
+        return self.direction is Direction.EGRESS and any(
+            rule.ports.names and rule.peers is not None and rule.peers.addresses
+            for rule in self.policy.rules(self.direction)
+        )
 
     def is_contained(self) -> bool:
         """Tell whether each rule is contained in one rule of one other policy. Sufficient only."""
@@ -71,17 +84,9 @@ class Question:
         """Tell by the exact search whether the policy allows a flow that the others do not."""
         before, after = Side([*self.others, self.policy], self.facts), Side(self.others, self.facts)
         return any(
-            find_newly_lost(region, before, after, budget) is not None for region in self._everywhere()
+            find_newly_lost(region, before, after, budget) is not None
+            for region in everywhere(self.direction, self.policy.pods, self.facts.table)
         )
-
-    def _everywhere(self) -> Iterator[Region]:
-        taken = frozenset(self.facts.table.order)
-        for peer in (
-            ExistingPods(taken),
-            FuturePods(future_namespaces(taken, EVERYTHING)),
-            Outside(ALL_OF[Family.IPV4] | ALL_OF[Family.IPV6]),
-        ):
-            yield Region(self.direction, self.policy.pods, peer, ALL_NUMBERS)
 
     def _contained(self, rule: Rule) -> bool:
         """Tell whether one rule of one other policy allows all that ``rule`` does. Sufficient only."""
@@ -92,12 +97,25 @@ class Question:
         )
 
 
+def everywhere(direction: Direction, pods: Selector, table: NamespaceTable) -> Iterator[Region]:
+    """Yield regions that together hold every flow of ``pods`` in ``direction``, from or to anyone."""
+    taken = frozenset(table.order)
+    for peer in (
+        ExistingPods(taken),
+        FuturePods(future_namespaces(taken, EVERYTHING)),
+        Outside(ALL_OF[Family.IPV4] | ALL_OF[Family.IPV6]),
+    ):
+        yield Region(direction, pods, peer, ALL_NUMBERS)
+
+
 def has_no_effect(policy: Policy, others: Sequence[Policy], facts: Facts, budget: Budget) -> bool:
     """Tell whether ``policy`` restricts nothing and allows nothing new beside ``others``.
 
-    ``others`` are the remaining policies of the same namespace. Raises ``TooComplexError``.
+    ``others`` are the remaining policies of the same namespace; those that are being deleted do not count, as
+    they may be gone any moment. Raises ``TooComplexError``.
     """
-    questions = [Question(policy, others, one, facts) for one in Direction]
+    staying = [one for one in others if not one.terminating]
+    questions = [Question(policy, staying, one, facts) for one in Direction]
     return (
         not any(one.shows_effect() for one in questions)
         and not any(one.isolates_more(budget) for one in questions)

@@ -30,13 +30,14 @@ class EditKind(Enum):
 
     BASELINE = "baseline"
     ADD_PEER = "add-peer"
+    ADD_PORT = "add-port"
     ADD_RULE = "add-rule"
     DROP_TYPE = "drop-type"
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change to a policy's ``spec``; ``index`` is the rule that ``ADD_PEER`` extends."""
+    """One change to a policy's ``spec``; ``index`` is the rule that ``ADD_PEER`` or ``ADD_PORT`` extends."""
 
     kind: EditKind
     direction: Direction | None = None
@@ -83,11 +84,11 @@ def find_fix(broken: Broken, judge: Judge) -> Fix | None:
 def _candidates(broken: Broken) -> Iterator[Fix]:
     yield from _documented(broken)
     needed = tuple(dict.fromkeys(_needed(loss.flow) for loss in broken.losses))
-    yield _applied(broken.policy, (_add_peer(broken.policy, *one) or _add_rule(*one) for one in needed))
-    yield _applied(broken.policy, (_add_rule(*one) for one in needed))
+    yield applied(broken.policy, (_extend_rule(broken.policy, *one) or _add_rule(*one) for one in needed))
+    yield applied(broken.policy, (_add_rule(*one) for one in needed))
     lost = {loss.flow.region.direction for loss in broken.losses}
     if broken.policy.types - lost:
-        yield _applied(broken.policy, (Edit(EditKind.DROP_TYPE, one) for one in Direction if one in lost))
+        yield applied(broken.policy, (Edit(EditKind.DROP_TYPE, one) for one in Direction if one in lost))
 
 
 def _documented(broken: Broken) -> Iterator[Fix]:
@@ -127,15 +128,27 @@ def _add_rule(direction: Direction, rule: Rule) -> Edit:
     return Edit(EditKind.ADD_RULE, direction, rule=rule)
 
 
-def _add_peer(policy: Policy, direction: Direction, rule: Rule) -> Edit | None:
-    """Return the edit that adds the missing peer to the first rule that has the ports for it."""
-    for index, existing in enumerate(policy.rules(direction)):
-        if existing.peers is not None and rule.ports.is_subset(existing.ports):
+def _extend_rule(policy: Policy, direction: Direction, rule: Rule) -> Edit | None:
+    """Return the edit that adds what is missing to the nearest rule: a port for its peers, or a peer.
+
+    Ports are added only where nobody but the peers in need gets them.
+    """
+    existing = policy.rules(direction)
+    for index, one in enumerate(existing):
+        if rule.peers is not None and one.peers is not None and _same_peers(one.peers, rule.peers):
+            return Edit(EditKind.ADD_PORT, direction, index, rule)
+    for index, one in enumerate(existing):
+        if one.peers is not None and rule.ports.is_subset(one.ports):
             return Edit(EditKind.ADD_PEER, direction, index, rule)
     return None
 
 
-def _applied(policy: Policy, edits: Iterable[Edit]) -> Fix:
+def _same_peers(one: Peers, other: Peers) -> bool:
+    return set(one.pods) == set(other.pods) and one.addresses == other.addresses
+
+
+def applied(policy: Policy, edits: Iterable[Edit]) -> Fix:
+    """Return ``policy`` with ``edits`` made, as a fix."""
     done = tuple(edits)
     for edit in done:
         policy = _apply(policy, edit)
@@ -151,9 +164,15 @@ def _apply(policy: Policy, edit: Edit) -> Policy:
     rules = policy.ingress if direction is Direction.INGRESS else policy.egress
     if edit.kind is EditKind.ADD_RULE and rule is not None:
         return policy.with_rules(direction, (*rules, rule))
-    if edit.index is None or rule is None or rule.peers is None:
+    if edit.index is None or rule is None:
         return policy
-    old = rules[edit.index].peers or Peers()
-    merged = Peers((*old.pods, *rule.peers.pods), old.addresses | rule.peers.addresses)
-    mended = replace(rules[edit.index], peers=merged)
+    mended = _extended(rules[edit.index], edit.kind, rule)
     return policy.with_rules(direction, (*rules[: edit.index], mended, *rules[edit.index + 1 :]))
+
+
+def _extended(existing: Rule, kind: EditKind, missing: Rule) -> Rule:
+    if kind is EditKind.ADD_PORT:
+        numbers, names = (existing.ports.numbers, missing.ports.numbers), existing.ports.names
+        return replace(existing, ports=PortSet.of(numbers, names | missing.ports.names))
+    old, new = existing.peers or Peers(), missing.peers or Peers()
+    return replace(existing, peers=Peers((*old.pods, *new.pods), old.addresses | new.addresses))

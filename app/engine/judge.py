@@ -21,6 +21,7 @@ from app.engine.witness import simplified
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from app.engine.cluster import TargetPort
     from app.engine.intervals import IntervalSet
     from app.engine.points import Point
     from app.engine.policy import Direction, Policy
@@ -184,28 +185,36 @@ def _has_ip_blocks(direction: Direction, *states: State) -> bool:
 
 
 def _weigh_guessed_sources(losses: Iterable[Loss], flows: Sequence[RequiredFlow]) -> Iterable[Loss]:
-    """Raise a webhook's lost guessed sources to a rejection where no source at all is let in any more."""
-    sources: dict[str, set[int]] = defaultdict(set)
-    for flow in flows:
-        if flow.id is FlowId.WEBHOOK_INGRESS and flow.webhook is not None:
-            sources[flow.webhook.name].add(id(flow.source))
-    lost = [one for one in losses if one.flow.id is FlowId.WEBHOOK_INGRESS]
-    gone: dict[str, set[int]] = defaultdict(set)
-    for one in lost:
-        if one.flow.webhook is not None:
-            gone[one.flow.webhook.name].add(id(one.flow.source))
+    """Raise lost guessed sources to a rejection where none at all is let in to a webhook's port any more."""
+    sources = _sources_by_port(flow for flow in flows if flow.id is FlowId.WEBHOOK_INGRESS)
+    gone = _sources_by_port(
+        one.flow for one in losses if one.flow.id is FlowId.WEBHOOK_INGRESS and one.certainty is Certainty.CUT
+    )
     for one in losses:
-        yield _raised(one) if _is_last(one, sources, gone) else one
+        port = _port_of(one.flow)
+        is_last = _is_guess(one.flow) and gone[port] == sources[port]
+        yield _raised(one) if is_last else one
 
 
-def _is_last(loss: Loss, sources: dict[str, set[int]], gone: dict[str, set[int]]) -> bool:
-    flow = loss.flow
+def _port_of(flow: RequiredFlow) -> tuple[str, TargetPort | None]:
+    return "" if flow.webhook is None else flow.webhook.name, flow.port
+
+
+def _sources_by_port(
+    flows: Iterable[RequiredFlow],
+) -> dict[tuple[str, TargetPort | None], set[int]]:
+    found: dict[tuple[str, TargetPort | None], set[int]] = defaultdict(set)
+    for flow in flows:
+        found[_port_of(flow)].add(id(flow.source))
+    return found
+
+
+def _is_guess(flow: RequiredFlow) -> bool:
+    """Tell whether only the source of ``flow`` is uncertain, not the webhook or its port as well."""
     if flow.webhook is None or flow.source is None or flow.source.provenance is not Provenance.GUESSED:
         return False
     unresolved = flow.port is not None and flow.port.name is not None and not flow.port.resolved
-    return (
-        not flow.webhook.assumed and not unresolved and gone[flow.webhook.name] == sources[flow.webhook.name]
-    )
+    return not flow.webhook.assumed and not unresolved
 
 
 def _raised(loss: Loss) -> Loss:

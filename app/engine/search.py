@@ -22,6 +22,7 @@ from app.engine.dimensions import (
     Literal,
 )
 from app.engine.points import Peer, Point
+from app.engine.policy import Direction
 from app.engine.ports import ALL_NUMBERS, at, port_range
 from app.engine.regions import ExistingPods, FuturePods, Outside
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, Selector, fresh_value
@@ -138,6 +139,10 @@ class _Space:
         }
         for name in self.region.port_names:
             self._require(self.names[name])
+        if self.region.direction is Direction.EGRESS and isinstance(self.region.peer, Outside):
+            # Rule 20: a port name resolves against the destination pod, so never for an address outside.
+            for literal in self.names.values():
+                self._require(-literal)
 
     def _require(self, literal: Literal) -> None:
         self.formula.clauses.append([literal])
@@ -322,18 +327,30 @@ def find_newly_lost(region: Region, before: Side, after: Side, budget: Budget) -
     allowed before was either not isolated, or allowed by a policy that is gone or changed.
     Raises ``TooComplexError`` when the budget does not suffice.
     """
+    return find_only_allowed(region, before, (after,), budget)
+
+
+def find_only_allowed(region: Region, before: Side, others: Sequence[Side], budget: Budget) -> Point | None:
+    """Return a point of ``region`` that ``before`` allows and none of ``others`` does; None if there is none.
+
+    ``others`` is not empty. Raises ``TooComplexError`` when the budget does not suffice.
+    """
     if _is_empty(region):
         return None
-    same_view = before.facts.table is after.facts.table
-    kept = {id(one) for one in before.policies} & {id(one) for one in after.policies} if same_view else set()
+    kept: set[int] = set()
+    for other in others:
+        if before.facts.table is other.facts.table:
+            shared = {id(one) for one in before.policies} & {id(one) for one in other.policies}
+            if len(shared) == len(before.policies) == len(other.policies):
+                return None
+            kept |= shared
     gone = [one for one in before.policies if id(one) not in kept]
-    added = [one for one in after.policies if id(one) not in kept]
-    if not gone and not added:
-        return None
-    space = _Space(region, [before, after], budget)
-    _demand_not_allowed(space, after)
+    space = _Space(region, [before, *others], budget)
+    for other in others:
+        _demand_not_allowed(space, other)
     free = space.formula.variable()
-    _demand_isolated(space, after.policies)
+    for other in others:
+        _demand_isolated(space, other.policies)
     for policy in before.policies:
         if policy.isolates(region.direction):
             space.formula.clauses.append([-free, *space.subject_outside(policy)])

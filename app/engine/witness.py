@@ -51,10 +51,15 @@ def _peer_inside(region: Region, peer: Peer) -> bool:
     return wanted.namespaces.matches(peer.namespace_labels)
 
 
-def seen_by(point: Point, side: Side) -> Point:
-    """Return ``point`` with the labels that the peer's namespace has on ``side``."""
+def seen_by(point: Point, region: Region, side: Side) -> Point:
+    """Return ``point`` with the labels that the peer's namespace has on ``side``.
+
+    A namespace to come keeps the labels that it will have, also where one of that name exists already.
+    """
     name = point.peer.namespace
-    namespace = side.facts.table.namespaces.get(name) if name is not None else None
+    if name is None or not isinstance(region.peer, ExistingPods):
+        return point
+    namespace = side.facts.table.namespaces.get(name)
     if namespace is None:
         return point
     return replace(point, peer=replace(point.peer, namespace_labels=namespace.labels))
@@ -64,9 +69,9 @@ def is_lost(region: Region, point: Point, after: Side, before: Side | None = Non
     """Tell whether ``after`` cuts ``point``, and, if ``before`` is given, ``before`` did not."""
     if not contains(region, point):
         return False
-    if is_allowed(after.policies, region.direction, seen_by(point, after)):
+    if is_allowed(after.policies, region.direction, seen_by(point, region, after)):
         return False
-    return before is None or is_allowed(before.policies, region.direction, seen_by(point, before))
+    return before is None or is_allowed(before.policies, region.direction, seen_by(point, region, before))
 
 
 def simplified(region: Region, point: Point, after: Side, before: Side | None = None) -> Point:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.engine.addresses import networks_of
+from app.engine.addresses import networks_of, one_by_one
 from app.engine.cluster import MANAGED
 from app.engine.intervals import IntervalSet
 from app.engine.ports import ALL_PORTS, LAST_PORT, PortSet, at
@@ -69,7 +69,8 @@ def addresses_words(addresses: IntervalSet) -> str:
     """Return the CIDRs of ``addresses``, single addresses without their prefix length."""
     return listed(
         str(one.network_address) if one.prefixlen == one.max_prefixlen else str(one)
-        for one in networks_of(addresses)
+        for network in networks_of(addresses)
+        for one in one_by_one(network)
     )
 
 

@@ -29,7 +29,8 @@ from app.serving.tuning import favour_requests_over_threads, settle
 KEEP_ALIVE_SECONDS = 120
 """The API server keeps idle connections for 90 s, and does not retry on one that was closed first."""
 
-_CLOSE_SECONDS = 5
+CLOSE_SECONDS = 5
+"""How long connections may take to end once nothing more is served."""
 _STARTED_POLL_SECONDS = 0.002
 _BACKLOG = 2048
 _LOG = EventLog("app.serving")
@@ -172,7 +173,7 @@ def _server(application: Any, certificate: ServingCertificate | None) -> _Server
         server_header=False,
         backlog=_BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_CLOSE_SECONDS,
+        timeout_graceful_shutdown=CLOSE_SECONDS,
         ssl_context_factory=None if certificate is None else lambda _config, _default: certificate.context,
     )
     return _Server(config)

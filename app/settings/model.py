@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic.alias_generators import to_camel
 
 from app.logs import LogFormat, LogLevel
+from app.wire.identity import NAME
 
 _TRUE_WORDS = ("yes", "on", "true")
 _FALSE_WORDS = ("no", "off", "false")
@@ -163,11 +164,39 @@ class Listen(_Section):
         return self
 
 
+class FailurePolicy(StrEnum):
+    """What the API server does with a request that no guard answers."""
+
+    FAIL = "Fail"
+    IGNORE = "Ignore"
+
+
+class Webhook(_Section):
+    """The guard's own webhook configuration, which it looks after in a cluster.
+
+    An annotation on the configuration itself goes before ``failurePolicy`` (``app.wire.identity``).
+    """
+
+    failure_policy: FailurePolicy = FailurePolicy.FAIL
+
+
+class Pod(_Section):
+    """The Pod that this process runs in, as the downward API tells it."""
+
+    name: Name | None = None
+    node: Name | None = None
+
+
 class Tls(_Section):
-    """The serving certificate's files; they are read again when they change."""
+    """The serving certificate's files; they are read again when they change.
+
+    Without them a guard in a cluster makes its own certificates, and writes what it serves into ``folder``,
+    which should be kept in memory.
+    """
 
     cert_file: Path | None = None
     key_file: Path | None = None
+    folder: Path | None = None
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Tls:
@@ -199,7 +228,7 @@ class Settings(_Section):
     on_state_error: Doubt = Doubt.DENY
     on_too_complex: Doubt = Doubt.DENY
     exempt: Exempt = Exempt()
-    guard_namespace: Name = "netpol-guard"
+    guard_namespace: Name = NAME
     no_effect: Annotated[Notice, _word_meant(Notice)] = Notice.WARN
     ip_block_matches_pods: Annotated[Certainty, _word_meant(Certainty)] = Certainty.UNKNOWN
     platform_egress: PlatformEgress = PlatformEgress()
@@ -210,6 +239,8 @@ class Settings(_Section):
     state: StateSource = StateSource()
     listen: Listen = Listen()
     tls: Tls = Tls()
+    webhook: Webhook = Webhook()
+    pod: Pod = Pod()
     limits: Limits = Limits()
     log: Log = Log()
     drain_seconds: Annotated[float, _NUMBER, Field(ge=0, le=600, allow_inf_nan=False)] = 15.0

@@ -17,18 +17,22 @@ from app.wire.yamltext import DEEPEST, MOST_VALUES, read_yaml
 
 MOST_BYTES = 32 * 1024 * 1024
 
-_BOM = "\ufeff"
+BOM = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One object of a file; members of a ``List`` are documents of their own."""
+    """One object of a file; members of a ``List`` are documents of their own.
+
+    ``steps`` lead to it in its file: the number of the YAML document, then a List's members and indices.
+    """
 
     kind: str
     api_version: str
     object: Mapping[str, object]
     origin: str
     places: Places = field(compare=False, repr=False)
+    steps: tuple[str, ...] = ()
 
     def place(self, path: str) -> Place:
         """Return line and column (1-based) of the value at ``path``, or of its nearest ancestor.
@@ -115,12 +119,12 @@ def _read_values(text: str, origin: str) -> Iterator[tuple[object, Places]]:
         yield value, YamlPlaces(tree)
 
 
-def _documents(value: object, places: Places, origin: str) -> Iterator[Document]:
+def _documents(value: object, places: Places, origin: str, steps: tuple[str, ...]) -> Iterator[Document]:
     if not isinstance(value, dict):
         raise UnusableInput(origin, *places.find(()), f"must be an object, not {type_name(value)}")
     kind, api_version = _text(value, "kind", places, origin), _text(value, "apiVersion", places, origin)
     if not kind.endswith("List") or "items" not in value:
-        yield Document(kind, api_version, value, origin, places)
+        yield Document(kind, api_version, value, origin, places, steps)
         return
     items = value["items"]
     if items is not None and not isinstance(items, list):
@@ -129,7 +133,7 @@ def _documents(value: object, places: Places, origin: str) -> Iterator[Document]
     implied = {"apiVersion": api_version, "kind": of_kind} if of_kind else {}
     for index, one in enumerate(items or ()):
         member = {**implied, **one} if isinstance(one, dict) else one
-        yield from _documents(member, places.item(index), origin)
+        yield from _documents(member, places.item(index), origin, (*steps, "items", str(index)))
 
 
 def _text(members: Mapping[str, object], name: str, places: Places, origin: str) -> str:
@@ -148,6 +152,9 @@ def read_documents(text: str, origin: str) -> tuple[Document, ...]:
     """
     if len(text) > MOST_BYTES:
         raise UnusableInput(origin, 1, 1, f"larger than {MOST_BYTES // 1024 // 1024} MiB")
-    text = text.removeprefix(_BOM)
-    values = _read_values(text, origin)
-    return tuple(document for value, places in values for document in _documents(value, places, origin))
+    text = text.removeprefix(BOM)
+    return tuple(
+        document
+        for number, (value, places) in enumerate(_read_values(text, origin))
+        for document in _documents(value, places, origin, (str(number),))
+    )

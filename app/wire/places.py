@@ -95,24 +95,34 @@ class JsonText:
         start = self._breaks[line - 1] + 1 if line else 0
         return line + 1, position - start + 1
 
-    def children(self, position: int) -> Iterator[tuple[str, int]]:
-        """Yield step and position of each member or item of the value at ``position``; none for a scalar."""
+    def end(self, position: int) -> int:
+        """Return the position behind the value at ``position``."""
+        return self._skip.raw_decode(self.text, position)[1]
+
+    def entries(self, position: int) -> Iterator[tuple[str, int, int]]:
+        """Yield step, begin and position of each member or item of the value at ``position``.
+
+        A member begins with its key. A scalar has none.
+        """
         opening = self.text[position]
         if opening not in "{[":
             return
         position = skip_space(self.text, position + 1)
         index = 0
         while self.text[position] not in "}]":
-            step = str(index)
+            step, begin = str(index), position
             if opening == "{":
                 step, position = self._skip.raw_decode(self.text, position)
                 position = skip_space(self.text, skip_space(self.text, position) + 1)
-            yield step, position
-            _, position = self._skip.raw_decode(self.text, position)
-            position = skip_space(self.text, position)
+            yield step, begin, position
+            position = skip_space(self.text, self.end(position))
             if self.text[position] == ",":
                 position = skip_space(self.text, position + 1)
             index += 1
+
+    def children(self, position: int) -> Iterator[tuple[str, int]]:
+        """Yield step and position of each member or item of the value at ``position``; none for a scalar."""
+        return ((step, found) for step, _, found in self.entries(position))
 
     def child(self, position: int, step: str) -> int | None:
         """Return the position of the member or item ``step`` of the value at ``position``."""

@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
+from app.wire.identity import DOMAIN
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PROBE_ANNOTATION = "netpol-guard.iomete.com/probe"
+PROBE_ANNOTATION = f"{DOMAIN}/probe"
 PROBE_VERB = "probe"
 """The RBAC verb, on ``networkpolicies.networking.k8s.io``, that lets a user ask."""
 

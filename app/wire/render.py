@@ -9,10 +9,11 @@ from __future__ import annotations
 from ipaddress import IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
-from app.engine.addresses import ALL_OF, Family, address_at, network_set, networks_of
+from app.engine.addresses import ALL_OF, Family, address_at, network_set, networks_of, one_by_one
 from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_PORTS, LAST_PORT, PortSet, at
 from app.engine.selectors import NOTHING, LabelSet, Operator, Selector
+from app.wire.identity import DOMAIN
 from app.wire.typed import API_VERSION, KIND
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ Manifest = dict[str, object]
 
 _FEW_BLOCKS = 3
 _MAPPED = IPv6Network("::ffff:0:0/96")
-_NOBODY_KEY = "netpol-guard.iomete.com/nobody"
+_NOBODY_KEY = f"{DOMAIN}/nobody"
 _NO_SELECTOR: Manifest = {
     "matchExpressions": [
         {"key": _NOBODY_KEY, "operator": Operator.EXISTS.value},
@@ -92,7 +93,8 @@ def _blocks(addresses: IntervalSet) -> Iterator[Manifest]:
                 yield {"cidr": str(outer), "except": [str(one) for one in holes]}
                 continue
         for one in plain:
-            yield {"cidr": str(one)}
+            for single in one_by_one(one):
+                yield {"cidr": str(single)}
 
 
 def _pod_peer(peer: PodPeer, namespace: str) -> Manifest:
@@ -104,13 +106,15 @@ def _pod_peer(peer: PodPeer, namespace: str) -> Manifest:
     return manifest
 
 
-def _peers(peers: Peers, namespace: str) -> list[Manifest]:
+def render_peers(peers: Peers, namespace: str) -> list[Manifest]:
+    """Return the items of ``from`` or ``to``; peers that are nobody are an item that matches nobody."""
     items = [_pod_peer(one, namespace) for one in peers.pods]
     items += [{"ipBlock": block} for block in _blocks(peers.addresses)]
     return items or [{"podSelector": _NO_SELECTOR}]
 
 
-def _ports(ports: PortSet) -> Iterator[Manifest]:
+def render_ports(ports: PortSet) -> Iterator[Manifest]:
+    """Yield the items of ``ports``."""
     for low, high in ports.numbers.spans:
         (protocol, first), (_, last) = at(low), at(high - 1)
         if (first, last) == (1, LAST_PORT):
@@ -123,12 +127,13 @@ def _ports(ports: PortSet) -> Iterator[Manifest]:
         yield {"protocol": protocol.value, "port": name}
 
 
-def _rule(rule: Rule, direction: Direction, namespace: str) -> Manifest:
+def render_rule(rule: Rule, direction: Direction, namespace: str) -> Manifest:
+    """Return one item of ``ingress`` or ``egress``. Raises ``ValueError`` for a rule without any port."""
     manifest: Manifest = {}
     if rule.peers is not None:
-        manifest[direction.peers_field] = _peers(rule.peers, namespace)
+        manifest[direction.peers_field] = render_peers(rule.peers, namespace)
     if rule.ports != ALL_PORTS:
-        manifest["ports"] = list(_ports(rule.ports))
+        manifest["ports"] = list(render_ports(rule.ports))
         if not manifest["ports"]:
             raise ValueError("no rule says that no port passes")
     return manifest
@@ -146,7 +151,7 @@ def render_policy(policy: Policy) -> Manifest:
     for direction in Direction:
         rules = policy.ingress if direction is Direction.INGRESS else policy.egress
         if rules:
-            spec[direction.field] = [_rule(one, direction, policy.namespace) for one in rules]
+            spec[direction.field] = [render_rule(one, direction, policy.namespace) for one in rules]
     spec["policyTypes"] = [one.value for one in Direction if one in policy.types]
     metadata = {"name": policy.name, "namespace": policy.namespace}
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec}

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-MODE_LABEL = "netpol-guard.iomete.com/mode"
-OVERRIDE_ANNOTATION = "netpol-guard.iomete.com/override"
-"""What people write on objects to be judged less strictly."""
-
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -49,6 +45,35 @@ class AccessQuestion:
     uid: str = ""
     groups: tuple[str, ...] = ()
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Something that whoever runs a command may or may not do; everywhere, or in ``namespace``."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str = ""
+    name: str = ""
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """The permission as ``resourceAttributes`` of an access review."""
+        found = {
+            "verb": self.verb,
+            "group": self.group,
+            "resource": self.resource,
+            "namespace": self.namespace,
+            "name": self.name,
+        }
+        return {key: value for key, value in found.items() if value}
+
+    def __str__(self) -> str:
+        """Return the words for messages: ``patch networkpolicies.networking.k8s.io in namespace one``."""
+        group = f".{self.group}" if self.group else ""
+        place = f" in namespace {self.namespace}" if self.namespace else ""
+        return f"{self.verb} {self.resource}{group}{place}"
 
 
 @dataclass(frozen=True, slots=True)

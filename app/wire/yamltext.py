@@ -29,7 +29,9 @@ from app.wire.scalars import Scalar, key_text, plain_scalar
 DEEPEST = 200
 MOST_VALUES = 1_000_000
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's parser where PyYAML was built with it."""
+
 _CORE = "tag:yaml.org,2002:"
 _STRING = f"{_CORE}str"
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -99,7 +101,7 @@ class _Reader:
 
     def documents(self) -> Iterator[Value]:
         """Yield the documents that hold anything."""
-        parser = _LOADER(self._text)
+        parser = LOADER(self._text)
         try:
             while True:
                 event = parser.get_event()

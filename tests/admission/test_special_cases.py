@@ -6,7 +6,8 @@ import pytest
 
 from app.admission.ports import Doubt, Mode, Rules
 from app.engine.cluster import Provenance
-from app.wire.state import MODE_LABEL, OVERRIDE_ANNOTATION, Access
+from app.wire.identity import MODE_LABEL, OVERRIDE_ANNOTATION
+from app.wire.state import Access
 from tests.admission import world
 from tests.admission.world import DENY_ALL, MANAGED, NS, FakeState, ask, request
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.cluster.hosts import Host
 
 _TIMEOUT_SECONDS = 60.0
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
@@ -41,9 +45,10 @@ class ApiResponse:
 class ApiClient:
     """One bearer token's view of an API server whose certificate is verified."""
 
-    def __init__(self, url: str, ca_pem: str, token: str) -> None:
-        """Nothing is sent yet; the TLS settings are made once."""
+    def __init__(self, url: str, ca_pem: str, token: str, *, host: Host | None = None) -> None:
+        """Nothing is sent yet; the TLS settings are made once. Connections start at `host`."""
         parts = urlsplit(url)
+        self._from = host or Host()
         self._host = parts.hostname or ""
         self._port = parts.port
         self._tls = ssl.create_default_context(cadata=ca_pem)
@@ -66,9 +71,7 @@ class ApiClient:
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         if payload is not None:
             headers["Content-Type"] = content_type
-        connection = http.client.HTTPSConnection(
-            self._host, self._port, timeout=_TIMEOUT_SECONDS, context=self._tls
-        )
+        connection = self._connect()
         try:
             connection.request(method, path, payload.encode() if payload is not None else None, headers)
             answer = connection.getresponse()
@@ -76,6 +79,51 @@ class ApiClient:
             return ApiResponse(answer.status, answer.read().decode(), warnings)
         finally:
             connection.close()
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[Stream]:
+        """Send a GET whose answer does not end by itself (a watch); raise StreamError if it is refused."""
+        connection = self._connect()
+        connection.timeout = None
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {self._token}"})
+            answer = connection.getresponse()
+            if answer.status != http.HTTPStatus.OK:
+                message = f"GET {path}: {answer.status} {answer.read().decode()}"
+                raise StreamError(message)
+            yield Stream(connection, answer)
+        finally:
+            connection.close()
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        connection = http.client.HTTPSConnection(
+            self._host, self._port, timeout=_TIMEOUT_SECONDS, context=self._tls
+        )
+        with self._from.entered():
+            connection.connect()
+        return connection
+
+
+class StreamError(RuntimeError):
+    """The API server refused what was to be streamed; the message has its answer."""
+
+
+class Stream:
+    """The lines of an answer, as they come."""
+
+    def __init__(self, connection: http.client.HTTPSConnection, answer: http.client.HTTPResponse) -> None:
+        self._connection = connection
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield each line, parsed, until the server or `stop` ends it. OSError if the connection breaks."""
+        while line := self._answer.readline():
+            yield json.loads(line)
+
+    def stop(self) -> None:
+        """End it, from any thread."""
+        with suppress(OSError):
+            self._connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _warning(header: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-AUDIT_LOG = "audit.log"
+AUDIT_LOGS = "audit-*.log"
 SERVICE_ACCOUNT_KEY = "service-account.key"
 SERVING_CERTIFICATE = "serving"
 SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc"
@@ -48,10 +48,20 @@ class Layout:
         """The address as it stands in a URL."""
         return f"[{self.address}]" if ":" in self.address else self.address
 
+    @property
+    def etcd_url(self) -> str:
+        """Where etcd serves its clients."""
+        return f"http://{self.host}:{self.ports.etcd}"
+
+    @property
+    def api_server_url(self) -> str:
+        """Where the API server serves."""
+        return f"https://{self.host}:{self.ports.api_server}"
+
 
 def etcd(layout: Layout) -> list[str]:
     """Return etcd's flags. It does not wait for the disk: its data does not outlive the test run."""
-    clients = f"http://{layout.host}:{layout.ports.etcd}"
+    clients = layout.etcd_url
     peers = f"http://{layout.host}:{layout.ports.etcd_peers}"
     return [
         f"--data-dir={layout.folder / 'etcd'}",
@@ -65,27 +75,38 @@ def etcd(layout: Layout) -> list[str]:
     ]
 
 
-def api_server(layout: Layout, tokens: Path, audit_policy: Path, addresses: tuple[str, str]) -> list[str]:
-    """Return kube-apiserver's flags; `addresses` are the advertised address and the range of Services."""
-    advertise, services = addresses
+@dataclass(frozen=True, slots=True)
+class ApiServerOptions:
+    """What tells one API server of a control plane from another, and what they share."""
+
+    number: int
+    etcd: str
+    advertise: str
+    services: str
+    tokens: Path
+    audit_policy: Path
+
+
+def api_server(layout: Layout, options: ApiServerOptions) -> list[str]:
+    """Return kube-apiserver's flags."""
     key = layout.folder / SERVICE_ACCOUNT_KEY
     return [
-        f"--etcd-servers=http://{layout.host}:{layout.ports.etcd}",
+        f"--etcd-servers={options.etcd}",
         f"--bind-address={layout.address}",
         f"--secure-port={layout.ports.api_server}",
-        f"--advertise-address={advertise}",
-        f"--service-cluster-ip-range={services}",
+        f"--advertise-address={options.advertise}",
+        f"--service-cluster-ip-range={options.services}",
         f"--cert-dir={layout.folder}",
         *_serving(layout),
         f"--service-account-issuer={SERVICE_ACCOUNT_ISSUER}",
         f"--service-account-key-file={key}",
         f"--service-account-signing-key-file={key}",
-        f"--token-auth-file={tokens}",
+        f"--token-auth-file={options.tokens}",
         "--authorization-mode=RBAC",
         # A Service webhook is called at its endpoints' addresses, so that no kube-proxy is needed.
         "--enable-aggregator-routing=true",
-        f"--audit-policy-file={audit_policy}",
-        f"--audit-log-path={layout.folder / AUDIT_LOG}",
+        f"--audit-policy-file={options.audit_policy}",
+        f"--audit-log-path={layout.folder / AUDIT_LOGS.replace('*', str(options.number))}",
     ]
 
 

@@ -17,7 +17,8 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,6 +30,7 @@ from tests.cluster.accounts import Accounts
 from tests.cluster.api import ApiClient, ApiResponse
 from tests.cluster.authority import Authority, write_private_key
 from tests.cluster.binaries import Program, ensure
+from tests.cluster.hosts import Host
 from tests.cluster.processes import Process, free_ports
 
 HERE = Path(__file__).resolve().parent
@@ -37,21 +39,37 @@ KUBECTL_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """An API server: where it runs, listens (`bind`), and which address `default/kubernetes` lists for it.
+
+    On loopback, where nothing connects to it, that is one that is reserved for documentation: loopback
+    addresses are not valid in endpoints.
+    """
+
+    host: Host = field(default_factory=Host)
+    bind: str = "127.0.0.1"
+    advertise: str = "192.0.2.1"
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """The addresses of a control plane.
 
-    The API server listens on `bind`. It writes `advertise` into the endpoints of `default/kubernetes`, where
-    loopback addresses are not valid; nothing connects to it, hence one that is reserved for documentation.
+    etcd and the controller manager run on `host` and listen on `bind`; the tests' clients start there too.
+    With two ranges of Services (the primary family's first), Services can be dual stack.
     """
 
+    host: Host = field(default_factory=Host)
     bind: str = "127.0.0.1"
-    advertise: str = "192.0.2.1"
-    services: str = "10.96.0.0/16"
+    services: tuple[str, ...] = ("10.96.0.0/16",)
+    members: tuple[Member, ...] = (Member(),)
+    ports: commands.Ports | None = None
+    """Fixed where the hosts are the tests' own; else any that are free."""
 
     @property
     def kubernetes_service(self) -> str:
         """The first address of the Service range, which `default/kubernetes` gets."""
-        return str(ipaddress.ip_network(self.services)[1])
+        return str(ipaddress.ip_network(self.services[0])[1])
 
 
 class KubectlError(RuntimeError):
@@ -66,7 +84,7 @@ class ControlPlane:
         self.network = network or Network()
         self.authority = Authority()
         self._running: list[Process] = []
-        self._kubeconfigs: dict[str, Path] = {}
+        self._kubeconfigs: dict[tuple[str, int], Path] = {}
 
     def __enter__(self) -> Self:
         """Start everything and return when the API server is ready and RBAC in force."""
@@ -100,11 +118,20 @@ class ControlPlane:
         """Return the user's bearer token."""
         return self._accounts.token(user)
 
-    def kubeconfig(self, user: str = accounts.ADMIN) -> Path:
-        """Return the user's kubeconfig file; it carries the certificate authority."""
-        if user not in self._kubeconfigs:
-            self._kubeconfigs[user] = self._accounts.write_kubeconfig(user, self.url, self.ca_file)
-        return self._kubeconfigs[user]
+    @property
+    def url(self) -> str:
+        """Where the first API server serves."""
+        return self.urls[0]
+
+    def kubeconfig(self, user: str = accounts.ADMIN, member: int = 0) -> Path:
+        """Return the user's kubeconfig file for an API server; it carries the certificate authority."""
+        known = self._kubeconfigs
+        if (user, member) not in known:
+            name = f"{user}-{member}" if member else user
+            known[user, member] = self._accounts.write_kubeconfig(
+                name, self.urls[member], self.ca_file, token=self.token(user)
+            )
+        return known[user, member]
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """Return a kubeconfig file with a token of the (existing) ServiceAccount."""
@@ -113,9 +140,9 @@ class ControlPlane:
         ).stdout.strip()
         return self._accounts.write_kubeconfig(f"{namespace}/{name}", self.url, self.ca_file, token=token)
 
-    def client(self, user: str = accounts.ADMIN) -> ApiClient:
-        """Return a client for plain requests with the user's token."""
-        return ApiClient(self.url, self.ca_pem, self.token(user))
+    def client(self, user: str = accounts.ADMIN, member: int = 0) -> ApiClient:
+        """Return a client for plain requests with the user's token, to one of the API servers."""
+        return ApiClient(self.urls[member], self.ca_pem, self.token(user), host=self.network.host)
 
     def kubectl(
         self, *args: str, user: str = accounts.ADMIN, stdin: str | None = None, check: bool = True
@@ -127,15 +154,16 @@ class ControlPlane:
             "PATH": "/usr/bin:/bin",
         }
         command = [str(self._kubectl), *args]
-        done = subprocess.run(
-            command,
-            input=stdin or "",
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=KUBECTL_SECONDS,
-        )
+        with self.network.host.entered():
+            done = subprocess.run(
+                command,
+                input=stdin or "",
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=KUBECTL_SECONDS,
+            )
         if check and done.returncode != 0:
             outcome = f"kubectl {' '.join(args)} (as {user}): exit code {done.returncode}"
             message = f"{outcome}\n{done.stdout}{done.stderr}"
@@ -148,9 +176,9 @@ class ControlPlane:
 
     def audit_events(self) -> Iterator[dict[str, Any]]:
         """Yield the audit events about NetworkPolicies and Namespaces so far, annotations included."""
-        log = self.folder / commands.AUDIT_LOG
-        for line in log.read_text().splitlines() if log.exists() else ():
-            yield json.loads(line)
+        for log in sorted(self.folder.glob(commands.AUDIT_LOGS)):
+            for line in log.read_text().splitlines():
+                yield json.loads(line)
 
     def stop(self) -> None:
         """Stop the programs and wait for each: an API server whose etcd went first hangs in its shutdown."""
@@ -171,43 +199,65 @@ class ControlPlane:
         self.ca_file.write_text(self.ca_pem)
         write_private_key(ec.generate_private_key(ec.SECP256R1()), self.folder / commands.SERVICE_ACCOUNT_KEY)
         names = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "127.0.0.1")
-        addresses = (self.network.bind, self.network.advertise, self.network.kubernetes_service)
+        addresses = {self.network.bind, self.network.kubernetes_service}
+        addresses |= {address for each in self.network.members for address in (each.bind, each.advertise)}
         self.authority.issue(self.folder, commands.SERVING_CERTIFICATE, sorted({*names, *addresses}))
 
     def _start(self) -> None:
-        ports = commands.Ports(*free_ports(4, self.network.bind))
+        with self.network.host.entered():
+            ports = self.network.ports or commands.Ports(*free_ports(4, self.network.bind))
         layout = commands.Layout(self.folder, self.network.bind, ports)
-        self.url = f"https://{layout.host}:{ports.api_server}"
+        layouts = [commands.Layout(self.folder, each.bind, ports) for each in self.network.members]
+        self.urls = tuple(each.api_server_url for each in layouts)
         self._start_etcd(layout)
-        self._start_api_server(layout)
+        for number, each in enumerate(layouts):
+            self._start_api_server(each, layout.etcd_url, number)
+        self._wait_for_api_servers()
         self._start_controller_manager(layout)
 
     def _start_etcd(self, layout: commands.Layout) -> None:
-        etcd = self._run(Program.ETCD, commands.etcd(layout))
-        etcd.wait_until(lambda: _etcd_is_healthy(layout.address, layout.ports.etcd), READY_SECONDS)
+        etcd = self._run(Program.ETCD, commands.etcd(layout), self.network.host)
 
-    def _start_api_server(self, layout: commands.Layout) -> None:
-        addresses = (self.network.advertise, self.network.services)
-        audit_policy = HERE / "audit-policy.yaml"
-        flags = commands.api_server(layout, self._accounts.token_file, audit_policy, addresses)
-        api_server = self._run(Program.KUBE_APISERVER, flags)
-        api_server.wait_until(lambda: _answers(self.client(), "/readyz"), READY_SECONDS)
+        def is_healthy() -> bool:
+            with self.network.host.entered():
+                return _etcd_is_healthy(layout.address, layout.ports.etcd)
+
+        etcd.wait_until(is_healthy, READY_SECONDS)
+
+    def _start_api_server(self, layout: commands.Layout, etcd: str, number: int) -> None:
+        member = self.network.members[number]
+        options = commands.ApiServerOptions(
+            number,
+            etcd,
+            member.advertise,
+            ",".join(self.network.services),
+            self._accounts.token_file,
+            HERE / "audit-policy.yaml",
+        )
+        self._run(Program.KUBE_APISERVER, commands.api_server(layout, options), member.host)
+
+    def _wait_for_api_servers(self) -> None:
+        api_servers = self._running[1:]
+        for number, each in enumerate(api_servers):
+            each.wait_until(partial(_answers, self.client(member=number), "/readyz"), READY_SECONDS)
         self.apply((HERE / "rbac.yaml").read_text())
-        clients = [self.client(user) for user in (accounts.DEVELOPER, accounts.READONLY)]
         policies = "/apis/networking.k8s.io/v1/networkpolicies"
         # The authorizer learns of the roles a moment after they are stored.
-        api_server.wait_until(lambda: all(_answers(client, policies) for client in clients), READY_SECONDS)
+        for number, each in enumerate(api_servers):
+            for user in (accounts.DEVELOPER, accounts.READONLY):
+                each.wait_until(partial(_answers, self.client(user, number), policies), READY_SECONDS)
 
     def _start_controller_manager(self, layout: commands.Layout) -> None:
         kubeconfig = self.kubeconfig(accounts.CONTROLLER_MANAGER)
         flags = commands.controller_manager(layout, kubeconfig, self.ca_file)
-        manager = self._run(Program.KUBE_CONTROLLER_MANAGER, flags)
+        manager = self._run(Program.KUBE_CONTROLLER_MANAGER, flags, self.network.host)
         url = f"https://{layout.host}:{layout.ports.controller_manager}"
-        client = ApiClient(url, self.ca_pem, self.token())
+        client = ApiClient(url, self.ca_pem, self.token(), host=self.network.host)
         manager.wait_until(lambda: _answers(client, "/healthz"), READY_SECONDS)
 
-    def _run(self, program: Program, flags: list[str]) -> Process:
-        process = Process([self._programs[program], *flags], self.folder / f"{program}.log")
+    def _run(self, program: Program, flags: list[str], host: Host) -> Process:
+        log = self.folder / f"{program}-{len(self._running)}.log"
+        process = Process([self._programs[program], *flags], log, host=host)
         self._running.append(process)
         return process
 

@@ -9,8 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tests.cluster.hosts import Host
 
 _PR_SET_PDEATHSIG = 1
 _TAIL_LINES = 25
@@ -30,13 +33,18 @@ class Process:
     """
 
     def __init__(
-        self, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str | Path],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        host: Host | None = None,
     ) -> None:
-        """Start the command; the environment is the caller's unless one is given."""
+        """Start the command, on this machine's own network and in the caller's environment unless told."""
         self.name = Path(command[0]).name
         self.log = log
         parent = os.getpid()
-        with log.open("ab") as output:
+        with log.open("ab") as output, (host or Host()).entered():
             self._popen = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
@@ -52,9 +60,18 @@ class Process:
         """The process id."""
         return self._popen.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code once the program has ended (that a signal ended it: minus its number), else None."""
+        return self._popen.poll()
+
     def is_running(self) -> bool:
         """Whether the program has not ended yet."""
         return self._popen.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal; a program that has ended does not mind."""
+        self._popen.send_signal(number)
 
     def tail(self) -> str:
         """Return the last lines of the program's output."""
@@ -80,8 +97,23 @@ class Process:
         try:
             self._popen.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
+            self.kill()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Have the program stand still during the body; it holds its connections, but answers nothing."""
+        self.send(signal.SIGSTOP)
+        try:
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # it takes a moment
+            yield
+        finally:
+            self.send(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kill the program and what it started, and return when it is gone."""
+        with suppress(ProcessLookupError):
             os.killpg(self._popen.pid, signal.SIGKILL)
-            self._popen.wait()
+        self._popen.wait()
 
 
 def free_ports(count: int, address: str) -> list[int]:

@@ -53,7 +53,8 @@ def _holds(requirement: Object, labels: dict[str, str]) -> bool:
     return key not in labels
 
 
-def _peer_matches(peer: Object, other: End, own_namespace: str) -> bool:
+def peer_matches(peer: Object, other: End, own_namespace: str) -> bool:
+    """Match one item of ``from`` or ``to`` against the other end."""
     if block := peer.get("ipBlock"):
         if other.ip is None:
             return False
@@ -71,7 +72,8 @@ def _peer_matches(peer: Object, other: End, own_namespace: str) -> bool:
     return pods is None or selects(pods, other.labels)
 
 
-def _port_matches(port: Object, flow: Flow) -> bool:
+def port_matches(port: Object, flow: Flow) -> bool:
+    """Match one item of ``ports`` against protocol, number and names."""
     if port.get("protocol", "TCP") != flow.protocol:
         return False
     wanted = port.get("port")
@@ -86,8 +88,8 @@ def _port_matches(port: Object, flow: Flow) -> bool:
 def _rule_matches(rule: Object, peers_field: str, flow: Flow, own_namespace: str) -> bool:
     other = flow.source if peers_field == "from" else flow.destination
     peers, ports = rule.get(peers_field) or [], rule.get("ports") or []
-    return (not peers or any(_peer_matches(one, other, own_namespace) for one in peers)) and (
-        not ports or any(_port_matches(one, flow) for one in ports)
+    return (not peers or any(peer_matches(one, other, own_namespace) for one in peers)) and (
+        not ports or any(port_matches(one, flow) for one in ports)
     )
 
 

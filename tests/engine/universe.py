@@ -68,6 +68,9 @@ class Universe:
         ]
 
 
+_HEAD = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
+
+
 def _is_within(inner: str, outer: str) -> bool:
     return block_set(ip_network(inner)).is_subset(block_set(ip_network(outer)))
 
@@ -164,7 +167,8 @@ class Generator:
         types = self.chance.choice((["Ingress"], ["Egress"], ["Ingress", "Egress"]))
         spec: Object = {"podSelector": self.selector(), "policyTypes": types}
         spec["ingress"], spec["egress"] = self.rules("from"), self.rules("to")
-        return {"metadata": {"name": name, "namespace": OWN}, "spec": spec}
+        metadata = {"name": name, "namespace": OWN}
+        return {**_HEAD, "metadata": metadata, "spec": spec}
 
     def policies(self, most: int) -> list[Object]:
         """Return up to ``most`` policies."""

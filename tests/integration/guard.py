@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from app.shipped import DEPLOY
 from tests.cluster.control_plane import ControlPlane
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +36,7 @@ class Guard:
 
 def configuration() -> dict[str, Any]:
     """Return the ValidatingWebhookConfiguration that we ship, with ``failurePolicy: Fail``."""
-    shipped: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "webhook.yaml").read_text())
+    shipped: dict[str, Any] = yaml.safe_load((DEPLOY / "webhook.yaml").read_text())
     for webhook in shipped["webhooks"]:
         webhook["failurePolicy"] = "Fail"
     return shipped

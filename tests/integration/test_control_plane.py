@@ -143,7 +143,7 @@ def test_the_api_server_lists_its_own_address_in_the_endpoints_of_default_kubern
     addresses = [
         address for each in slices for endpoint in each["endpoints"] for address in endpoint["addresses"]
     ]
-    assert addresses == [control_plane.network.advertise]
+    assert addresses == [control_plane.network.members[0].advertise]
 
 
 def test_a_registered_webhook_is_called_for_the_first_request_and_for_none_after_it_is_gone(

@@ -189,7 +189,7 @@ def test_all_managed_namespaces_are_read_together_as_they_are_at_that_moment(
 def test_the_api_servers_address_is_a_guessed_source_and_an_endpoint(control_plane: ControlPlane) -> None:
     async def scenario(state: LiveState) -> None:
         cluster = await read(state, "default")
-        place = place_of(control_plane.network.advertise)
+        place = place_of(control_plane.network.members[0].advertise)
         address = IntervalSet.of((place, place + 1))
         assert [(one.provenance, one.addresses, one.origin) for one in cluster.sources] == [
             (Provenance.GUESSED, address, "EndpointSlice default/kubernetes")

@@ -172,14 +172,11 @@ def test_an_api_server_that_hangs_or_is_gone_makes_the_state_unreadable_within_t
 
         async def scenario(state: LiveState) -> None:
             assert names(await read(state, "default"), "default") == []
-            os.kill(api_server.pid, signal.SIGSTOP)
-            try:
+            with api_server.paused():
                 with pytest.raises(StateUnreadable, match=r"did not answer within 0\.5 s") as caught:
                     await state.read(Scope.namespace("default"), timeout=0.5)
                 assert caught.value.how
                 assert (await state.access(question("developer"), timeout=0.5)).allowed is None
-            finally:
-                os.kill(api_server.pid, signal.SIGCONT)
             assert names(await read(state, "default"), "default") == [], "it recovers by itself"
             own.processes[2].stop()
             os.kill(api_server.pid, signal.SIGKILL)

@@ -1,0 +1,182 @@
+"""What ``bootstrap``, ``uninstall`` and ``doctor --fix`` have in common: the wiring, and how it is shown."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+from app.cluster.connection import Connection, configuration
+from app.cluster.deadline import Deadline
+from app.cluster.look import look
+from app.cluster.objects import Objects
+from app.cluster.server import Server
+from app.cluster.snapshot import Snapshot, snapshot_of
+from app.cluster.sources import declared_source
+from app.engine.requirements import Options
+from app.errors import GuardError, InputError
+from app.install.execution import Account, PolicyActs, carry_out
+from app.install.plan import Plan, Stock
+from app.install.rehearsal import Step, rehearse
+from app.install.simulation import Simulation
+from app.install.stored import by_namespace
+from app.install.words import account_lines, note_lines, plan_lines
+from app.wire.kinds import NETWORK_POLICY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from app.engine.cluster import Cluster, Source
+    from app.install.execution import Act
+    from app.wire.kinds import Manifest
+
+MANAGER = "netpol-guard-bootstrap"
+"""The field manager of what is installed; what the running guard writes itself has another."""
+_LOOK_SECONDS = 60.0
+_COLOURS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
+
+
+class CannotInstall(GuardError):  # noqa: N818 - reads as what it is
+    """Something is in the way; nothing was changed."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join((*problems, "Nothing was changed.")))
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """One connection to a cluster, and what works through it."""
+
+    connection: Connection
+    objects: Objects
+    server: Server
+
+    @classmethod
+    def connect(cls, kubeconfig: Path | None, context: str | None, seconds: float = 30.0) -> Tools:
+        """Return the tools for a cluster; each call may take ``seconds``. Raises ``SettingsError``."""
+        connection = Connection(configuration(kubeconfig, context))
+        return cls(connection, Objects(connection, MANAGER, seconds), Server(connection, seconds))
+
+    def stock(
+        self,
+        declared: tuple[Source, ...] = (),
+        measured: tuple[Source, ...] = (),
+        *,
+        labelled: Iterable[str] = (),
+        only: Sequence[str] = (),
+    ) -> Stock:
+        """Return what is there, ``labelled`` namespaces taken for managed; policies of ``only`` if any."""
+        facts = look(self.connection, Deadline.after(_LOOK_SECONDS), frozenset(labelled))
+        snapshot = snapshot_of(facts, Snapshot(), declared=declared, measured=measured)
+        listed: list[Manifest] = []
+        for name in only or ("",):
+            listed += self.objects.list(NETWORK_POLICY, name)
+        stored = by_namespace(listed)
+        policies = {name: tuple(one.policy for one in found) for name, found in stored.items()}
+        return Stock(snapshot.with_policies(policies), stored, snapshot.notes)
+
+
+class SystemClock:
+    """Time as it passes."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return after ``seconds``."""
+        time.sleep(seconds)
+
+
+class Lines:
+    """Progress as lines: what is being done, then how it went."""
+
+    def begin(self, what: str) -> None:
+        """Tell that ``what`` is being done now."""
+        typer.echo(f"{what} ... ", nl=False)
+
+    def end(self, how: str) -> None:
+        """Tell how it went."""
+        colour = {"failed": typer.colors.RED, "interrupted": typer.colors.RED}.get(how, typer.colors.GREEN)
+        typer.secho(how, fg=colour)
+
+
+def sources_of(given: Iterable[str]) -> tuple[Source, ...]:
+    """Return the sources that ``--api-server`` names. Raises ``InputError``."""
+    try:
+        return tuple(declared_source(one, "given by --api-server") for one in given)
+    except ValueError as error:
+        raise InputError(
+            "--api-server", f"{error}; give an address or a CIDR such as 10.20.0.10/32"
+        ) from error
+
+
+def refuse(*problems: str | None) -> None:
+    """Raise ``CannotInstall`` where there are problems."""
+    found = [one for one in problems if one]
+    if found:
+        raise CannotInstall(found)
+
+
+def rehearsed(tools: Tools, plan: Plan) -> tuple[Step, ...]:
+    """Return the steps of ``plan``, tried in dry runs. Raises ``CannotInstall``."""
+    refuse(*plan.problems)
+    tried = rehearse(tools.objects, plan.steps)
+    refuse(*tried.problems)
+    return tried.steps
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print lines, those of diffs in colour."""
+    for line in lines:
+        mark = line.strip()[:1] if line.startswith("    ") else ""
+        typer.secho(line, fg=_COLOURS.get(mark), bold=line.startswith("* "))
+
+
+def show_plan(steps: Sequence[Step], notes: Mapping[str, Sequence[str]]) -> None:
+    """Print a plan."""
+    show(plan_lines(steps, notes))
+
+
+def show_notes(notes: Mapping[str, Sequence[str]]) -> None:
+    """Print notes where there are no steps."""
+    show(note_lines(notes))
+
+
+def confirm(question: str, *, yes: bool) -> bool:
+    """Ask; with ``yes``, do not. Raises ``InputError`` where nobody can answer."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise InputError("", "nobody can be asked here: say --yes to go on, or --dry-run to only look")
+    return typer.confirm(question)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let a SIGTERM end things as Ctrl-C does: after a word about what stands."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def policy_acts(tools: Tools, cluster: Cluster, steps: Sequence[Step], pause: float) -> tuple[Act, ...]:
+    """Return the acts that make ``steps``."""
+    simulation = Simulation(cluster, Options())
+    return PolicyActs(tools.objects, SystemClock(), simulation, pause).of(steps)
+
+
+def perform(acts: Sequence[Act], again: str) -> Account:
+    """Do ``acts`` with progress, and print what is left where it ends early."""
+    with interruptible():
+        account = carry_out(acts, Lines())
+    show(account_lines(account, again))
+    return account

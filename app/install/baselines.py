@@ -1,0 +1,240 @@
+"""Plans the policies of one namespace: both baselines in, or out again.
+
+What already says the same is left alone, whoever wrote it. What others wrote is never overwritten unless the
+admin adopts it; a policy of ours stands beside it then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from app.engine.baselines import (
+    DOCUMENTED_OPERATOR,
+    MANAGED_NAME,
+    BaselineKind,
+    bridges,
+    means_the_same,
+    opening,
+    operator_selectors,
+    recognise,
+    resembles,
+    written_baselines,
+)
+from app.engine.words import listed, peers_words, selector_words
+from app.install.changes import Change, Doing, NamespacePlan, Phase
+from app.install.stored import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from app.engine.cluster import Cluster
+    from app.engine.policy import Policy
+    from app.install.simulation import Harm, Simulation
+    from app.install.stored import Stored
+
+_BESIDE = "-netpol-guard"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What an admin wants beside the baselines: whose pods are let in too, and whether to adopt policies."""
+
+    openings: tuple[str, ...] = ()
+    adopt: bool = False
+
+
+class CannotPlan(Exception):  # noqa: N818 - reads as what it is
+    """There is no order in which the changes do no harm on the way; ``harm`` says which."""
+
+    def __init__(self, namespace: str, harm: Harm) -> None:
+        super().__init__(f"namespace {namespace}: {harm.change.policy.name}: {harm.words}")
+        self.namespace = namespace
+        self.harm = harm
+
+
+def plan_baselines(
+    cluster: Cluster, namespace: str, stored: Sequence[Stored], *, wishes: Wishes, simulation: Simulation
+) -> NamespacePlan:
+    """Return how both baselines come into ``namespace``. Raises ``CannotPlan``."""
+    assigned = _Assignment(cluster, namespace, stored, wishes)
+    writes, stale = assigned.writes(), assigned.stale()
+    changes = _harmless((writes, stale), cluster, namespace, stored, simulation)
+    return NamespacePlan(namespace, changes, tuple(assigned.notes))
+
+
+def plan_removal(
+    cluster: Cluster, namespace: str, stored: Sequence[Stored], simulation: Simulation
+) -> NamespacePlan:
+    """Return how the baselines, and whatever else is ours, leave ``namespace``. Raises ``CannotPlan``."""
+    order = {Role.OPENING: 0, Role.BASELINE: 1}
+    removed, kinds = [], {}
+    for one in stored:
+        found = recognise(one.policy, cluster)
+        is_baseline = found is not None or resembles(one.policy, cluster)
+        if one.role in order or (is_baseline and one.role is not Role.BRIDGE):
+            removed.append(one)
+            kinds[one.name] = found is not None and found.kind is BaselineKind.MANAGED
+    removed.sort(key=lambda one: (order.get(one.role or Role.BASELINE, 1), kinds[one.name], one.name))
+    changes = tuple(
+        Change(Phase.CHANGE, Doing.REMOVE, one.policy, one.role, "a baseline goes", one) for one in removed
+    )
+    notes = tuple(
+        f"{one.name} was written by {one.managed_by}, which may bring it back"
+        for one in removed
+        if one.role is None and one.managers
+    )
+    return NamespacePlan(namespace, _harmless((changes, ()), cluster, namespace, stored, simulation), notes)
+
+
+def _harmless(  # noqa: PLR0917 - one caller each way
+    wanted: tuple[tuple[Change, ...], tuple[Change, ...]],
+    cluster: Cluster,
+    namespace: str,
+    stored: Sequence[Stored],
+    simulation: Simulation,
+) -> tuple[Change, ...]:
+    """Return the changes with a bridge around them where it takes one. Raises ``CannotPlan``.
+
+    A single change that does no harm needs none. Several may reach the network plugin in another order than
+    they were made in, so they get one, unless only without it nothing is wider on the way.
+    """
+    changes, stale = wanted
+    before = [one.policy for one in stored]
+    old = [one for one in stored if one.role is Role.BRIDGE]
+    new = tuple(_bridge_changes(cluster, namespace, stored))
+    plain = (*changes, *stale, *_bridge_ends(old, ()))
+    if not plain:
+        return ()
+    bridged = (*new, *changes, *stale, *_bridge_ends(old, new))
+    candidates = (plain, bridged) if len(changes) + len(stale) <= 1 else (bridged, plain)
+    harms = [(one, simulation.harm(namespace, before, one)) for one in candidates]
+    for candidate, harm in harms:
+        if harm is None:
+            return candidate
+    raise CannotPlan(namespace, next(harm for _, harm in harms if harm is not None))
+
+
+def _bridge_changes(cluster: Cluster, namespace: str, stored: Sequence[Stored]) -> Iterator[Change]:
+    """Yield the bridges that have to be written; one that an interrupted run left may serve."""
+    names = {one.name: one for one in stored}
+    for wanted in bridges(cluster, namespace):
+        there = names.get(wanted.name)
+        if there is not None and there.role is Role.BRIDGE:
+            if means_the_same(there.policy, wanted):
+                continue
+            yield Change(Phase.BRIDGE, Doing.WRITE, wanted, Role.BRIDGE, "stands in meanwhile", there)
+        else:
+            policy = replace(wanted, name=_free(wanted.name, names))
+            yield Change(Phase.BRIDGE, Doing.WRITE, policy, Role.BRIDGE, "stands in meanwhile")
+
+
+def _bridge_ends(old: Iterable[Stored], new: Iterable[Change]) -> Iterator[Change]:
+    """Yield the removal of the bridges that were there, and of those that are written."""
+    there = {one.name: one for one in old}
+    policies = {**{one.name: one.policy for one in old}, **{one.policy.name: one.policy for one in new}}
+    for name, policy in policies.items():
+        before = there.get(name)
+        yield Change(Phase.LAST, Doing.REMOVE, policy, Role.BRIDGE, "the bridge has served", before)
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    """Return ``name``, or the first like it that is not taken."""
+    known, number, free = set(taken), 1, name
+    while free in known:
+        number += 1
+        free = f"{name}-{number}"
+    return free
+
+
+class _Assignment:
+    """Which stored policy stands for which wanted one, and what has to be written."""
+
+    def __init__(self, cluster: Cluster, namespace: str, stored: Sequence[Stored], wishes: Wishes) -> None:
+        self.notes: list[str] = []
+        self._cluster = cluster
+        self._namespace = namespace
+        self._stored = {one.name: one for one in stored}
+        self._wishes = wishes
+        self._used: set[str] = set()
+        self._wanted = written_baselines(cluster, namespace)
+        self._note_selectors()
+
+    def writes(self) -> tuple[Change, ...]:
+        """Return what has to be written, in order."""
+        missing = [one for one in self._wanted if not self._stands(one, Role.BASELINE)]
+        openings = [opening(self._namespace, one) for one in self._wishes.openings]
+        closed = [one for one in openings if not self._stands(one, Role.OPENING)]
+        written = [self._written(one, Role.BASELINE) for one in missing]
+        return (*written, *(self._written(one, Role.OPENING) for one in closed))
+
+    def stale(self) -> tuple[Change, ...]:
+        """Return the removal of baselines of ours that nothing asks for any more."""
+        return tuple(
+            Change(Phase.LAST, Doing.REMOVE, one.policy, one.role, "no webhook or source asks for it", one)
+            for one in self._stored.values()
+            if one.role is Role.BASELINE and one.name not in self._used
+        )
+
+    def _note_selectors(self) -> None:
+        for selector in operator_selectors(self._cluster, self._namespace):
+            if selector == DOCUMENTED_OPERATOR:
+                continue
+            names = [
+                one.name
+                for one in self._cluster.webhooks
+                if one.namespace == self._namespace and one.selector == selector
+            ]
+            self.notes.append(
+                f"the pods of webhook Service {listed(names)} carry {selector_words(selector)}, not "
+                f"{selector_words(DOCUMENTED_OPERATOR)} as documented: the policy follows the Service"
+            )
+
+    def _stands(self, wanted: Policy, role: Role) -> bool:
+        """Tell whether a stored policy already says what ``wanted`` does, and take it for that."""
+        named = sorted(self._stored.values(), key=lambda one: (one.name != wanted.name, one.role is None))
+        for one in named:
+            if one.role is Role.BRIDGE or one.name in self._used or not means_the_same(one.policy, wanted):
+                continue
+            self._used.add(one.name)
+            if one.role is not role:
+                self.notes.append(
+                    f"{one.name}, written by {one.managed_by}, already says what {wanted.name} is to say:"
+                    " left alone"
+                )
+            return True
+        return False
+
+    def _written(self, wanted: Policy, role: Role) -> Change:
+        """Return how ``wanted`` gets written: over a policy of ours, over an adopted one, or beside."""
+        there = self._stored.get(wanted.name)
+        beside = self._stored.get(wanted.name + _BESIDE)
+        why = "lets required traffic through" if role is Role.BASELINE else "asked for by --allow-namespace"
+        for own in (there, beside):
+            if own is not None and own.role is role and self._is_free(own):
+                return self._change(own, wanted, Doing.WRITE, role, why)
+        if there is None:
+            policy = replace(wanted, name=_free(wanted.name, {*self._stored, *self._used}))
+            self._used.add(policy.name)
+            return Change(Phase.CHANGE, Doing.WRITE, policy, role, why)
+        if self._wishes.adopt and there.role is None and self._is_free(there):
+            return self._change(there, wanted, Doing.ADOPT, role, f"adopted from {there.managed_by}")
+        return self._written_beside(there, wanted, role)
+
+    def _is_free(self, one: Stored) -> bool:
+        return one.name not in self._used and not one.policy.terminating
+
+    def _change(self, there: Stored, wanted: Policy, doing: Doing, role: Role, why: str) -> Change:  # noqa: PLR0917 - the parts of a change
+        self._used.add(there.name)
+        return Change(Phase.CHANGE, doing, replace(wanted, name=there.name), role, why, there)
+
+    def _written_beside(self, there: Stored, wanted: Policy, role: Role) -> Change:
+        name = _free(wanted.name + _BESIDE, {*self._stored, *self._used})
+        self._used.add(name)
+        adding = "" if wanted.name == MANAGED_NAME else f" from {peers_words(wanted.ingress[0].peers)}"
+        self.notes.append(
+            f"{there.name}, written by {there.managed_by}, says something else and stays as it is;"
+            f" {name} beside it lets in what is missing{adding}; --adopt takes it over instead"
+        )
+        why = f"adds what {there.name} leaves out"
+        return Change(Phase.CHANGE, Doing.WRITE, replace(wanted, name=name), role, why)

@@ -1,0 +1,123 @@
+"""Carries out steps one by one, and knows at every moment what stands and what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from app.engine.words import flow_words
+from app.errors import ChangeFailed, GuardError
+from app.install.changes import Doing, Phase, states_along
+from app.install.stored import by_namespace
+from app.wire.kinds import NETWORK_POLICY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.install.changes import Change
+    from app.install.ports import Clock, Progress, Store
+    from app.install.rehearsal import Step
+    from app.install.simulation import Simulation
+
+
+@dataclass(slots=True)
+class Account:
+    """What was done and what is left; ``trouble`` says why it ended early, "" if it did not."""
+
+    done: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    trouble: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything was done."""
+        return not self.trouble and not self.left
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that is done: its words, and the call that does it and says how it went."""
+
+    title: str
+    run: Callable[[], str]
+
+
+def carry_out(acts: Sequence[Act], progress: Progress) -> Account:
+    """Do ``acts`` in order until one fails or somebody interrupts. Never raises for either."""
+    account = Account(left=[one.title for one in acts])
+    for act in acts:
+        progress.begin(act.title)
+        try:
+            how = act.run()
+        except GuardError as error:
+            progress.end("failed")
+            account.trouble = str(error)
+            return account
+        except KeyboardInterrupt:
+            progress.end("interrupted")
+            account.trouble = "interrupted"
+            return account
+        progress.end(how)
+        account.done.append(account.left.pop(0))
+    return account
+
+
+class PolicyActs:
+    """Steps on policies as acts: each is judged once more, by the state of that moment, before it is made."""
+
+    def __init__(self, store: Store, clock: Clock, simulation: Simulation, pause: float) -> None:
+        """``pause`` is how long the network plugin gets before anything is taken away."""
+        self._store = store
+        self._clock = clock
+        self._simulation = simulation
+        self._pause = pause
+
+    def of(self, steps: Sequence[Step]) -> tuple[Act, ...]:
+        """Return the acts for ``steps``, which are in order of their phases."""
+        acts: list[Act] = []
+        for step in steps:
+            is_last = step.change is not None and step.change.phase is Phase.LAST
+            if is_last and self._pause and not any(one.title == self._pause_words for one in acts):
+                acts.append(Act(self._pause_words, self._wait))
+            acts.append(Act(step.title, lambda step=step: self.make(step)))  # type: ignore[misc]  # bound now
+        return tuple(acts)
+
+    def make(self, step: Step) -> str:
+        """Make one step. Raises ``ChangeFailed`` and ``StateUnreadable``."""
+        if step.change is not None:
+            self._check(step.change)
+        if step.doing is Doing.REMOVE:
+            gone = self._store.delete(step.reference, uid=_uid(step))
+            return "was gone" if gone is None else "done"
+        if step.manifest is not None:
+            self._store.apply(step.manifest, force=step.doing is Doing.ADOPT)
+        return "done"
+
+    def _check(self, change: Change) -> None:
+        """Raise ``ChangeFailed`` where somebody changed the namespace so that the step would do harm now."""
+        namespace = change.policy.namespace
+        listed = self._store.list(NETWORK_POLICY, namespace)
+        before = [one.policy for one in by_namespace(listed).get(namespace, ())]
+        _, after = next(states_along(before, (change,)))
+        lost = self._simulation.lost(namespace, before, after.values())
+        if lost:
+            raise ChangeFailed(
+                f"{change.doing.value} {change.reference}",
+                f"the policies of {namespace} were changed meanwhile, and now it would cut "
+                f"{flow_words(lost[0].flow)}",
+                "run the command again: it plans anew",
+            )
+
+    @property
+    def _pause_words(self) -> str:
+        return f"give the network plugin {self._pause:g} s"
+
+    def _wait(self) -> str:
+        self._clock.sleep(self._pause)
+        return "done"
+
+
+def _uid(step: Step) -> str:
+    uid: str = "" if step.before is None else step.before["metadata"].get("uid", "")
+    return uid

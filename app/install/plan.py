@@ -1,0 +1,119 @@
+"""The whole plan for the policies of a cluster: namespaces to label, policies to write and remove."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
+from app.engine.words import listed
+from app.install.baselines import CannotPlan, Wishes, plan_baselines, plan_removal
+from app.install.changes import Doing, NamespacePlan, in_order, states_along
+from app.install.neighbours import cut_off, warnings
+from app.install.rehearsal import Step, step_of
+from app.install.simulation import Simulation
+from app.wire.kinds import NAMESPACE, Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from app.engine.cluster import Cluster
+    from app.engine.requirements import Options
+    from app.install.stored import Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What is there: the cluster with the namespaces as they will be labelled, and their policies."""
+
+    cluster: Cluster
+    stored: Mapping[str, tuple[Stored, ...]]
+    notes: tuple[str, ...] = ()
+
+    def of(self, namespace: str) -> tuple[Stored, ...]:
+        """Return the policies of ``namespace``."""
+        return self.stored.get(namespace, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in their order, notes for the admin by namespace ("" for the cluster), and what prevents it."""
+
+    steps: tuple[Step, ...] = ()
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+def plan_policies(stock: Stock, namespaces: Sequence[str], wishes: Wishes, options: Options) -> Plan:
+    """Return the plan that brings both baselines into ``namespaces``."""
+    simulation = Simulation(stock.cluster, options)
+    planned, problems = _each(
+        namespaces,
+        lambda name: plan_baselines(
+            stock.cluster, name, stock.of(name), wishes=wishes, simulation=simulation
+        ),
+    )
+    notes = _notes(planned)
+    for words in _cut_off(stock, planned):
+        notes[""].append(words)
+    return Plan(tuple(map(step_of, in_order(planned))), {k: tuple(v) for k, v in notes.items()}, problems)
+
+
+def plan_removals(stock: Stock, namespaces: Sequence[str], options: Options) -> Plan:
+    """Return the plan that takes the baselines out of ``namespaces``."""
+    simulation = Simulation(stock.cluster, options)
+    planned, problems = _each(
+        namespaces, lambda name: plan_removal(stock.cluster, name, stock.of(name), simulation)
+    )
+    notes = {name: tuple(found) for name, found in _notes(planned).items()}
+    return Plan(tuple(map(step_of, in_order(planned))), notes, problems)
+
+
+def label_steps(names: Iterable[str]) -> tuple[Step, ...]:
+    """Return the steps that label namespaces as managed; idle where they are."""
+    labels = {MANAGED_LABEL: MANAGED_VALUE}
+    return tuple(
+        Step(
+            Reference(NAMESPACE, name),
+            Doing.WRITE,
+            "makes it one of the platform's namespaces",
+            {
+                "apiVersion": NAMESPACE.version,
+                "kind": NAMESPACE.name,
+                "metadata": {"name": name, "labels": labels},
+            },
+        )
+        for name in names
+    )
+
+
+def _each(
+    namespaces: Sequence[str], plan: Callable[[str], NamespacePlan]
+) -> tuple[tuple[NamespacePlan, ...], tuple[str, ...]]:
+    planned, problems = [], []
+    for name in namespaces:
+        try:
+            planned.append(plan(name))
+        except CannotPlan as error:
+            problems.append(str(error))
+    return tuple(planned), tuple(problems)
+
+
+def _notes(planned: Iterable[NamespacePlan]) -> dict[str, list[str]]:
+    notes: dict[str, list[str]] = defaultdict(list)
+    for one in planned:
+        notes[one.namespace] += one.notes
+    return notes
+
+
+def _cut_off(stock: Stock, planned: Iterable[NamespacePlan]) -> Iterable[str]:
+    """Return a sentence for every neighbour, naming all namespaces that it would be cut off from."""
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for plan in planned:
+        before = [one.policy for one in stock.of(plan.namespace)]
+        states = [state for _, state in states_along(before, plan.changes)]
+        if states:
+            for neighbour in cut_off(stock.cluster, before, tuple(states[-1].values())):
+                found[neighbour].append(plan.namespace)
+    return [words for one, names in sorted(found.items()) for words in warnings([one], listed(names))]

@@ -1,0 +1,156 @@
+"""What has to be so before anything is changed; each problem is a sentence that says what to do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from app.engine.cluster import MANAGED, MANAGED_LABEL, MANAGED_VALUE
+from app.errors import StateUnreadable
+from app.wire.kinds import CONFIG_MAP, NETWORK_POLICY, Reference
+from app.wire.state import Permission
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from app.engine.cluster import Cluster, Source
+    from app.engine.policy import Namespace
+    from app.install.ports import Store
+    from app.wire.kinds import Kind
+    from app.wire.state import Access
+
+OLDEST = (1, 30)
+"""``matchConditions`` are stable since then (``decision.md``, Defaults)."""
+_VERSION = re.compile(r"v?(\d+)\.(\d+)")
+_CILIUM = Reference(CONFIG_MAP, "cilium-config", "kube-system")
+_NODE_MATCHING = "policy-cidr-match-mode"
+
+
+class Server(Protocol):
+    """Whoever asks the API server about itself and about the user."""
+
+    def version(self) -> str:
+        """Return the version, e.g. ``v1.37.2``. Raises ``StateUnreadable``."""
+        ...
+
+    def may(self, permission: Permission) -> Access:
+        """Return whether the user has ``permission``; never raises."""
+        ...
+
+
+def version_problem(version: str) -> str | None:
+    """Return what is wrong with the server's version.
+
+    >>> version_problem("v1.31.4-gke.5") is None
+    True
+    """
+    match = _VERSION.match(version)
+    if match is None:
+        return f"the API server's version {version!r} is not understood: is this a Kubernetes API server?"
+    if (int(match[1]), int(match[2])) < OLDEST:
+        return f"Kubernetes {version} is too old: netpol-guard needs 1.30 or later; upgrade the cluster first"
+    return None
+
+
+def permissions(kind: Kind, verbs: Iterable[str], namespace: str = "") -> tuple[Permission, ...]:
+    """Return the permissions to use ``verbs`` on objects of ``kind``."""
+    return tuple(Permission(verb, kind.group, kind.resource, namespace) for verb in verbs)
+
+
+def policy_permissions(namespaces: Iterable[str]) -> tuple[Permission, ...]:
+    """Return what changing the policies of ``namespaces`` takes."""
+    verbs = ("get", "list", "create", "patch", "delete")
+    return tuple(one for name in namespaces for one in permissions(NETWORK_POLICY, verbs, name))
+
+
+def permission_problem(server: Server, wanted: Sequence[Permission]) -> str | None:
+    """Return which of ``wanted`` the user does not have, None if none is missing."""
+    missing = []
+    everywhere: dict[Permission, bool] = {}
+    for one in wanted:
+        anywhere = Permission(one.verb, one.group, one.resource)
+        if anywhere not in everywhere:
+            everywhere[anywhere] = server.may(anywhere).allowed is True
+        if not everywhere[anywhere] and (not one.namespace or server.may(one).allowed is not True):
+            missing.append(one)
+    if not missing:
+        return None
+    lines = (f"  - {one}" for one in missing)
+    return "\n".join(
+        (
+            "these permissions are missing; ask a cluster admin for them, or use a kubeconfig that has them:",
+            *lines,
+        )
+    )
+
+
+def plugin_problem(store: Store, sources: Sequence[Source]) -> str | None:
+    """Return why the network plugin cannot express the policies, None where it can as far as is known."""
+    try:
+        found = store.get(_CILIUM)
+    except StateUnreadable:
+        return None
+    modes = ((found or {}).get("data") or {}).get(_NODE_MATCHING, "")
+    if found is None or "nodes" in modes or not any(one.addresses for one in sources):
+        return None
+    return (
+        "Cilium does not match nodes by ipBlock here, so no NetworkPolicy can let the API server in by its"
+        " address: the baselines would cut every webhook off. Set policyCIDRMatchMode to nodes in Cilium's"
+        f" configuration (key {_NODE_MATCHING}: nodes in ConfigMap {_CILIUM.namespace}/{_CILIUM.name}),"
+        " restart the agents, and run this again"
+    )
+
+
+def source_problem(cluster: Cluster) -> str | None:
+    """Return that no source of the API server's calls is known, None if one is."""
+    if cluster.sources:
+        return None
+    return (
+        "where the API server's calls come from could not be found out: name every member of the control"
+        " plane with --api-server ADDRESS"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The namespaces to work on, and what is wrong or worth saying about them."""
+
+    names: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def choose(cluster: Cluster, only: Sequence[str]) -> Chosen:
+    """Return the managed namespaces of ``cluster``; of ``only``, if any are named, all must be such."""
+    problems = [problem for name in only if (problem := _name_problem(cluster, name))]
+    managed = [one for name, one in sorted(cluster.namespaces.items()) if MANAGED.matches(one.labels)]
+    wanted = [one for one in managed if not only or one.name in only]
+    notes = [f"namespace {one.name} is being deleted: left out" for one in wanted if one.terminating]
+    if not managed and not problems:
+        notes.append(
+            f"no namespace carries {MANAGED_LABEL}={MANAGED_VALUE}: name those of the platform with"
+            " -n NAME --label"
+        )
+    return Chosen(tuple(one.name for one in wanted if not one.terminating), tuple(problems), tuple(notes))
+
+
+def _name_problem(cluster: Cluster, name: str) -> str | None:
+    found: Namespace | None = cluster.namespaces.get(name)
+    if found is None:
+        return f"there is no namespace {name}; create it first, or correct the name"
+    if not MANAGED.matches(found.labels):
+        return (
+            f"namespace {name} does not carry {MANAGED_LABEL}={MANAGED_VALUE}; if it is one of the platform,"
+            " have it labelled with --label"
+        )
+    return None
+
+
+def opening_problems(cluster: Cluster, openings: Iterable[str]) -> tuple[str, ...]:
+    """Return what is wrong with the namespaces that are to be let in."""
+    return tuple(
+        f"--allow-namespace {name}: there is no such namespace"
+        for name in openings
+        if name not in cluster.namespaces
+    )

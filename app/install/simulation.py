@@ -1,0 +1,88 @@
+"""A plan is tried on the engine before it touches the cluster: no state on the way may do harm.
+
+Harm is a required flow that is lost on the way and was not lost before, or anything let through that neither
+the state before nor the one after lets through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.engine.effects import everywhere
+from app.engine.judge import Age, Judge, State
+from app.engine.policy import Direction
+from app.engine.regions import NamespaceTable
+from app.engine.requirements import Options, guarded_namespaces, required_flows
+from app.engine.search import Unlimited, find_only_allowed
+from app.engine.selectors import EVERYTHING
+from app.engine.words import flow_words, listed, witness_words
+from app.install.changes import states_along
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from app.engine.cluster import Cluster
+    from app.engine.judge import Loss
+    from app.engine.policy import Policy
+    from app.install.changes import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """What a change would do on the way, in words."""
+
+    change: Change
+    words: str
+
+
+class Simulation:
+    """Judges the policies of the namespaces of one cluster."""
+
+    def __init__(self, cluster: Cluster, options: Options) -> None:
+        """``cluster`` has the namespaces as they will be labelled."""
+        self._cluster = cluster
+        self._options = options
+        self._guarded = guarded_namespaces(cluster)
+        self._table = NamespaceTable(cluster.namespaces)
+        self._judge = Judge(options, Unlimited())
+
+    def lost(self, namespace: str, before: Iterable[Policy], after: Iterable[Policy]) -> tuple[Loss, ...]:
+        """Return the required flows of ``namespace`` that ``after`` loses and ``before`` did not."""
+        flows = required_flows(self._cluster, namespace, self._options, self._guarded)
+        verdict = self._judge.compare(self._state(before), self._state(after), flows)
+        return tuple(one for one in verdict.losses if one.age is Age.NEW)
+
+    def remaining(self, namespace: str, policies: Iterable[Policy]) -> tuple[Loss, ...]:
+        """Return the required flows of ``namespace`` that ``policies`` lose."""
+        flows = required_flows(self._cluster, namespace, self._options, self._guarded)
+        return self._judge.audit(self._state(policies), flows).losses
+
+    def harm(self, namespace: str, before: Sequence[Policy], changes: Sequence[Change]) -> Harm | None:
+        """Return the first harm that ``changes``, one after the other, would do; None if they do none."""
+        states = [(change, tuple(state.values())) for change, state in states_along(before, changes)]
+        for change, state in states:
+            lost = self.lost(namespace, before, state)
+            if lost:
+                return Harm(change, _loss_words(lost))
+        for change, state in states[:-1]:
+            if self._is_wider(state, (before, states[-1][1])):
+                return Harm(change, "more would be let through than before and afterwards")
+        return None
+
+    def _is_wider(self, policies: Iterable[Policy], bounds: Iterable[Iterable[Policy]]) -> bool:
+        side, sides = self._state(policies).side(), [self._state(one).side() for one in bounds]
+        return any(
+            find_only_allowed(region, side, sides, Unlimited()) is not None
+            for direction in Direction
+            for region in everywhere(direction, EVERYTHING, self._table)
+        )
+
+    def _state(self, policies: Iterable[Policy]) -> State:
+        return State(tuple(policies), self._table)
+
+
+def _loss_words(lost: Sequence[Loss]) -> str:
+    worst = lost[0]
+    by = listed(dict.fromkeys(one.name for one in worst.isolating))
+    return f"cuts {flow_words(worst.flow)}, isolated by {by}: {witness_words(worst.flow, worst.point)}"

@@ -1,0 +1,329 @@
+"""One Pod on a Node: its address, volumes and containers, from the binding to the last word about it."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import re
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.api import ApiClient
+from tests.cluster.container import ContainerSpec, Mount, start
+from tests.cluster.containers import Container
+from tests.cluster.lan import Lan, Station
+from tests.cluster.processes import Process
+from tests.cluster.volumes import VolumeMissingError, Volumes, field_of
+
+ENTRY_POINT = "netpol-guard"
+_TICK_SECONDS = 0.05
+_VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
+_STRATEGIC = "application/strategic-merge-patch+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What an image is here: the command of its entry point, and the arguments where a Pod gives none."""
+
+    entry: Sequence[str]
+    arguments: Sequence[str] = ()
+
+
+Images = Callable[[str], Image | None]
+"""Finds an image by its name; None stands for one without a program."""
+
+
+@dataclass(slots=True)
+class Habits:
+    """What differs from kubelet to kubelet, and what a test may change at any time."""
+
+    volume_seconds: float = 1.0
+    """How often a Pod's volumes are brought up to date (a real kubelet: 60 to 90 s)."""
+    restart_seconds: float = 1.0
+    """How long a container that ended is left alone (a real kubelet: 10 s and more)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """The Node that a Pod is bound to: its name, address and number in addresses, and what it works with."""
+
+    name: str
+    address: str
+    number: int
+    client: ApiClient
+    lan: Lan
+    images: Images
+    folder: Path
+
+
+class Pod:
+    """A Pod that this kubelet runs, in a thread of its own."""
+
+    def __init__(
+        self,
+        pod: Mapping[str, Any],
+        node: Node,
+        station: Station,
+        api_server: tuple[str, int],
+        *,
+        habits: Habits,
+    ) -> None:
+        """Start the thread; the address is the Pod's from now on, and the habits are its own to change."""
+        metadata = pod["metadata"]
+        self.namespace = str(metadata["namespace"])
+        self.name = str(metadata["name"])
+        self.uid = str(metadata["uid"])
+        self.node = node
+        self.station = station
+        self.habits = replace(habits)
+        self._folder = node.folder / self.uid
+        self._folder.mkdir(parents=True)
+        self._pod = _as_bound(pod, node, station)
+        self._api_server = api_server
+        self._volumes = Volumes(node.client, self._pod, self._folder / "volumes")
+        self._containers: list[Container] = []
+        self._reported: dict[str, Any] = {}
+        self._volumes_at = 0.0
+        self._terminate_at: float | None = None
+        self._kill_at = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._live, name=f"pod {self.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        """The Pod's address in the primary family."""
+        return self.station.addresses[0]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The Pod's labels."""
+        return dict(self._pod["metadata"].get("labels") or {})
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all its containers are ready."""
+        return bool(self._containers) and all(each.is_ready for each in self._containers)
+
+    @property
+    def restarts(self) -> int:
+        """How often its containers were started again."""
+        return sum(each.restarts for each in self._containers)
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """The programs that run now."""
+        return tuple(
+            each.process for each in self._containers if each.process is not None and each.is_running
+        )
+
+    def log(self) -> str:
+        """Return what all its containers have written in all their runs."""
+        return "".join(path.read_text(errors="replace") for path in sorted(self._folder.glob("*.log")))
+
+    def files(self, volume: str) -> dict[str, bytes]:
+        """Return the files of a volume as the Pod sees them now, by name."""
+        folder = self._volumes.path(volume)
+        return {each.name: each.read_bytes() for each in folder.iterdir() if not each.name.startswith("..")}
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to its programs, as somebody on the Node would; they are started again after it."""
+        for each in self._containers:
+            each.send(number)
+
+    def refresh_volumes(self) -> None:
+        """Bring the volumes up to date now, whatever the habit."""
+        self._volumes_at = 0.0
+
+    def update(self, pod: Mapping[str, Any]) -> None:
+        """Learn of a new version of the Pod; one with a `deletionTimestamp` starts to end."""
+        if pod["metadata"].get("deletionTimestamp") and self._terminate_at is None:
+            now = time.monotonic()
+            self._kill_at = now + pod["metadata"].get("deletionGracePeriodSeconds", 30)
+            self._terminate_at = now + _pre_stop_seconds(pod)
+
+    def stop(self) -> None:
+        """End at once, without a word to the API server, and let go of the address."""
+        self._stop.set()
+
+    def join(self) -> None:
+        """Wait until nothing of it is left."""
+        self._thread.join()
+
+    def _live(self) -> None:
+        self.node.lan.middle.namespace.stay()
+        try:
+            while not self._stop.is_set():
+                with suppress(OSError, http.client.HTTPException):  # the API server is away; later again
+                    self._tick()
+                self._stop.wait(_TICK_SECONDS)
+        finally:
+            for process in self.processes:
+                process.kill()
+            self.node.lan.detach(self.station)
+            shutil.rmtree(self._folder / "volumes", ignore_errors=True)
+
+    def _tick(self) -> None:
+        if self._terminate_at is not None:
+            self._end()
+            return
+        self._refresh_volumes_if_due()
+        for each in self._containers:
+            each.supervise()
+        self._report()
+
+    def _refresh_volumes_if_due(self) -> None:
+        now = time.monotonic()
+        if self._volumes_at and now < self._volumes_at + self.habits.volume_seconds:
+            return
+        try:
+            self._volumes.refresh()
+        except VolumeMissingError:
+            return  # at the next tick again; containers wait for their volumes
+        self._volumes_at = now
+        if not self._containers:
+            specs = self._pod["spec"]["containers"]
+            self._containers = [self._container(each) for each in specs]
+
+    def _end(self) -> None:
+        """Go one step further in the end: signal, wait, kill, and tell the API server when all is over."""
+        now = time.monotonic()
+        for each in self._containers:
+            if each.is_running:
+                each.probe()
+        self._report()
+        if not self.processes:
+            query = {"gracePeriodSeconds": 0, "preconditions": {"uid": self.uid}}
+            answer = self.node.client.request("DELETE", self._path(), query)
+            if answer.ok or answer.status in {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.CONFLICT}:
+                self._stop.set()
+        elif now >= self._kill_at:
+            self.kill()
+        elif self._terminate_at is not None and now >= self._terminate_at:
+            self.kill(signal.SIGTERM)
+            self._terminate_at = self._kill_at  # once is enough
+
+    def _report(self) -> None:
+        status = self._status()
+        if status == self._reported:
+            return
+        answer = self.node.client.request(
+            "PATCH", f"{self._path()}/status", {"status": status}, content_type=_STRATEGIC
+        )
+        if answer.ok:
+            self._reported = status
+
+    def _status(self) -> dict[str, Any]:
+        is_ready = "True" if self.is_ready else "False"
+        conditions = {
+            "PodReadyToStartContainers": "True",
+            "Initialized": "True",
+            "ContainersReady": is_ready,
+            "Ready": is_ready,
+        }
+        addresses = self._pod["status"]
+        return {
+            "phase": "Running" if self._containers else "Pending",
+            "hostIP": addresses["hostIP"],
+            "podIP": addresses["podIP"],
+            "podIPs": addresses["podIPs"],
+            "conditions": [{"type": kind, "status": value} for kind, value in conditions.items()],
+            "containerStatuses": [each.status() for each in self._containers],
+        }
+
+    def _container(self, container: Mapping[str, Any]) -> Container:
+        image = self.node.images(container["image"])
+        if image is None:
+            return Container(container, None, self.address, 0.0)
+        spec = self._spec_of(container, image)
+        return Container(
+            container,
+            lambda: start(spec, self._folder, self.station.namespace),
+            self.address,
+            self.habits.restart_seconds,
+        )
+
+    def _spec_of(self, container: Mapping[str, Any], image: Image) -> ContainerSpec:
+        environment = self._environment(container)
+        mounts = [
+            Mount(self._volumes.path(each["name"]), each["mountPath"], read_only=bool(each.get("readOnly")))
+            for each in container.get("volumeMounts", ())
+        ]
+        security = {**self._pod["spec"].get("securityContext", {}), **container.get("securityContext", {})}
+        return ContainerSpec(
+            name=container["name"],
+            hostname=self.name,
+            command=[_expanded(word, environment) for word in _command(container, image)],
+            environment=environment,
+            mounts=mounts,
+            security=security,
+        )
+
+    def _environment(self, container: Mapping[str, Any]) -> dict[str, str]:
+        host, port = self._api_server
+        environment = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": str(port)}
+        for each in container.get("env", ()):
+            source = each.get("valueFrom")
+            value = self._value(source) if source else _expanded(each.get("value", ""), environment)
+            environment[each["name"]] = value
+        return environment
+
+    def _value(self, source: Mapping[str, Any]) -> str:
+        if "fieldRef" in source:
+            return field_of(self._pod, source["fieldRef"]["fieldPath"])
+        kind, resource = (
+            ("secretKeyRef", "secrets") if "secretKeyRef" in source else ("configMapKeyRef", "configmaps")
+        )
+        path = f"/api/v1/namespaces/{self.namespace}/{resource}/{source[kind]['name']}"
+        value = str(self.node.client.request("GET", path).json()["data"][source[kind]["key"]])
+        return base64.b64decode(value).decode() if resource == "secrets" else value
+
+    def _path(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/pods/{self.name}"
+
+
+def _as_bound(pod: Mapping[str, Any], node: Node, station: Station) -> dict[str, Any]:
+    """Return the Pod as the downward API will see it: on its Node, with its addresses."""
+    addresses = {
+        "hostIP": node.address,
+        "podIP": station.addresses[0],
+        "podIPs": [{"ip": each} for each in station.addresses],
+    }
+    return {
+        **pod,
+        "spec": {**pod["spec"], "nodeName": node.name},
+        "status": {**pod.get("status", {}), **addresses},
+    }
+
+
+def _command(container: Mapping[str, Any], image: Image) -> list[str]:
+    """Return the command line: a Pod's `command` replaces an image's entry point, `args` its arguments."""
+    given = list(container.get("command") or ())
+    if not given:
+        return [*image.entry, *(container.get("args") or image.arguments)]
+    entry = image.entry if given[0] == ENTRY_POINT else given[:1]
+    return [*entry, *given[1:], *container.get("args", ())]
+
+
+def _expanded(text: str, environment: Mapping[str, str]) -> str:
+    """Return the text with each `$(NAME)` replaced, where there is a variable of the name."""
+    return _VARIABLE.sub(lambda found: environment.get(found[1], found[0]), text)
+
+
+def _pre_stop_seconds(pod: Mapping[str, Any]) -> float:
+    """Return how long the slowest `preStop` of a Pod sleeps; nothing else is done there."""
+    seconds = [0.0]
+    for container in pod["spec"]["containers"]:
+        hook = container.get("lifecycle", {}).get("preStop", {})
+        if "sleep" in hook:
+            seconds.append(float(hook["sleep"]["seconds"]))
+        elif "exec" in hook and hook["exec"]["command"][0] == "sleep":
+            seconds.append(float(hook["exec"]["command"][1]))
+    return max(seconds)

@@ -1,0 +1,1 @@
+"""What we ship to be applied, and that it ships."""

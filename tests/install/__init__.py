@@ -1,0 +1,1 @@
+"""Planning and carrying out, without a cluster."""
