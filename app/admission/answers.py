@@ -10,7 +10,7 @@ from app.admission.ports import Doubt, Mode
 from app.wire.response import Cause, Details, Status, encode_response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from app.admission.ports import Rules
     from app.wire.review import Review
@@ -29,20 +29,25 @@ def warnings_of(notes: Iterable[str]) -> tuple[str, ...]:
 
 def answer(review: Review, outcome: Outcome, mode: Mode, rules: Rules) -> tuple[bytes, str]:
     """Return the AdmissionReview for ``outcome`` under ``mode``, and the verdict in one word."""
-    if outcome.kind is Kind.ADMIT:
-        return _admitted(review, outcome.notes, outcome), "warn" if outcome.notes else "admit"
-    lenient = mode is not Mode.ENFORCE or _is_doubt_admitted(outcome, rules)
-    if not lenient:
+    is_refused = outcome.kind is not Kind.ADMIT
+    if is_refused and mode is Mode.ENFORCE and not _is_doubt_admitted(outcome, rules):
         return _denied(review, outcome), "deny"
     if mode is Mode.AUDIT:
-        return _admitted(review, (), outcome), "audit"
-    return _admitted(review, (*outcome.lines, *outcome.notes), outcome), "warn"
+        told = is_refused or outcome.notes
+        return _admitted(review, (), outcome, _noted(outcome)), "audit" if told else "admit"
+    notes = (*outcome.lines, *outcome.notes)
+    return _admitted(review, notes, outcome), "warn" if notes else "admit"
+
+
+def _noted(outcome: Outcome) -> dict[str, str]:
+    """Return what would have been a warning, for the audit log alone."""
+    return {"notes": "; ".join(outcome.notes)} if outcome.notes else {}
 
 
 def overridden(review: Review, outcome: Outcome, reason: str) -> bytes:
     """Return the answer to a change that would be rejected but is let through by an override."""
     notes = (f"override by {review.user.username}: {reason}", *outcome.lines[:1], *outcome.notes)
-    return _admitted(review, notes, outcome, override=reason)
+    return _admitted(review, notes, outcome, {"override": reason})
 
 
 def unjudged(review: Review, note: str = "") -> bytes:
@@ -56,14 +61,15 @@ def _is_doubt_admitted(outcome: Outcome, rules: Rules) -> bool:
     return outcome.kind is Kind.TOO_COMPLEX and rules.on_too_complex is Doubt.WARN
 
 
-def _admitted(review: Review, notes: Iterable[str], outcome: Outcome, override: str = "") -> bytes:
-    annotations = {}
+def _admitted(
+    review: Review, notes: Iterable[str], outcome: Outcome, more: Mapping[str, str] | None = None
+) -> bytes:
+    annotations = dict(more or {})
     if outcome.kind is not Kind.ADMIT:
-        annotations = {"verdict": outcome.kind.value, "reason": outcome.lines[0] if outcome.lines else ""}
+        annotations["verdict"] = outcome.kind.value
+        annotations["reason"] = outcome.lines[0] if outcome.lines else ""
     if outcome.flows:
         annotations["flows"] = ",".join(outcome.flows)
-    if override:
-        annotations["override"] = override
     return encode_response(
         review.uid, allowed=True, warnings=warnings_of(notes), audit_annotations=annotations
     )
@@ -72,6 +78,8 @@ def _admitted(review: Review, notes: Iterable[str], outcome: Outcome, override: 
 def _denied(review: Review, outcome: Outcome) -> bytes:
     causes = tuple(Cause(one.reason, one.message, one.field) for one in outcome.reasons)
     details = Details(review.name, review.kind.group, review.kind.kind, causes)
-    status = Status(_FORBIDDEN, "Forbidden", "\n".join((*outcome.lines, *outcome.notes)), details)
+    hint = (outcome.hint,) if outcome.hint else ()
+    message = "\n".join((*outcome.lines, *outcome.notes, *hint))
+    status = Status(_FORBIDDEN, "Forbidden", message, details)
     annotations = {"verdict": outcome.kind.value, "flows": ",".join(outcome.flows)}
     return encode_response(review.uid, allowed=False, status=status, audit_annotations=annotations)

@@ -11,7 +11,7 @@ from app.engine.explain import loss_lines, main_losses
 from app.engine.judge import Judge, State
 from app.engine.regions import ExistingPods, NamespaceTable
 from app.engine.requirements import FlowId, guarded_namespaces, required_flows
-from app.engine.words import flow_words
+from app.engine.words import flow_words, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,8 @@ class NamespaceJudgement:
     def _newly_managed(self) -> Outcome:
         """Admit, and say which flows its own or others' policies cut."""
         notes = [
-            f"{loss.flow.id.value}: as policies stand, they cut {flow_words(loss.flow)}"
+            f"{loss.flow.id.value}: as policies stand, they cut {flow_words(loss.flow)}; isolated by "
+            f"{listed(dict.fromkeys(one.name for one in loss.isolating))}"
             for _, verdict in self._verdicts(fresh=True)
             for loss in main_losses(verdict.losses)
         ]

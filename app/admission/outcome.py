@@ -27,13 +27,17 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Kind, message (its first line enough by itself), causes, and notes that become warnings."""
+    """Kind, message (its first line enough by itself), causes, and notes that become warnings.
+
+    ``hint`` is one more way out, for whoever is refused.
+    """
 
     kind: Kind
     lines: tuple[str, ...] = ()
     reasons: tuple[Reason, ...] = ()
     notes: tuple[str, ...] = ()
     flows: tuple[str, ...] = ()
+    hint: str = ""
 
 
 ADMITTED = Outcome(Kind.ADMIT)

@@ -9,11 +9,11 @@ from app.admission.outcome import ADMITTED, Kind, Outcome, Reason
 from app.admission.patches import edit_words, patch_text
 from app.engine.baselines import missing_baselines, recognise
 from app.engine.effects import has_no_effect
-from app.engine.explain import loss_lines, main_losses
+from app.engine.explain import loss_lines, main_losses, source_lines
 from app.engine.fix import Broken, find_fix
 from app.engine.judge import NOTHING_LOST, Judge, State, Verdict, keepers_of
 from app.engine.regions import Facts, NamespaceTable
-from app.engine.requirements import guarded_namespaces, required_flows
+from app.engine.requirements import FlowId, guarded_namespaces, required_flows
 from app.engine.words import flow_words, listed
 
 if TYPE_CHECKING:
@@ -163,6 +163,10 @@ class PolicyJudgement:
             lines += [
                 f"- {line}" if index == 0 else line for index, line in enumerate(self._loss_lines(loss))
             ]
+            lines += source_lines(loss, verdict.rejected)
+        if self._assumed:
+            names = listed(one.name for one in self._assumed)
+            lines.append(f"Judged as if the missing baseline stood already: {names}")
         lines += self._ways_out(verdict, flows)
         return Outcome(Kind.REJECT, tuple(lines), tuple(map(self._reason, cut)), flows=_ids(cut))
 
@@ -216,6 +220,8 @@ class PolicyJudgement:
             f"still cut off, as before: {flow_words(loss.flow)}; isolated by "
             f"{listed(dict.fromkeys(one.name for one in loss.isolating))}"
             for loss in main_losses(verdict.remaining)
+            # Egress of the platform is worth a warning once: by the change that takes it away.
+            if loss.flow.id is not FlowId.PLATFORM_EGRESS
         ]
         return notes
 
@@ -223,6 +229,10 @@ class PolicyJudgement:
         new = self._change.new
         if new is None or self._change.is_ours or not self._rules.tell_no_effect:
             return ()
+        if new == self._change.old:
+            return ()
+        if not new.pods:
+            return (f"{new.name} has no effect: no pod can match its podSelector",)
         if not has_no_effect(new, self._others, Facts(self._standing.table), self._budget):
             return ()
         keepers = listed(one.name for one in self._others if one.types & new.types and one.pods & new.pods)

@@ -12,7 +12,7 @@ from app.wire.identity import NAME
 
 if TYPE_CHECKING:
     from app.engine.cluster import Cluster
-    from app.wire.state import Access, AccessQuestion, Scope
+    from app.wire.state import Access, AccessQuestion, Override, Scope
 
 
 class Mode(Enum):
@@ -79,6 +79,31 @@ class ClusterState(Protocol):
         ...
 
 
+class Announcer(Protocol):
+    """Whoever makes overrides known in the cluster: as an Event of the object."""
+
+    def overridden(self, override: Override) -> None:
+        """Make it known as well as possible; must not raise or block."""
+        ...
+
+
+class Nobody:
+    """Announces nothing: for where there is no cluster to write to."""
+
+    def overridden(self, override: Override) -> None:
+        """Do nothing."""
+
+
+class OverrideOutcome(Enum):
+    """What came of an override, for logs and metrics."""
+
+    NOT_ASKED = "not asked"
+    HONOURED = "honoured"
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+    NO_REASON = "no reason"
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What was decided about one request, for logs and metrics; never a whole object."""
@@ -94,7 +119,7 @@ class Decision:
     seconds: float
     flows: tuple[str, ...] = ()
     dry_run: bool = False
-    overridden: bool = False
+    override: OverrideOutcome = OverrideOutcome.NOT_ASKED
 
 
 class Recorder(Protocol):

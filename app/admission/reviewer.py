@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from app.admission.answers import answer, overridden, unjudged
 from app.admission.namespaces import NamespaceJudgement
 from app.admission.outcome import ADMITTED, Kind, Outcome, Reason
+from app.admission.overrides import HINT, Overrides, Ruling
 from app.admission.policies import PolicyChange, PolicyJudgement, StandingMemory
-from app.admission.ports import Afterwards, Deadline, Decision, Mode
+from app.admission.ports import Afterwards, Deadline, Decision, Mode, Nobody, OverrideOutcome
 from app.admission.probes import Probes, probe_in
-from app.admission.rights import question
 from app.engine.cluster import MANAGED
 from app.engine.search import TooComplexError
 from app.errors import StateUnreadable
@@ -25,7 +25,7 @@ from app.wire.state import Scope
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.admission.ports import ClusterState, Recorder, Rules
+    from app.admission.ports import Announcer, ClusterState, Recorder, Rules
     from app.engine.cluster import Cluster
     from app.wire.metadata import Metadata
     from app.wire.namespaces import ParsedNamespace
@@ -38,20 +38,29 @@ _NAMESPACE_PARTS = ("", "status", "finalize")
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """An outcome with what mode and override need."""
+    """An outcome with what mode and override need.
+
+    ``metadata`` is that of the object whose annotation may override. ``granted`` says what the right to
+    override already let through, "" for nothing.
+    """
 
     outcome: Outcome
     mode: Mode
     metadata: Metadata | None = None
+    override: OverrideOutcome = OverrideOutcome.NOT_ASKED
+    granted: str = ""
 
 
 class Reviewer:
     """Answers reviews from the state it is given; the same for every way of serving."""
 
-    def __init__(self, state: ClusterState, rules: Rules, recorder: Recorder) -> None:
+    def __init__(
+        self, state: ClusterState, rules: Rules, recorder: Recorder, announcer: Announcer | None = None
+    ) -> None:
         self._state = state
         self._rules = rules
         self._recorder = recorder
+        self._overrides = Overrides(state, announcer or Nobody())
         self._standing = StandingMemory(rules.options)
         self._probes = Probes(state, rules.replica)
 
@@ -84,6 +93,8 @@ class Reviewer:
             )
         if judged.mode is Mode.OFF:
             return unjudged(review), "off", judged
+        if judged.outcome.kind is Kind.ADMIT and judged.granted:
+            return self._overridden(review, judged, judged.granted)
         if judged.outcome.kind is Kind.ADMIT:
             return *answer(review, judged.outcome, judged.mode, self._rules), judged
         return await self._refused(review, judged, deadline)
@@ -95,26 +106,19 @@ class Reviewer:
         reason = None if judged.metadata is None else judged.metadata.annotations.get(OVERRIDE_ANNOTATION)
         outcome = judged.outcome
         if reason is not None:
-            refusal = await self._override_refusal(review, reason, deadline)
-            if not refusal:
-                return overridden(review, outcome, reason.strip()), "override", judged
-            outcome = replace(outcome, notes=(*outcome.notes, refusal))
-        elif outcome.kind is Kind.REJECT and judged.mode is Mode.ENFORCE:
-            hint = f"Or, if you may: annotate it with {OVERRIDE_ANNOTATION}: <reason> (verb override)."
-            outcome = replace(outcome, notes=(*outcome.notes, hint))
+            ruling = await self._overrides.rule(review, reason, deadline)
+            judged = replace(judged, override=ruling.outcome)
+            if not ruling.refusal:
+                return self._overridden(review, judged, reason.strip())
+            outcome = replace(outcome, notes=(*outcome.notes, ruling.refusal))
+        elif judged.metadata is not None:
+            outcome = replace(outcome, hint=HINT)
         return *answer(review, outcome, judged.mode, self._rules), judged
 
-    async def _override_refusal(self, review: Review, reason: str, deadline: Deadline) -> str:
-        """Return why the override does not count, "" if it does."""
-        if not reason.strip():
-            return f"The override annotation {OVERRIDE_ANNOTATION} is empty: it must say why."
-        access = await self._state.access(question(review, "override"), timeout=deadline.left)
-        if access.allowed:
-            return ""
-        what = f"{review.user.username} may not use verb override on {review.resource.resource}"
-        if access.allowed is None:
-            what = "whether the override is allowed could not be found out"
-        return f"The override was not honoured: {what}. {access.reason}".rstrip()
+    def _overridden(self, review: Review, judged: _Judged, reason: str) -> tuple[bytes, str, _Judged]:
+        if judged.metadata is not None:
+            self._overrides.announce(review, judged.metadata, reason, judged.outcome)
+        return overridden(review, judged.outcome, reason), "override", judged
 
     def _is_exempt(self, review: Review) -> bool:
         rules = self._rules
@@ -129,16 +133,11 @@ class Reviewer:
     async def _judged(self, review: Review, deadline: Deadline) -> _Judged | None:
         """Return the judgement, None for what the guard does not know."""
         what = (review.resource.group, review.resource.resource)
-        try:
-            if what == _POLICIES and not review.sub_resource and review.operation is not Operation.CONNECT:
-                return await self._judged_policy(review, deadline)
-            judged_operation = review.operation in (Operation.CREATE, Operation.UPDATE)
-            if what == _NAMESPACES and judged_operation and review.sub_resource in _NAMESPACE_PARTS:
-                return await self._judged_namespace(review, deadline)
-        except StateUnreadable as error:
-            return _Judged(_unknown_state(review, error), self._rules.mode)
-        except TooComplexError:
-            return _Judged(_too_complex(review), self._rules.mode)
+        if what == _POLICIES and not review.sub_resource and review.operation is not Operation.CONNECT:
+            return await self._judged_policy(review, deadline)
+        judged_operation = review.operation in (Operation.CREATE, Operation.UPDATE)
+        if what == _NAMESPACES and judged_operation and review.sub_resource in _NAMESPACE_PARTS:
+            return await self._judged_namespace(review, deadline)
         return None
 
     # -- network policies ----------------------------------------------------------------------------------
@@ -147,21 +146,23 @@ class Reviewer:
         new = None if review.object is None else policy_of(review.object, review.namespace)
         old = None if review.old_object is None else policy_of(review.old_object, review.namespace)
         kept = old if review.operation is Operation.DELETE else new
-        for parsed in (one for one in (new, old) if one is not None):
-            if parsed.policy is None:
-                return _Judged(_unreadable(review, parsed), self._rules.mode)
-        if kept is None:
-            return _Judged(_missing(review), self._rules.mode)
+        unusable = next((one for one in (new, old) if one is not None and one.policy is None), None)
+        if unusable is not None or kept is None:
+            wrong = _missing(review) if unusable is None else _unreadable(review, unusable)
+            return _Judged(wrong, self._rules.mode)
         if review.operation is Operation.UPDATE and kept.metadata.deletion_timestamp is not None:
             return _Judged(ADMITTED, self._rules.mode)
-        cluster = await self._state.read(Scope.namespace(review.namespace), timeout=deadline.left)
+        try:
+            cluster = await self._state.read(Scope.namespace(review.namespace), timeout=deadline.left)
+        except StateUnreadable as error:
+            return _Judged(_unknown_state(review, error), self._rules.mode, kept.metadata)
         namespace = cluster.namespaces.get(review.namespace)
         if namespace is None or namespace.terminating or not MANAGED.matches(namespace.labels):
             return _Judged(ADMITTED, self._rules.mode)
         mode = self._mode(namespace.labels)
-        if mode is Mode.OFF:
-            return _Judged(ADMITTED, mode)
-        outcome = self._policy_outcome(review, (old, new), cluster, deadline)
+        outcome = ADMITTED
+        if mode is not Mode.OFF:
+            outcome = self._policy_outcome(review, (old, new), cluster, deadline)
         return _Judged(outcome, mode, kept.metadata)
 
     def _policy_outcome(
@@ -203,30 +204,31 @@ class Reviewer:
         unchanged = old is not None and old.namespace.labels == new.namespace.labels
         if new.namespace.terminating or unchanged:
             return _Judged(ADMITTED, mode)
-        weaker = await self._weakened(review, earlier, new, deadline)
-        if weaker is not None:
-            return _Judged(weaker, mode)
-        cluster = await self._state.read(Scope.managed(), timeout=deadline.left)
-        if not MANAGED.matches(earlier.namespace.labels):
-            own = await self._state.read(Scope.namespace(new.namespace.name), timeout=deadline.left)
-            cluster = replace(cluster, policies={**cluster.policies, **own.policies})
-        before = None if old is None else old.namespace
-        judgement = NamespaceJudgement(before, new.namespace, cluster, (self._rules, deadline))
-        return _Judged(judgement.outcome(), mode, earlier.metadata)
+        weaker = _weakening(mode, self._mode(new.namespace.labels), earlier)
+        ruling = Ruling(OverrideOutcome.NOT_ASKED)
+        if weaker:
+            ruling = await self._overrides.rule(review, weaker, deadline)
+        if ruling.refusal:
+            # Who may override is not a matter of the mode.
+            return _Judged(_may_not_weaken(weaker, ruling), Mode.ENFORCE, override=ruling.outcome)
+        outcome = await self._namespace_outcome(review, (old, new), deadline)
+        return _Judged(outcome, mode, earlier.metadata, ruling.outcome, weaker)
 
-    async def _weakened(
-        self, review: Review, old: ParsedNamespace, new: ParsedNamespace, deadline: Deadline
-    ) -> Outcome | None:
-        """Return a rejection where the mode label is weakened by somebody who may not override."""
-        before, after = self._mode(old.namespace.labels), self._mode(new.namespace.labels)
-        if not MANAGED.matches(old.namespace.labels) or not after.is_weaker_than(before):
-            return None
-        refusal = await self._override_refusal(review, "mode label", deadline)
-        if not refusal:
-            return None
-        line = f"changing {MODE_LABEL} from {before.value} to {after.value} needs the right to override."
-        reason = Reason("mode", line, f"metadata.labels[{MODE_LABEL}]")
-        return Outcome(Kind.REJECT, (line, refusal), (reason,))
+    async def _namespace_outcome(
+        self, review: Review, versions: tuple[ParsedNamespace | None, ParsedNamespace], deadline: Deadline
+    ) -> Outcome:
+        old, new = versions
+        try:
+            cluster = await self._state.read(Scope.managed(), timeout=deadline.left)
+            if old is None or not MANAGED.matches(old.namespace.labels):
+                own = await self._state.read(Scope.namespace(new.namespace.name), timeout=deadline.left)
+                cluster = replace(cluster, policies={**cluster.policies, **own.policies})
+            before = None if old is None else old.namespace
+            return NamespaceJudgement(before, new.namespace, cluster, (self._rules, deadline)).outcome()
+        except StateUnreadable as error:
+            return _unknown_state(review, error)
+        except TooComplexError:
+            return _too_complex(review)
 
     # -- the record ----------------------------------------------------------------------------------------
 
@@ -244,9 +246,23 @@ class Reviewer:
                 seconds,
                 () if judged is None else judged.outcome.flows,
                 review.dry_run,
-                verdict == "override",
+                OverrideOutcome.NOT_ASKED if judged is None else judged.override,
             )
         )
+
+
+def _weakening(before: Mode, after: Mode, old: ParsedNamespace) -> str:
+    """Return how the mode of a managed namespace is weakened, "" if it is not."""
+    if not MANAGED.matches(old.namespace.labels) or not after.is_weaker_than(before):
+        return ""
+    return f"{MODE_LABEL} weakened from {before.value} to {after.value}"
+
+
+def _may_not_weaken(what: str, ruling: Ruling) -> Outcome:
+    line = f"{what}: this needs the right to override."
+    return Outcome(
+        Kind.REJECT, (line, ruling.refusal), (Reason("mode", line, f"metadata.labels[{MODE_LABEL}]"),)
+    )
 
 
 def _title(review: Review) -> str:
@@ -259,8 +275,7 @@ def _unknown_state(review: Review, error: StateUnreadable) -> Outcome:
         Kind.UNKNOWN_STATE,
         (
             f"{_title(review)} could not be judged: {error}.",
-            "Try again. If it lasts: an admin can set onStateError: warn in the guard's settings,",
-            f"or label the namespace {MODE_LABEL}=warn.",
+            "Try again. If it lasts: an admin can set onStateError: warn in the guard's settings.",
         ),
         (Reason("state-unreadable", str(error)),),
     )

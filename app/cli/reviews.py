@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from app.admission.ports import Afterwards
+from app.admission.ports import Afterwards, OverrideOutcome
 from app.logs import EventLog
 from app.serving.reviews import Reply
 from app.wire.errors import BadReview
@@ -52,8 +52,8 @@ class DecisionRecord:
             mode=decision.mode,
             seconds=decision.seconds,
         )
-        if decision.overridden:
-            self._metrics.record_override("honoured")
+        if decision.override is not OverrideOutcome.NOT_ASKED and not decision.dry_run:
+            self._metrics.record_override(decision.override.value)
         _LOG.info(
             "decided",
             verdict=decision.verdict,
@@ -64,6 +64,7 @@ class DecisionRecord:
             user=decision.user,
             mode=decision.mode,
             flows=list(decision.flows),
+            override=decision.override.value,
             dry_run=decision.dry_run,
             ms=round(decision.seconds * 1000, 3),
             uid=decision.uid,

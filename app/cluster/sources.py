@@ -37,7 +37,7 @@ class Discovery:
     notes: tuple[str, ...] = ()
 
 
-def declared_source(text: str, origin: str = "declared in the settings") -> Source:
+def declared_source(text: str, origin: str = "in the guard's settings under apiServer.sources") -> Source:
     """Return the source that an admin wrote down: an address or a CIDR.
 
     Raises ``ValueError`` for anything else.

@@ -5,16 +5,20 @@ The first line says enough by itself; everything after it is detail (``decision.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from app.engine.cluster import Provenance
 from app.engine.judge import Certainty, Loss
 from app.engine.points import RuleRef, peers_match
+from app.engine.policy import PodPeer
 from app.engine.requirements import FlowId
-from app.engine.words import flow_words, listed, rule_words, witness_words
+from app.engine.words import addresses_words, flow_words, listed, peer_words, rule_words, witness_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from app.engine.cluster import Source
     from app.engine.policy import Policy
 
 _CONSEQUENCES = {
@@ -29,12 +33,45 @@ _CONSEQUENCES = {
 
 
 def main_losses(losses: Iterable[Loss]) -> tuple[Loss, ...]:
-    """Return one loss per kind of flow and webhook, the gravest first; existing peers before future."""
-    chosen: dict[tuple[FlowId, str, str], Loss] = {}
+    """Return one loss per kind of flow and webhook, the gravest first; existing peers before future.
+
+    Whatever is lost of ``platform-egress`` is one loss: it is worth one line (``decision.md``).
+    """
+    grouped: dict[tuple[FlowId, str], list[Loss]] = {}
     for loss in losses:
         webhook = loss.flow.webhook.name if loss.flow.webhook is not None else ""
-        chosen.setdefault((loss.flow.id, webhook, loss.flow.label), loss)
-    return tuple(chosen.values())
+        grouped.setdefault((loss.flow.id, webhook), []).append(loss)
+    return tuple(_as_one(group) for group in grouped.values())
+
+
+def _as_one(group: list[Loss]) -> Loss:
+    first = group[0]
+    if first.flow.id is not FlowId.PLATFORM_EGRESS:
+        return first
+    label = listed(dict.fromkeys(one.flow.label for one in group))
+    return replace(first, flow=replace(first.flow, label=label))
+
+
+def source_lines(loss: Loss, losses: Iterable[Loss]) -> tuple[str, ...]:
+    """Return which API server sources are lost with ``loss``, and where a declared one is to be changed."""
+    if loss.flow.webhook is None:
+        return ()
+    lost = dict.fromkeys(
+        one.flow.source
+        for one in losses
+        if one.flow.webhook == loss.flow.webhook and one.flow.source is not None
+    )
+    return tuple(f"  {one.provenance.value}: {_source_words(one)}" for one in lost)
+
+
+def _source_words(source: Source) -> str:
+    if source.addresses is not None:
+        what = addresses_words(source.addresses)
+    else:
+        what = peer_words(source.pods or PodPeer())
+    if source.provenance is Provenance.DECLARED:
+        return f"{what}, {source.origin}: change it there if the API server does not call from it"
+    return f"{what} ({source.origin})"
 
 
 def loss_lines(loss: Loss, policies: Sequence[Policy]) -> tuple[str, ...]:

@@ -77,6 +77,22 @@ class Permission:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """An override that was honoured: of which object, by whom, why, and what it let through.
+
+    ``namespace`` is "" for a Namespace.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    user: str
+    reason: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """The answer; ``allowed`` is None where nobody could tell. ``reason`` is fit to be shown."""
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.admission.ports import Doubt, Mode, Rules
+from app.admission.ports import Doubt, Mode, OverrideOutcome, Rules
+from app.cluster.sources import declared_source
 from app.engine.cluster import Provenance
 from app.wire.identity import MODE_LABEL, OVERRIDE_ANNOTATION
 from app.wire.state import Access
@@ -282,3 +283,151 @@ def test_a_flow_that_only_an_ip_block_keeps_open_is_a_warning() -> None:
     answer = ask(world.cluster(), request("CREATE", by_address))
     assert answer.allowed
     assert "only an ipBlock keeps this open" in answer.warnings
+
+
+def test_a_rejection_because_of_a_declared_source_says_where_to_change_it() -> None:
+    declared = declared_source("10.20.0.10")
+    state = world.with_sources(world.cluster(), declared)
+    state = replace(state, policies={NS: world.baselines(state)})
+    emptied = world.rendered(state.policies[NS][0])
+    emptied["spec"]["ingress"] = []
+    answer = ask(state, request("UPDATE", emptied, world.rendered(state.policies[NS][0])))
+    assert not answer.allowed
+    assert "declared: 10.20.0.10, in the guard's settings under apiServer.sources" in answer.message
+    assert "change it there if the API server does not call from it" in answer.message
+
+
+def test_every_source_that_is_lost_is_named() -> None:
+    first, second = world.source("10.0.0.1/32"), world.source("10.0.0.2/32", Provenance.MEASURED)
+    state = world.with_sources(world.cluster(), first, second)
+    state = replace(state, policies={NS: world.baselines(state)})
+    emptied = world.rendered(state.policies[NS][0])
+    emptied["spec"]["ingress"] = []
+    answer = ask(state, request("UPDATE", emptied, world.rendered(state.policies[NS][0])))
+    assert "measured: 10.0.0.2" in answer.message
+    assert "declared: 10.0.0.1" in answer.message
+
+
+def _egress_to(*peers: world.Object) -> world.Object:
+    managed = {"namespaceSelector": {"matchLabels": MANAGED}}
+    return world.manifest("egress", {"policyTypes": ["Egress"], "egress": [{"to": [managed, *peers]}]})
+
+
+def test_lost_platform_egress_is_one_line_however_much_of_it_is_lost() -> None:
+    state = replace(world.cluster(), api_server=(world.API_ENDPOINT,))
+    answer = ask(state, request("CREATE", _egress_to()))
+    assert answer.allowed
+    assert answer.warnings.count("platform-egress") == 1
+    assert "from DNS and the API server" in answer.warnings
+
+
+def test_platform_egress_that_was_lost_before_is_not_told_again() -> None:
+    old, new = _egress_to(), _egress_to({"ipBlock": {"cidr": "203.0.113.0/24"}})
+    answer = ask(world.cluster(world.parsed(old)), request("UPDATE", new, old))
+    assert (answer.allowed, answer.warnings) == (True, "")
+
+
+def test_a_change_that_leaves_a_policy_as_it_was_is_not_told_to_be_without_effect() -> None:
+    deny = world.parsed(DENY_ALL)
+    annotated = world.manifest("default-deny", DENY_ALL["spec"], annotations={"note": "hello"})
+    state = world.cluster(*world.baselines(), deny)
+    answer = ask(state, request("UPDATE", annotated, DENY_ALL))
+    assert (answer.allowed, answer.warnings) == (True, "")
+
+
+def test_a_policy_that_can_select_nobody_is_told_so() -> None:
+    contradiction = {
+        "matchLabels": {"app": "a"},
+        "matchExpressions": [{"key": "app", "operator": "DoesNotExist"}],
+    }
+    nobody = world.manifest("nobody", {"podSelector": contradiction, "policyTypes": ["Ingress"]})
+    answer = ask(world.guarded(), request("CREATE", nobody))
+    assert answer.allowed
+    assert "nobody has no effect: no pod can match its podSelector" in answer.warnings
+
+
+def test_audit_mode_says_nothing_to_the_user_and_everything_to_the_audit_log() -> None:
+    state = world.cluster(
+        namespaces={NS: {**MANAGED, MODE_LABEL: Mode.AUDIT.value}, "iomete-system": MANAGED}
+    )
+    cut, worse = ask(state, request("CREATE", DENY_ALL)), ask(state, request("CREATE", _egress_to()))
+    assert (cut.allowed, cut.warnings) == (True, "")
+    assert "would cut" in cut.response["auditAnnotations"]["reason"]
+    assert (worse.allowed, worse.warnings) == (True, "")
+    assert "platform-egress" in worse.response["auditAnnotations"]["notes"]
+
+
+def test_weakening_the_mode_label_leaves_the_traces_of_an_override() -> None:
+    old, new = world.namespace(NS, MANAGED), world.namespace(NS, {**MANAGED, MODE_LABEL: "off"})
+    state = FakeState(world.guarded(), grants=Access(allowed=True))
+    answer = ask(state, request("UPDATE", new, old))
+    assert "override by dev: netpol-guard.iomete.com/mode weakened from enforce to off" in answer.warnings
+    assert "enforce to off" in answer.response["auditAnnotations"]["override"]
+    assert answer.decision.override is OverrideOutcome.HONOURED
+    assert [one.name for one in answer.announced] == [NS]
+
+
+def test_weakening_the_mode_label_needs_the_right_also_where_the_mode_is_weak_already() -> None:
+    old = world.namespace(NS, {**MANAGED, MODE_LABEL: "warn"})
+    new = world.namespace(NS, {**MANAGED, MODE_LABEL: "off"})
+    answer = ask(FakeState(world.guarded(), grants=Access(allowed=False)), request("UPDATE", new, old))
+    assert not answer.allowed
+
+
+def test_an_honoured_override_is_announced_as_an_event_of_the_object() -> None:
+    state = FakeState(world.cluster(), grants=Access(allowed=True))
+    answer = ask(state, request("CREATE", _annotated("migration on Friday")))
+    (told,) = answer.announced
+    assert (told.kind, told.namespace, told.name) == ("NetworkPolicy", NS, "default-deny")
+    assert (told.user, told.reason) == ("dev", "migration on Friday")
+    assert "would cut" in told.what
+
+
+def test_a_dry_run_of_an_override_is_announced_to_nobody() -> None:
+    state = FakeState(world.cluster(), grants=Access(allowed=True))
+    answer = ask(state, request("CREATE", _annotated("migration on Friday"), dryRun=True))
+    assert answer.allowed
+    assert answer.announced == ()
+
+
+@pytest.mark.parametrize(
+    ("grants", "reason", "outcome"),
+    [
+        (Access(allowed=True), "because", OverrideOutcome.HONOURED),
+        (Access(allowed=False), "because", OverrideOutcome.REFUSED),
+        (Access(allowed=True), "  ", OverrideOutcome.NO_REASON),
+        (Access.unknown("timed out"), "because", OverrideOutcome.UNANSWERED),
+    ],
+)
+def test_what_came_of_an_override_is_in_the_record(
+    grants: Access, reason: str, outcome: OverrideOutcome
+) -> None:
+    answer = ask(FakeState(world.cluster(), grants=grants), request("CREATE", _annotated(reason)))
+    assert answer.decision.override is outcome
+
+
+def test_an_override_also_counts_where_the_state_cannot_be_read() -> None:
+    state = FakeState(world.cluster(), grants=Access(allowed=True), broken=True)
+    answer = ask(state, request("CREATE", _annotated("the cluster is on fire")))
+    assert answer.allowed
+    assert "override by dev: the cluster is on fire" in answer.warnings
+    plain = ask(FakeState(world.cluster(), broken=True), request("CREATE", DENY_ALL))
+    assert f"annotate it with {OVERRIDE_ANNOTATION}" in plain.message
+    assert MODE_LABEL not in plain.message, "a label that cannot be read helps nobody"
+
+
+def test_a_new_managed_namespace_is_told_which_policies_cut_it_off() -> None:
+    rules = [{"from": [{"podSelector": {}}]}]
+    own = world.manifest("own-only", {"policyTypes": ["Ingress"], "ingress": rules})
+    answer = ask(world.cluster(world.parsed(own)), request("CREATE", world.namespace("new-team", MANAGED)))
+    assert "isolated by own-only" in answer.warnings
+
+
+def test_a_rejection_that_took_the_missing_baseline_for_given_says_so() -> None:
+    two = (world.source("10.0.0.1/32"), world.source("10.0.0.2/32"))
+    state = world.with_sources(world.cluster(), *two)
+    one = world.rendered(world.baselines(state)[0])
+    one["spec"]["ingress"] = [{"from": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]}]
+    answer = ask(state, request("CREATE", one))
+    assert not answer.allowed
+    assert "Judged as if the missing baseline stood already: iomete-ingress-egress" in answer.message

@@ -12,18 +12,19 @@ from app.admission.ports import Afterwards, Decision, Rules
 from app.admission.reviewer import Reviewer
 from app.engine.addresses import network_set
 from app.engine.baselines import written_baselines
-from app.engine.cluster import Cluster, Provenance, Source, TargetPort, WebhookService
+from app.engine.cluster import Cluster, Endpoint, Provenance, Source, TargetPort, WebhookService
 from app.engine.policy import Namespace, Policy
 from app.engine.ports import Protocol
 from app.engine.selectors import Selector
 from app.errors import StateUnreadable
 from app.wire.networkpolicy import Validation, parse_policy
 from app.wire.render import render_policy
-from app.wire.state import Access, AccessQuestion, Scope
+from app.wire.state import Access, AccessQuestion, Override, Scope
 
 Object = dict[str, Any]
 MANAGED = {"iomete.com/managed": "true"}
 API_SERVER = "10.20.0.10/32"
+API_ENDPOINT = Endpoint(network_set(ip_network(API_SERVER)), Protocol.TCP, 6443)
 NS = "data-plane"
 
 
@@ -94,6 +95,7 @@ class FakeState:
     grants: Access = field(default_factory=lambda: Access.unknown("nobody to ask"))
     broken: bool = False
     asked: list[AccessQuestion] = field(default_factory=list)
+    announced: list[Override] = field(default_factory=list)
 
     async def read(self, scope: Scope, *, timeout: float) -> Cluster:  # noqa: ARG002, ASYNC109 - the Protocol's
         """Return the state."""
@@ -105,6 +107,10 @@ class FakeState:
         """Return what was given."""
         self.asked.append(question)
         return self.grants
+
+    def overridden(self, override: Override) -> None:
+        """Keep what would become an event."""
+        self.announced.append(override)
 
 
 @dataclass
@@ -125,6 +131,7 @@ class Answer:
     response: Object
     decision: Decision
     afterwards: Afterwards = Afterwards.KEEP
+    announced: tuple[Override, ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -169,12 +176,12 @@ def ask(
     if isinstance(state, Cluster):
         state = FakeState(state)
     log = Log()
-    reviewer = Reviewer(state, rules or Rules(), log)
+    reviewer = Reviewer(state, rules or Rules(), log, state)
     body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked}
     answered, afterwards = asyncio.run(reviewer.respond(json.dumps(body).encode(), 5.0, peer))
     reply = json.loads(answered)
     assert reply["response"]["uid"] == asked["uid"]
-    return Answer(reply["response"], log.decisions[0], afterwards)
+    return Answer(reply["response"], log.decisions[0], afterwards, tuple(state.announced))
 
 
 def namespace(name: str, labels: dict[str, str], **metadata: object) -> Object:

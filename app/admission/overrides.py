@@ -1,0 +1,67 @@
+"""The way through by an override: who may, and what is told of it (``decision.md``, Override)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.admission.ports import OverrideOutcome
+from app.admission.rights import question
+from app.wire.identity import OVERRIDE_ANNOTATION
+from app.wire.state import Override
+
+if TYPE_CHECKING:
+    from app.admission.outcome import Outcome
+    from app.admission.ports import Announcer, ClusterState, Deadline
+    from app.wire.metadata import Metadata
+    from app.wire.review import Review
+
+OVERRIDE_VERB = "override"
+HINT = f"Or, if you may: annotate it with {OVERRIDE_ANNOTATION}: <reason> (verb {OVERRIDE_VERB})."
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What came of an override that somebody asked for, and if it does not count, why not, as a sentence."""
+
+    outcome: OverrideOutcome
+    refusal: str = ""
+
+
+class Overrides:
+    """Rules on overrides, and lets the honoured ones be known."""
+
+    def __init__(self, state: ClusterState, announcer: Announcer) -> None:
+        self._state = state
+        self._announcer = announcer
+
+    async def rule(self, review: Review, reason: str, deadline: Deadline) -> Ruling:
+        """Return whether an override for ``reason`` counts: asks what the user may. Never raises."""
+        if not reason.strip():
+            refusal = f"The override annotation {OVERRIDE_ANNOTATION} is empty: it must say why."
+            return Ruling(OverrideOutcome.NO_REASON, refusal)
+        access = await self._state.access(question(review, OVERRIDE_VERB), timeout=deadline.left)
+        if access.allowed:
+            return Ruling(OverrideOutcome.HONOURED)
+        outcome = OverrideOutcome.REFUSED
+        what = f"{review.user.username} may not use verb {OVERRIDE_VERB} on {review.resource.resource}"
+        if access.allowed is None:
+            outcome = OverrideOutcome.UNANSWERED
+            what = "whether the override is allowed could not be found out"
+        return Ruling(outcome, f"The override was not honoured: {what}. {access.reason}".rstrip())
+
+    def announce(self, review: Review, metadata: Metadata, reason: str, outcome: Outcome) -> None:
+        """Let an honoured override be known; a dry run leaves no trace."""
+        if review.dry_run:
+            return
+        self._announcer.overridden(
+            Override(
+                review.kind.kind,
+                "" if review.kind.kind == "Namespace" else review.namespace,
+                metadata.name or review.name,
+                metadata.uid,
+                review.user.username,
+                reason,
+                outcome.lines[0] if outcome.lines else "",
+            )
+        )
