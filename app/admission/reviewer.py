@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from app.admission.answers import answer, overridden, unjudged
 from app.admission.namespaces import NamespaceJudgement
-from app.admission.outcome import ADMITTED, Kind, Outcome, Reason
+from app.admission.outcome import ADMITTED, Kind, Outcome
 from app.admission.overrides import HINT, Overrides, Ruling
 from app.admission.policies import PolicyChange, PolicyJudgement, StandingMemory
 from app.admission.ports import Afterwards, Deadline, Decision, Mode, Nobody, OverrideOutcome
 from app.admission.probes import Probes, probe_in
+from app.admission.refusals import may_not_weaken, missing, too_complex, unknown_state, unreadable
 from app.engine.cluster import MANAGED
 from app.engine.search import TooComplexError
 from app.errors import StateUnreadable
@@ -148,14 +149,14 @@ class Reviewer:
         kept = old if review.operation is Operation.DELETE else new
         unusable = next((one for one in (new, old) if one is not None and one.policy is None), None)
         if unusable is not None or kept is None:
-            wrong = _missing(review) if unusable is None else _unreadable(review, unusable)
+            wrong = missing(review) if unusable is None else unreadable(review, unusable)
             return _Judged(wrong, self._rules.mode)
         if review.operation is Operation.UPDATE and kept.metadata.deletion_timestamp is not None:
             return _Judged(ADMITTED, self._rules.mode)
         try:
             cluster = await self._state.read(Scope.namespace(review.namespace), timeout=deadline.left)
         except StateUnreadable as error:
-            return _Judged(_unknown_state(review, error), self._rules.mode, kept.metadata)
+            return _Judged(unknown_state(review, error), self._rules.mode, kept.metadata)
         namespace = cluster.namespaces.get(review.namespace)
         if namespace is None or namespace.terminating or not MANAGED.matches(namespace.labels):
             return _Judged(ADMITTED, self._rules.mode)
@@ -186,7 +187,7 @@ class Reviewer:
             standing = self._standing.of(cluster, review.namespace)
             return PolicyJudgement(change, standing, self._rules, deadline).outcome()
         except TooComplexError:
-            return _too_complex(review)
+            return too_complex(review)
 
     def _mode(self, labels: Mapping[str, str]) -> Mode:
         chosen = labels.get(MODE_LABEL)
@@ -198,7 +199,7 @@ class Reviewer:
         new = None if review.object is None else namespace_of(review.object)
         old = None if review.old_object is None else namespace_of(review.old_object)
         if new is None or not new.namespace.name:
-            return _Judged(_missing(review), self._rules.mode)
+            return _Judged(missing(review), self._rules.mode)
         earlier = new if old is None else old
         mode = self._mode(earlier.namespace.labels)
         unchanged = old is not None and old.namespace.labels == new.namespace.labels
@@ -210,7 +211,7 @@ class Reviewer:
             ruling = await self._overrides.rule(review, weaker, deadline)
         if ruling.refusal:
             # Who may override is not a matter of the mode.
-            return _Judged(_may_not_weaken(weaker, ruling), Mode.ENFORCE, override=ruling.outcome)
+            return _Judged(may_not_weaken(weaker, ruling), Mode.ENFORCE, override=ruling.outcome)
         outcome = await self._namespace_outcome(review, (old, new), deadline)
         return _Judged(outcome, mode, earlier.metadata, ruling.outcome, weaker)
 
@@ -226,9 +227,9 @@ class Reviewer:
             before = None if old is None else old.namespace
             return NamespaceJudgement(before, new.namespace, cluster, (self._rules, deadline)).outcome()
         except StateUnreadable as error:
-            return _unknown_state(review, error)
+            return unknown_state(review, error)
         except TooComplexError:
-            return _too_complex(review)
+            return too_complex(review)
 
     # -- the record ----------------------------------------------------------------------------------------
 
@@ -256,48 +257,3 @@ def _weakening(before: Mode, after: Mode, old: ParsedNamespace) -> str:
     if not MANAGED.matches(old.namespace.labels) or not after.is_weaker_than(before):
         return ""
     return f"{MODE_LABEL} weakened from {before.value} to {after.value}"
-
-
-def _may_not_weaken(what: str, ruling: Ruling) -> Outcome:
-    line = f"{what}: this needs the right to override."
-    return Outcome(
-        Kind.REJECT, (line, ruling.refusal), (Reason("mode", line, f"metadata.labels[{MODE_LABEL}]"),)
-    )
-
-
-def _title(review: Review) -> str:
-    where = f"{review.namespace}/" if review.namespace else ""
-    return f"{review.kind.kind} {where}{review.name or '(no name)'}"
-
-
-def _unknown_state(review: Review, error: StateUnreadable) -> Outcome:
-    return Outcome(
-        Kind.UNKNOWN_STATE,
-        (
-            f"{_title(review)} could not be judged: {error}.",
-            "Try again. If it lasts: an admin can set onStateError: warn in the guard's settings.",
-        ),
-        (Reason("state-unreadable", str(error)),),
-    )
-
-
-def _too_complex(review: Review) -> Outcome:
-    return Outcome(
-        Kind.TOO_COMPLEX,
-        (
-            f"{_title(review)} is too complex to verify within the time there is.",
-            "Use fewer or simpler selectors, or let an admin set onTooComplex: warn in the guard's settings.",
-        ),
-        (Reason("too-complex", "the exact search ran out of time"),),
-    )
-
-
-def _unreadable(review: Review, parsed: ParsedPolicy) -> Outcome:
-    causes = tuple(Reason("FieldValueInvalid", one.message, one.path) for one in parsed.errors)
-    lines = (f"{_title(review)} could not be read as a NetworkPolicy.", *map(str, parsed.errors))
-    return Outcome(Kind.UNREADABLE, lines, causes)
-
-
-def _missing(review: Review) -> Outcome:
-    line = f"{_title(review)}: the request carries no usable object for {review.operation.value}."
-    return Outcome(Kind.UNREADABLE, (line,), (Reason("FieldValueRequired", line, "request.object"),))

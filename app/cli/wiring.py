@@ -8,7 +8,7 @@ import socket
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Protocol
 
-from app.admission.ports import ClusterState, Doubt, Mode, Replica, Rules
+from app.admission.ports import Announcer, ClusterState, Doubt, Mode, Nobody, Replica, Rules
 from app.admission.reviewer import Reviewer
 from app.cli.reviews import DecisionRecord, HttpReviews
 from app.cluster.sources import declared_source
@@ -106,6 +106,16 @@ def state_of(settings: Settings) -> RunningState:
     return LiveState.connect(kubeconfig=source.kubeconfig, context=source.context, declared=declared)
 
 
+def announcer_of(settings: Settings) -> Announcer:
+    """Return who makes overrides known: the cluster's Events, where there is a cluster."""
+    source = settings.state
+    if source.directory is not None:
+        return Nobody()
+    from app.cluster.events import OverrideEvents  # imports the Kubernetes client, as above
+
+    return OverrideEvents.of_cluster(kubeconfig=source.kubeconfig, context=source.context)
+
+
 async def run_webhook(
     settings: Settings,
     certificate_files: tuple[Path, Path],
@@ -114,7 +124,7 @@ async def run_webhook(
     """Serve until a signal comes; return the exit code. Raises ``StartError`` and ``SettingsError``."""
     metrics, serving = Metrics(), ServingState()
     state = state_of(settings)
-    reviewer = Reviewer(state, rules_of(settings), DecisionRecord(metrics))
+    reviewer = Reviewer(state, rules_of(settings), DecisionRecord(metrics), announcer_of(settings))
     limits = RequestLimits(settings.limits.body_bytes, settings.limits.in_flight, settings.budget_seconds)
     webhook = create_app(HttpReviews(reviewer, metrics), limits=limits, metrics=metrics, state=serving)
     health = create_health_app(_StateReadiness(state), metrics=metrics, state=serving)

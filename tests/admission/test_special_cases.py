@@ -417,7 +417,7 @@ def test_an_override_also_counts_where_the_state_cannot_be_read() -> None:
 
 
 def test_a_new_managed_namespace_is_told_which_policies_cut_it_off() -> None:
-    rules = [{"from": [{"podSelector": {}}]}]
+    rules: list[world.Object] = [{"from": [{"podSelector": {}}]}]
     own = world.manifest("own-only", {"policyTypes": ["Ingress"], "ingress": rules})
     answer = ask(world.cluster(world.parsed(own)), request("CREATE", world.namespace("new-team", MANAGED)))
     assert "isolated by own-only" in answer.warnings
