@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 from tests.cluster.hosts import Host
 
 _TIMEOUT_SECONDS = 60.0
+AWAY = (ConnectionError, TimeoutError, ssl.SSLError, http.client.HTTPException)
+"""What a request raises while the API server does not run or answer."""
+
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 
 

@@ -97,8 +97,7 @@ def _visible(path: Path) -> Iterator[str]:
 
 
 def _as_user(security: Mapping[str, Any]) -> list[str]:
-    user = security.get("runAsUser", 0)
-    group = security.get("runAsGroup", 0)
+    user, group = security.get("runAsUser", 0), security.get("runAsGroup", 0)
     groups = [
         str(each) for each in (security.get("fsGroup"), *security.get("supplementalGroups", ())) if each
     ]

@@ -75,11 +75,7 @@ class Kubelet:
 
     def describe(self) -> str:
         """Return the Pods' states and the ends of their logs, for a failed test."""
-        return "\n".join(
-            f"{each.namespace}/{each.name} at {each.address}: "
-            f"{'ready' if each.is_ready else 'not ready'}, {each.restarts} restarts\n{each.log()[-3000:]}"
-            for each in self.pods()
-        )
+        return "\n".join(each.describe() for each in self.pods())
 
     def stop(self) -> None:
         """End every Pod at once and wait for all."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.api import ApiClient
+from tests.cluster.api import AWAY, ApiClient
 from tests.cluster.container import ContainerSpec, Mount, start
 from tests.cluster.containers import Container
 from tests.cluster.lan import Lan, Station
@@ -25,6 +25,7 @@ from tests.cluster.volumes import VolumeMissingError, Volumes, field_of
 ENTRY_POINT = "netpol-guard"
 _TICK_SECONDS = 0.05
 _VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
+_TAIL = 3000
 _STRATEGIC = "application/strategic-merge-patch+json"
 
 
@@ -83,6 +84,7 @@ class Pod:
         self.node = node
         self.station = station
         self.habits = replace(habits)
+        self.waits_for = ""
         self._folder = node.folder / self.uid
         self._folder.mkdir(parents=True)
         self._pod = _as_bound(pod, node, station)
@@ -124,6 +126,12 @@ class Pod:
             each.process for each in self._containers if each.process is not None and each.is_running
         )
 
+    def describe(self) -> str:
+        """Return its state and the end of its log, for somebody who wonders what went wrong."""
+        state = "ready" if self.is_ready else f"waits for {self.waits_for}" if self.waits_for else "not ready"
+        where = f"{self.namespace}/{self.name} at {self.address}"
+        return f"{where}: {state}, {self.restarts} restarts\n{self.log()[-_TAIL:]}"
+
     def log(self) -> str:
         """Return what all its containers have written in all their runs."""
         return "".join(path.read_text(errors="replace") for path in sorted(self._folder.glob("*.log")))
@@ -161,7 +169,7 @@ class Pod:
         self.node.lan.middle.namespace.stay()
         try:
             while not self._stop.is_set():
-                with suppress(OSError, http.client.HTTPException):  # the API server is away; later again
+                with suppress(*AWAY):  # later again
                     self._tick()
                 self._stop.wait(_TICK_SECONDS)
         finally:
@@ -185,9 +193,11 @@ class Pod:
             return
         try:
             self._volumes.refresh()
-        except VolumeMissingError:
+        except VolumeMissingError as error:
+            self.waits_for = str(error)
             return  # at the next tick again; containers wait for their volumes
         self._volumes_at = now
+        self.waits_for = ""
         if not self._containers:
             specs = self._pod["spec"]["containers"]
             self._containers = [self._container(each) for each in specs]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
-from tests.cluster.api import ApiClient, Stream, StreamError
+from tests.cluster.api import AWAY, ApiClient, Stream, StreamError
 
 _RETRY_SECONDS = 0.2
 
@@ -62,11 +61,11 @@ class Watch:
         while not self._stopped.is_set():
             try:
                 self._follow()
-            except (OSError, ValueError, http.client.HTTPException, StreamError):
+            except (*AWAY, ValueError, StreamError):
                 if self._stopped.wait(_RETRY_SECONDS):
                     return
                 self.gaps += 1
-                with suppress(OSError, http.client.HTTPException, StreamError):
+                with suppress(*AWAY, StreamError):
                     self._relist()
 
     def _follow(self) -> None:

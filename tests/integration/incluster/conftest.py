@@ -7,7 +7,7 @@ environment that is a failure instead.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 import pytest
@@ -35,7 +35,7 @@ def network_namespaces(kubernetes_programs: None) -> None:  # noqa: ARG001 - a c
 @pytest.fixture(scope="module")
 def cluster(network_namespaces: None) -> Iterator[Cluster]:  # noqa: ARG001 - makes sure that it can be made
     """Start a cluster with one API server, IPv4 alone, for all tests of a module."""
-    with Cluster() as running:
+    with Cluster() as running, _shown(running):
         yield running
 
 
@@ -43,16 +43,32 @@ def cluster(network_namespaces: None) -> Iterator[Cluster]:  # noqa: ARG001 - ma
 def make_cluster(network_namespaces: None) -> Iterator[MakeCluster]:  # noqa: ARG001 - as above
     """Return a maker of clusters for one test each."""
     with ExitStack() as stack:
-        yield lambda shape: stack.enter_context(Cluster(shape))
+
+        def make(shape: Shape) -> Cluster:
+            running = stack.enter_context(Cluster(shape))
+            stack.enter_context(_shown(running))
+            return running
+
+        yield make
+
+
+_running: list[Cluster] = []
+
+
+@contextmanager
+def _shown(cluster: Cluster) -> Iterator[None]:
+    """Have the Pods of the cluster shown with tests that fail during the body."""
+    _running.append(cluster)
+    try:
+        yield
+    finally:
+        _running.remove(cluster)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the Pods and the ends of their logs with a failed test."""
     report = yield
-    running = getattr(item, "funcargs", {}).get("cluster")
-    if report.failed and isinstance(running, Cluster):
-        report.sections.append(("Pods", running.kubelet.describe()))
+    if report.failed:
+        report.sections.extend(("Pods", each.kubelet.describe()) for each in _running)
     return report
