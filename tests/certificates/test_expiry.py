@@ -32,6 +32,7 @@ def test_the_end_of_a_serving_certificate_is_read_and_not_that_of_its_authority(
 @pytest.mark.parametrize(
     "pem",
     [b"", b"nothing", PEM[:100], PEM.replace(b"BEGIN", b"START"), b"-----END CERTIFICATE-----" + PEM[:60]],
+    ids=["empty", "a word", "cut off", "no beginning", "end first"],
 )
 def test_bytes_that_are_no_certificate_are_refused(pem: bytes) -> None:
     with pytest.raises(UnreadableCertificate):
