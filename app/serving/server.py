@@ -29,6 +29,9 @@ from app.serving.tuning import favour_requests_over_threads, settle
 KEEP_ALIVE_SECONDS = 120
 """The API server keeps idle connections for 90 s, and does not retry on one that was closed first."""
 
+EVERY_ADDRESS = "::"
+"""Of both families, or of IPv4 on a machine without IPv6."""
+
 CLOSE_SECONDS = 5
 """How long connections may take to end once nothing more is served."""
 _STARTED_POLL_SECONDS = 0.002
@@ -138,6 +141,8 @@ def _bind_all(*addresses: tuple[str, int]) -> list[socket.socket]:
 
 def _bind(host: str, port: int) -> socket.socket:
     """Return a listening socket, or raise ``StartError`` naming the address, the port and what is wrong."""
+    if host == EVERY_ADDRESS and not _has_ipv6():
+        host = "0.0.0.0"  # noqa: S104 - all addresses there are
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -158,6 +163,14 @@ def _bind(host: str, port: int) -> socket.socket:
         why = "another process has it" if error.errno == errno.EADDRINUSE else error.strerror
         raise StartError(f"cannot listen on {shown}: {why}") from error
     return listening
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
+    except OSError:
+        return False
+    return True
 
 
 def _server(application: Any, certificate: ServingCertificate | None) -> _Server:  # noqa: ANN401 - any ASGI application

@@ -57,6 +57,13 @@ async def send_reply(reply: Reply, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def _peer(scope: Scope) -> str:
+    """Return the client's address; IPv4 as such, too, where one socket serves both families."""
+    client = scope["client"]
+    address: str = client[0] if client else ""
+    return address.removeprefix("::ffff:") if "." in address else address
+
+
 class Validate:
     """The endpoint; ``in_flight`` is the number of reviews being answered now."""
 
@@ -81,9 +88,7 @@ class Validate:
             if isinstance(body, NoBody):
                 reply = self._without_body(body)
             else:
-                client = scope["client"]
-                peer: str = client[0] if client else ""
-                reply = await self._reviewed(body, self._budget(scope["query_string"]), peer)
+                reply = await self._reviewed(body, self._budget(scope["query_string"]), _peer(scope))
         await send_reply(reply, send)
 
     async def _reviewed(self, body: bytes, budget_seconds: float, peer: str) -> Reply:

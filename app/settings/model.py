@@ -149,11 +149,11 @@ class StateSource(_Section):
 
 
 class Listen(_Section):
-    """Addresses and ports; port 0 takes any free one."""
+    """Addresses and ports; `::` means every address of both families, port 0 takes any free one."""
 
-    host: Name = "0.0.0.0"  # noqa: S104 - a Pod's address is not known beforehand
+    host: Name = "::"
     port: Port = 8443
-    health_host: Name = "0.0.0.0"  # noqa: S104 - the kubelet probes from outside
+    health_host: Name = "::"
     health_port: Port = 8080
 
     @model_validator(mode="after")

@@ -42,7 +42,7 @@ class Files:
 
     def write_new(self) -> Pair:
         """Write a new certificate and key over the old ones."""
-        pair = issue_serving(self.authority, (HOST, "localhost"), _validity())
+        pair = issue_serving(self.authority, (HOST, "::1", "localhost"), _validity())
         self.certificate.write_bytes(pair.certificate)
         self.key.write_bytes(pair.key)
         return pair
@@ -92,7 +92,7 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, **options: float) -> Iterator[Served]:
+def served(folder: Path, host: str = HOST, **options: float) -> Iterator[Served]:
     """Run the program, and end it if the test did not."""
     files = Files(folder)
     files.write_new()
@@ -101,6 +101,7 @@ def served(folder: Path, **options: float) -> Iterator[Served]:
         sys.executable,
         "-m",
         "tests.serving.program",
+        host,
         str(files.certificate),
         str(files.key),
         json.dumps(options),

@@ -1,6 +1,6 @@
 """A process that serves as `netpol-guard serve` does, with a reviewer that does what each body asks for.
 
-`python -m tests.serving.program CERTIFICATE KEY [OPTIONS AS JSON]` prints its ports as JSON once it serves.
+`python -m tests.serving.program HOST CERTIFICATE KEY OPTIONS-AS-JSON` prints its ports once it serves.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class SwitchableReadiness:
         return tuple(self._path.read_text().splitlines()) if self._path.exists() else ()
 
 
-def main(certificate: Path, key: Path, options: dict[str, float]) -> int:
-    """Serve until a signal comes."""
+def main(host: str, certificate: Path, key: Path, options: dict[str, float]) -> int:
+    """Serve at ``host`` until a signal comes."""
     configure(LogLevel.INFO, LogFormat.JSON)
     drain_seconds = options.pop("drain_seconds", 0)
     limits = RequestLimits(
@@ -72,7 +72,7 @@ def main(certificate: Path, key: Path, options: dict[str, float]) -> int:
         serving = ServingCertificate(
             certificate, key, lambda end: metrics.set_certificate_expiry(end.timestamp())
         )
-        listen = Listen("127.0.0.1", 0, "127.0.0.1", 0)
+        listen = Listen(host, 0, host, 0)
         return run(serve(applications, serving, listen, drain_seconds=drain_seconds, on_started=started))
     except StartError as error:
         print(error, file=sys.stderr)
@@ -80,4 +80,4 @@ def main(certificate: Path, key: Path, options: dict[str, float]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), json.loads(sys.argv[4])))

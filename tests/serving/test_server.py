@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from app.certificates.expiry import not_after
+from app.settings.model import Listen
 from tests.serving.process import HOST, JSON_TYPE, Files, Served, served, until
 
 
@@ -65,6 +66,17 @@ def test_headers_of_proxies_do_not_change_who_the_peer_is(server: Served, name: 
     with server.client() as client:
         answer = client.post("/validate", json={}, headers={name: "for=192.0.2.7"})
     assert answer.json()["peer"] == HOST
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "::1"])
+def test_a_server_at_every_address_serves_both_families_and_knows_the_peer_by_its_own_address(
+    tmp_path: Path, peer: str
+) -> None:
+    with served(tmp_path, Listen().host) as everywhere:
+        shown = f"[{peer}]" if ":" in peer else peer
+        with httpx.Client(base_url=f"https://{shown}:{everywhere.port}", verify=everywhere.trust()) as client:
+            assert client.post("/validate", json={}).json()["peer"] == peer
+        assert httpx.get(f"http://{shown}:{everywhere.health_port}/healthz").status_code == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"])
@@ -260,7 +272,15 @@ def test_a_certificate_that_cannot_be_used_ends_the_start_with_a_reason(tmp_path
     files = Files(tmp_path)
     files.write_new()
     files.key.unlink()
-    program = [sys.executable, "-m", "tests.serving.program", str(files.certificate), str(files.key), "{}"]
+    program = [
+        sys.executable,
+        "-m",
+        "tests.serving.program",
+        HOST,
+        str(files.certificate),
+        str(files.key),
+        "{}",
+    ]
     ended = subprocess.run(program, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert f"{files.key}: No such file or directory" in ended.stderr

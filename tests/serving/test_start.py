@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import socket
 import sys
@@ -50,6 +51,19 @@ def test_an_address_that_is_not_of_this_machine_is_named() -> None:
 def test_two_colons_mean_both_families() -> None:
     with _bind("::", 0) as listening, socket.create_connection((HOST, listening.getsockname()[1])):
         assert listening.family is socket.AF_INET6
+
+
+def test_on_a_machine_without_ipv6_they_mean_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.socket
+
+    def without_ipv6(family: int = -1, *rest: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(family, *rest)
+
+    monkeypatch.setattr(socket, "socket", without_ipv6)
+    with _bind("::", 0) as listening:
+        assert listening.getsockname()[0] == "0.0.0.0"  # noqa: S104 - it is what is expected
 
 
 def test_connections_are_kept_longer_than_the_api_server_keeps_them_idle(files: Files) -> None:
