@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+
+from tests.cluster.control_plane import ControlPlane
+from tests.integration.decisions.conftest import GuardDown
+from tests.integration.decisions.objects import (
+    MERGE,
+    NAMESPACES,
+    baselines,
+    create,
+    deny,
+    eventually,
+    names,
+    open_to_all,
+    path_of,
+)
+
+FINALIZER = "netpol-guard.iomete.com/test"
+COLLECTOR = "system:serviceaccount:kube-system:generic-garbage-collector"
+NO_FINALIZERS = {"metadata": {"finalizers": None}}
+
+
+def test_a_policy_with_a_finalizer_no_longer_allows_once_it_is_deleted(
+    control_plane: ControlPlane, empty: str
+) -> None:
+    going = open_to_all(empty, "going", finalizers=[FINALIZER])
+    create(control_plane, going, open_to_all(empty, "staying"))
+    client = control_plane.client()
+    assert client.request("DELETE", path_of(going)).ok
+    assert names(control_plane, empty) == {"going", "staying"}
+    refused = client.request("DELETE", path_of(open_to_all(empty, "staying")))
+    assert "would cut managed namespaces" in refused.message
+    assert "isolated for Ingress by going" in refused.message
+    assert client.request("PATCH", path_of(going), NO_FINALIZERS, content_type=MERGE).ok
+    assert names(control_plane, empty) == {"staying"}
+
+
+def test_the_last_finalizer_can_be_taken_away_while_the_guard_is_down(
+    control_plane: ControlPlane, empty: str, guard_down: GuardDown
+) -> None:
+    going = open_to_all(empty, "going", finalizers=[FINALIZER])
+    create(control_plane, going)
+    assert control_plane.client().request("DELETE", path_of(going)).ok
+    guard_down()
+    refused = control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(deny(empty)), check=False)
+    assert "failed calling webhook" in refused.stderr
+    assert control_plane.client().request("PATCH", path_of(going), NO_FINALIZERS, content_type=MERGE).ok
+    assert names(control_plane, empty) == set()
+
+
+def test_a_deletion_by_the_garbage_collector_is_judged(control_plane: ControlPlane, baselined: str) -> None:
+    client = control_plane.client()
+    maps = f"{NAMESPACES}/{baselined}/configmaps"
+    owner = client.request("POST", maps, {"metadata": {"name": "owner"}}).json()
+    reference = {
+        "apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]
+    }  # fmt: skip
+    owned = {"metadata": {"ownerReferences": [reference]}}
+    managed = path_of(baselines(baselined)[1])
+    assert client.request("PATCH", managed, owned, content_type=MERGE).ok
+    assert client.request("DELETE", f"{maps}/owner").ok
+
+    def was_refused() -> bool:
+        return any(
+            one["verb"] == "delete"
+            and one["user"]["username"] == COLLECTOR
+            and one["objectRef"].get("namespace") == baselined
+            and one["responseStatus"]["code"] == 403
+            for one in control_plane.audit_events()
+        )
+
+    eventually(was_refused, "the garbage collector was never refused")
+    assert "iomete-ingress-egress" in names(control_plane, baselined)
+
+
+def test_what_the_garbage_collector_may_delete_it_deletes(
+    control_plane: ControlPlane, baselined: str
+) -> None:
+    client = control_plane.client()
+    maps = f"{NAMESPACES}/{baselined}/configmaps"
+    owner = client.request("POST", maps, {"metadata": {"name": "owner"}}).json()
+    reference = {
+        "apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]
+    }  # fmt: skip
+    create(control_plane, deny(baselined, ownerReferences=[reference]))
+    assert client.request("DELETE", f"{maps}/owner").ok
+    eventually(lambda: "default-deny" not in names(control_plane, baselined), "it was never deleted")
+
+
+def test_a_namespace_can_be_deleted_with_the_guard_up(control_plane: ControlPlane, baselined: str) -> None:
+    control_plane.kubectl("delete", "namespace", baselined, "--timeout=60s")
+
+
+def test_a_namespace_can_be_deleted_with_the_guard_down(
+    control_plane: ControlPlane, baselined: str, guard_down: GuardDown
+) -> None:
+    guard_down()
+    refused = control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(deny(baselined)), check=False)
+    assert "failed calling webhook" in refused.stderr
+    control_plane.kubectl("delete", "namespace", baselined, "--timeout=60s")
+
+
+def test_policies_of_a_namespace_that_hangs_in_its_deletion_can_be_deleted_by_hand(
+    control_plane: ControlPlane, baselined: str
+) -> None:
+    client = control_plane.client()
+    held = open_to_all(baselined, "held", finalizers=[FINALIZER])
+    create(control_plane, held)
+    control_plane.kubectl("delete", "namespace", baselined, "--wait=false")
+    # One policy keeps the namespace; the others may go whoever deletes them, and in whatever order.
+    for one in baselines(baselined):
+        assert client.request("DELETE", path_of(one)).status in (200, 404)
+    eventually(lambda: names(control_plane, baselined) == {"held"}, "the baselines never went")
+    assert client.request("PATCH", path_of(held), NO_FINALIZERS, content_type=MERGE).ok
+    control_plane.kubectl("wait", "--for=delete", f"namespace/{baselined}", "--timeout=60s")
