@@ -63,17 +63,23 @@ def written_baselines(cluster: Cluster, namespace: str) -> tuple[Policy, ...]:
     return (*operators, managed)
 
 
-def bridges(cluster: Cluster, namespace: str) -> tuple[Policy, ...]:
+def bridges(operators: Iterable[Policy]) -> tuple[Policy, ...]:
     """Return the policies that stand in for both baselines while these come or go.
 
-    One for each selector of webhook pods: the union of what the two baselines let in and out there, so that
-    nothing is ever wider than with the baselines.
+    One for each selector of webhook pods among ``operators``, the baselines of that half: the union of what
+    the two baselines let in and out there, so that nothing is ever wider than with the baselines.
     """
-    peers = _source_peers(cluster.sources)
-    both = Rule(Peers((PodPeer(MANAGED), *peers.pods), peers.addresses))
+    found: dict[Selector, Peers] = {}
+    namespace = ""
+    for one in operators:
+        namespace = one.namespace
+        peers = _merged(one.ingress) or Peers()
+        known = found.get(one.pods, Peers((PodPeer(MANAGED),)))
+        pods = tuple(dict.fromkeys((*known.pods, *peers.pods)))
+        found[one.pods] = Peers(pods, known.addresses | peers.addresses)
     return tuple(
-        Policy(namespace, _numbered(BRIDGE_NAME, index), selector, _BOTH, (both,), (ALLOW_ALL,))
-        for index, selector in enumerate(operator_selectors(cluster, namespace))
+        Policy(namespace, _numbered(BRIDGE_NAME, index), selector, _BOTH, (Rule(peers),), (ALLOW_ALL,))
+        for index, (selector, peers) in enumerate(found.items())
     )
 
 

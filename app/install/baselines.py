@@ -58,74 +58,85 @@ def plan_baselines(
 ) -> NamespacePlan:
     """Return how both baselines come into ``namespace``. Raises ``CannotPlan``."""
     assigned = _Assignment(cluster, namespace, stored, wishes)
-    writes, stale = assigned.writes(), assigned.stale()
-    changes = _harmless((writes, stale), cluster, namespace, stored, simulation)
-    return NamespacePlan(namespace, changes, tuple(assigned.notes))
+    wanted = _Wanted(assigned.writes(), assigned.stale(), bridges(assigned.operators))
+    return NamespacePlan(namespace, _harmless(wanted, stored, simulation), tuple(assigned.notes))
 
 
 def plan_removal(
     cluster: Cluster, namespace: str, stored: Sequence[Stored], simulation: Simulation
 ) -> NamespacePlan:
     """Return how the baselines, and whatever else is ours, leave ``namespace``. Raises ``CannotPlan``."""
-    order = {Role.OPENING: 0, Role.BASELINE: 1}
-    removed, kinds = [], {}
-    for one in stored:
-        found = recognise(one.policy, cluster)
-        is_baseline = found is not None or resembles(one.policy, cluster)
-        if one.role in order or (is_baseline and one.role is not Role.BRIDGE):
-            removed.append(one)
-            kinds[one.name] = found is not None and found.kind is BaselineKind.MANAGED
-    removed.sort(key=lambda one: (order.get(one.role or Role.BASELINE, 1), kinds[one.name], one.name))
+    openings = [one for one in stored if one.role is Role.OPENING]
+    baselines = [one for one in stored if _is_baseline(one, cluster)]
+    managed = [one for one in baselines if _is_managed_half(one.policy, cluster)]
+    operators = [one for one in baselines if one not in managed]
     changes = tuple(
-        Change(Phase.CHANGE, Doing.REMOVE, one.policy, one.role, "a baseline goes", one) for one in removed
+        Change(Phase.CHANGE, Doing.REMOVE, one.policy, one.role, "the baselines go", one)
+        for one in (*openings, *operators, *managed)
     )
+    wanted = _Wanted(changes, (), bridges(one.policy for one in operators))
     notes = tuple(
         f"{one.name} was written by {one.managed_by}, which may bring it back"
-        for one in removed
+        for one in baselines
         if one.role is None and one.managers
     )
-    return NamespacePlan(namespace, _harmless((changes, ()), cluster, namespace, stored, simulation), notes)
+    return NamespacePlan(namespace, _harmless(wanted, stored, simulation), notes)
 
 
-def _harmless(  # noqa: PLR0917 - one caller each way
-    wanted: tuple[tuple[Change, ...], tuple[Change, ...]],
-    cluster: Cluster,
-    namespace: str,
-    stored: Sequence[Stored],
-    simulation: Simulation,
-) -> tuple[Change, ...]:
+def _is_baseline(one: Stored, cluster: Cluster) -> bool:
+    if one.role is not None:
+        return one.role is Role.BASELINE
+    return recognise(one.policy, cluster) is not None or resembles(one.policy, cluster)
+
+
+def _is_managed_half(policy: Policy, cluster: Cluster) -> bool:
+    found = recognise(policy, cluster)
+    return found is not None and found.kind is BaselineKind.MANAGED
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Changes in their order, removals that come last, and the bridges that may stand in meanwhile."""
+
+    changes: tuple[Change, ...]
+    last: tuple[Change, ...]
+    bridges: tuple[Policy, ...]
+
+
+def _harmless(wanted: _Wanted, stored: Sequence[Stored], simulation: Simulation) -> tuple[Change, ...]:
     """Return the changes with a bridge around them where it takes one. Raises ``CannotPlan``.
 
     A single change that does no harm needs none. Several may reach the network plugin in another order than
     they were made in, so they get one, unless only without it nothing is wider on the way.
     """
-    changes, stale = wanted
     before = [one.policy for one in stored]
     old = [one for one in stored if one.role is Role.BRIDGE]
-    new = tuple(_bridge_changes(cluster, namespace, stored))
-    plain = (*changes, *stale, *_bridge_ends(old, ()))
+    plain = (*wanted.changes, *wanted.last, *_bridge_ends(old, ()))
     if not plain:
         return ()
-    bridged = (*new, *changes, *stale, *_bridge_ends(old, new))
-    candidates = (plain, bridged) if len(changes) + len(stale) <= 1 else (bridged, plain)
-    harms = [(one, simulation.harm(namespace, before, one)) for one in candidates]
-    for candidate, harm in harms:
+    new = tuple(_bridge_changes(wanted.bridges, stored))
+    bridged = (*new, *wanted.changes, *wanted.last, *_bridge_ends(old, new))
+    candidates = (plain, bridged) if len(wanted.changes) + len(wanted.last) <= 1 else (bridged, plain)
+    harms = []
+    for candidate in candidates:
+        harm = simulation.harm(plain[0].policy.namespace, before, candidate)
         if harm is None:
             return candidate
-    raise CannotPlan(namespace, next(harm for _, harm in harms if harm is not None))
+        harms.append(harm)
+    raise CannotPlan(plain[0].policy.namespace, harms[0])
 
 
-def _bridge_changes(cluster: Cluster, namespace: str, stored: Sequence[Stored]) -> Iterator[Change]:
+def _bridge_changes(wanted: Sequence[Policy], stored: Sequence[Stored]) -> Iterator[Change]:
     """Yield the bridges that have to be written; one that an interrupted run left may serve."""
     names = {one.name: one for one in stored}
-    for wanted in bridges(cluster, namespace):
-        there = names.get(wanted.name)
+    for bridge in wanted:
+        there = names.get(bridge.name)
         if there is not None and there.role is Role.BRIDGE:
-            if means_the_same(there.policy, wanted):
+            if means_the_same(there.policy, bridge):
                 continue
-            yield Change(Phase.BRIDGE, Doing.WRITE, wanted, Role.BRIDGE, "stands in meanwhile", there)
+            yield Change(Phase.BRIDGE, Doing.WRITE, bridge, Role.BRIDGE, "stands in meanwhile", there)
         else:
-            policy = replace(wanted, name=_free(wanted.name, names))
+            policy = replace(bridge, name=_free(bridge.name, names))
             yield Change(Phase.BRIDGE, Doing.WRITE, policy, Role.BRIDGE, "stands in meanwhile")
 
 
@@ -159,6 +170,11 @@ class _Assignment:
         self._used: set[str] = set()
         self._wanted = written_baselines(cluster, namespace)
         self._note_selectors()
+
+    @property
+    def operators(self) -> tuple[Policy, ...]:
+        """The wanted baselines of the operator's half."""
+        return tuple(one for one in self._wanted if one.name != MANAGED_NAME)
 
     def writes(self) -> tuple[Change, ...]:
         """Return what has to be written, in order."""
@@ -212,7 +228,8 @@ class _Assignment:
         why = "lets required traffic through" if role is Role.BASELINE else "asked for by --allow-namespace"
         for own in (there, beside):
             if own is not None and own.role is role and self._is_free(own):
-                return self._change(own, wanted, Doing.WRITE, role, why)
+                doing = Doing.ADOPT if self._wishes.adopt else Doing.WRITE
+                return self._change(own, wanted, doing, role, why)
         if there is None:
             policy = replace(wanted, name=_free(wanted.name, {*self._stored, *self._used}))
             self._used.add(policy.name)

@@ -46,20 +46,17 @@ class Act:
 def carry_out(acts: Sequence[Act], progress: Progress) -> Account:
     """Do ``acts`` in order until one fails or somebody interrupts. Never raises for either."""
     account = Account(left=[one.title for one in acts])
-    for act in acts:
-        progress.begin(act.title)
-        try:
-            how = act.run()
-        except GuardError as error:
-            progress.end("failed")
-            account.trouble = str(error)
-            return account
-        except KeyboardInterrupt:
-            progress.end("interrupted")
-            account.trouble = "interrupted"
-            return account
-        progress.end(how)
-        account.done.append(account.left.pop(0))
+    try:
+        for act in acts:
+            progress.begin(act.title)
+            progress.end(act.run())
+            account.done.append(account.left.pop(0))
+    except GuardError as error:
+        progress.end("failed")
+        account.trouble = str(error)
+    except KeyboardInterrupt:
+        progress.end("interrupted")
+        account.trouble = "interrupted"
     return account
 
 

@@ -1,0 +1,106 @@
+"""Our own command line as a process, and what a cluster holds before and after."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.history import PolicyHistory
+from tests.integration.guard import ROOT
+
+_SECONDS = 120.0
+_NAMESPACES = "/api/v1/namespaces"
+_ACCOUNTS = "/api/v1/serviceaccounts"
+_WATCHED = (
+    _NAMESPACES,
+    "/api/v1/secrets",
+    "/api/v1/configmaps",
+    "/api/v1/services",
+    _ACCOUNTS,
+    "/apis/apps/v1/deployments",
+    "/apis/networking.k8s.io/v1/networkpolicies",
+    "/apis/policy/v1/poddisruptionbudgets",
+    "/apis/rbac.authorization.k8s.io/v1/roles",
+    "/apis/rbac.authorization.k8s.io/v1/rolebindings",
+    "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+)
+
+
+def command(kubeconfig: Path, *args: str) -> list[str]:
+    """Return the command line that runs us with ``args``."""
+    return [sys.executable, "-m", "app", *args, "--kubeconfig", str(kubeconfig)]
+
+
+def run(
+    control_plane: ControlPlane, *args: str, user: str = "admin", kubeconfig: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run us as the user; standard input is empty, so nobody can be asked."""
+    return subprocess.run(
+        command(kubeconfig or control_plane.kubeconfig(user), *args),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_SECONDS,
+    )
+
+
+@contextmanager
+def started(control_plane: ControlPlane, *args: str) -> Iterator[subprocess.Popen[str]]:
+    """Start us as the admin; killed at the end where it still runs."""
+    with subprocess.Popen(
+        command(control_plane.kubeconfig(), *args),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def inventory(control_plane: ControlPlane) -> dict[str, str]:
+    """Return the version of every object of the cluster that we could have touched, by its path.
+
+    Left out is what controllers do meanwhile: a namespace's first objects, and the end of one being deleted.
+    """
+    client = control_plane.client()
+    listed = {path: client.request("GET", path).json()["items"] for path in _WATCHED}
+    going = {
+        each["metadata"]["name"] for each in listed[_NAMESPACES] if "deletionTimestamp" in each["metadata"]
+    }
+    return {
+        f"{path} {each.get('namespace', '')}/{each['name']}": each["resourceVersion"]
+        for path, items in listed.items()
+        for each in (item["metadata"] for item in items)
+        if each.get("namespace", each["name"]) not in going
+        and (path, each["name"]) not in (("/api/v1/configmaps", "kube-root-ca.crt"), (_ACCOUNTS, "default"))
+    }
+
+
+@contextmanager
+def unchanged(control_plane: ControlPlane) -> Iterator[None]:
+    """Fail where the body leaves anything changed."""
+    before = inventory(control_plane)
+    yield
+    assert inventory(control_plane) == before
+
+
+@contextmanager
+def watched(control_plane: ControlPlane, *sources: str) -> Iterator[PolicyHistory]:
+    """Record every state of the policies meanwhile; ``sources`` are what webhooks must let in."""
+    history = PolicyHistory(control_plane.client(), sources)
+    yield history
+    history.finish()
