@@ -52,6 +52,10 @@ class Metrics:
         self._expiry = self._gauge(
             "certificate_expiry_timestamp_seconds", "When the serving certificate ends, in Unix time."
         )
+        self._authority_expiry = self._gauge(
+            "authority_expiry_timestamp_seconds", "When the authority of the certificates ends, in Unix time."
+        )
+        self._upkeep = self._counter("upkeep", "What the guard did to its own objects, or failed to.", "what")
         self._gauge("info", "The running version.", "version").labels(__version__).set(1)
         self._children: dict[tuple[str, str, str, str], Counter] = {}
         ProcessCollector(registry=self.registry)
@@ -90,6 +94,14 @@ class Metrics:
     def set_certificate_expiry(self, timestamp: float) -> None:
         """Note when the serving certificate ends, in Unix time."""
         self._expiry.set(timestamp)
+
+    def set_authority_expiry(self, timestamp: float) -> None:
+        """Note when the authority ends that serving certificates are issued from, in Unix time."""
+        self._authority_expiry.set(timestamp)
+
+    def record_upkeep(self, what: str) -> None:
+        """Count one change to an object of the guard's own, or ``failed``."""
+        self._upkeep.labels(what).inc()
 
     def render(self) -> tuple[bytes, str]:
         """Return everything in Prometheus' text format, and its media type."""

@@ -11,7 +11,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from app.certificates.issue import Validity, issue_serving, make_authority  # noqa: E402 - the path comes first
+from app.certificates.expiry import Validity  # noqa: E402 - the path comes first
+from app.certificates.issue import issue_serving, make_authority  # noqa: E402 - the same
 
 HOSTS = ("localhost", "127.0.0.1", "::1", "netpol-guard.netpol-guard.svc")
 

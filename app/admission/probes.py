@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.admission.rights import question
+from app.wire.namespaces import namespace_of
 from app.wire.probe import PROBE_ANNOTATION, PROBE_VERB, ProbeRefusal, is_nonce, seen
 from app.wire.review import policy_of
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from app.admission.ports import ClusterState, Deadline, Replica
     from app.wire.review import Review
 
-_RESOURCE = ("networking.k8s.io", "networkpolicies")
+_POLICIES = ("networking.k8s.io", "networkpolicies")
+_NAMESPACES = ("", "namespaces")
 _MALFORMED = (
     f"netpol-guard: the annotation {PROBE_ANNOTATION} is ignored: it must be 16 to 64 letters, digits, - or _"
 )
@@ -25,10 +27,20 @@ _MALFORMED = (
 
 def probe_in(review: Review) -> str | None:
     """Return what the probe annotation of a dry run says, None where there is none."""
-    is_policy = (review.resource.group, review.resource.resource) == _RESOURCE
-    if not review.dry_run or not is_policy or review.object is None:
+    if not review.dry_run or review.object is None:
         return None
-    return policy_of(review.object, review.namespace).metadata.annotations.get(PROBE_ANNOTATION)
+    match (review.resource.group, review.resource.resource):
+        case resource if resource == _POLICIES:
+            metadata = policy_of(review.object, review.namespace).metadata
+        case resource if resource == _NAMESPACES:
+            metadata = namespace_of(review.object).metadata
+        case _:
+            return None
+    return metadata.annotations.get(PROBE_ANNOTATION)
+
+
+def _resource(review: Review) -> str:
+    return ".".join(part for part in (review.resource.resource, review.resource.group) if part)
 
 
 class Probes:
@@ -48,7 +60,7 @@ class Probes:
         what = (
             f"whether {review.user.username} may use verb {PROBE_VERB} could not be found out"
             if access.allowed is None
-            else f"{review.user.username} may not use verb {PROBE_VERB} on networkpolicies.networking.k8s.io"
+            else f"{review.user.username} may not use verb {PROBE_VERB} on {_resource(review)}"
             f" in namespace {review.namespace}"
         )
         return str(ProbeRefusal(asked, f"{what}. {access.reason}".rstrip(" .")))

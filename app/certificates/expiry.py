@@ -1,4 +1,4 @@
-"""When a certificate ends, read without a cryptography library.
+"""From when to when a certificate is good, read without a cryptography library.
 
 The serving process needs nothing else from a certificate, and importing a library for it would cost more
 memory than the rest of this room. DER is read only as far as RFC 5280, section 4.1 puts `validity`.
@@ -7,7 +7,11 @@ memory than the rest of this room. DER is read only as far as RFC 5280, section 
 from __future__ import annotations
 
 import binascii
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far a certificate's validity begins before now: not all clocks of a cluster agree."""
 
 _SEQUENCE, _EXPLICIT_VERSION, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0xA0, 0x17, 0x18
 _LONG_FORM = 0x80
@@ -19,8 +23,24 @@ class UnreadableCertificate(ValueError):  # noqa: N818 - reads as what it is: an
     """The bytes are no certificate."""
 
 
-def not_after(pem: bytes) -> datetime:
-    """Return when the first certificate in ``pem`` ends.
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """From when to when a certificate is good."""
+
+    start: datetime
+    end: datetime
+
+    @classmethod
+    def lasting(cls, duration: timedelta, now: datetime) -> Validity:
+        """Return what begins just before ``now`` (aware, or ``ValueError``) and lasts for ``duration``."""
+        if now.tzinfo is None:
+            msg = "the time must say which time zone it is in"
+            raise ValueError(msg)
+        return cls(now - CLOCK_SKEW, now + duration)
+
+
+def validity_of(pem: bytes) -> Validity:
+    """Return the validity of the first certificate in ``pem``.
 
     Raises ``UnreadableCertificate`` where there is none that can be read.
     """
@@ -29,12 +49,12 @@ def not_after(pem: bytes) -> datetime:
         raise UnreadableCertificate("there is no certificate in it")
     try:
         der = binascii.a2b_base64(pem[start + len(_BEGIN) : end])
-        return _not_after(der)
+        return _validity(der)
     except (binascii.Error, IndexError, UnicodeDecodeError) as error:
         raise UnreadableCertificate("the certificate in it cannot be read") from error
 
 
-def _not_after(der: bytes) -> datetime:
+def _validity(der: bytes) -> Validity:
     _, certificate, _ = _element(der, 0, _SEQUENCE)
     _, place, _ = _element(der, certificate, _SEQUENCE)
     if der[place] == _EXPLICIT_VERSION:
@@ -42,9 +62,10 @@ def _not_after(der: bytes) -> datetime:
     for _ in ("serialNumber", "signature", "issuer"):
         _, _, place = _element(der, place)
     _, validity, _ = _element(der, place, _SEQUENCE)
-    _, _, second = _element(der, validity)
+    first, content, second = _element(der, validity)
+    start = _time(first, der[content:second].decode("ascii"))
     tag, content, end = _element(der, second)
-    return _time(tag, der[content:end].decode("ascii"))
+    return Validity(start, _time(tag, der[content:end].decode("ascii")))
 
 
 def _element(der: bytes, place: int, expected: int | None = None) -> tuple[int, int, int]:
@@ -67,10 +88,10 @@ def _time(tag: int, text: str) -> datetime:
     # RFC 5280, 4.1.2.5: two digits of a year mean 1950 to 2049; seconds and Z are always there.
     form = {_UTC_TIME: "%y%m%d%H%M%SZ", _GENERALIZED_TIME: "%Y%m%d%H%M%SZ"}.get(tag)
     if form is None:
-        raise UnreadableCertificate("the certificate in it has no time of expiry")
+        raise UnreadableCertificate("the certificate in it has no time where one belongs")
     try:
         found = datetime.strptime(text, form).replace(tzinfo=UTC)
     except ValueError as error:
-        raise UnreadableCertificate(f"the certificate in it ends at no time: {text!r}") from error
+        raise UnreadableCertificate(f"the certificate in it names no time: {text!r}") from error
     is_last_century = tag == _UTC_TIME and found.year >= 2050  # noqa: PLR2004 - the RFC's own border
     return found.replace(year=found.year - 100) if is_last_century else found

@@ -6,8 +6,6 @@ ECDSA P-256: an API server's handshake with them costs a fraction of one with RS
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
@@ -21,38 +19,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-CLOCK_SKEW = timedelta(minutes=5)
-"""How far a certificate's validity begins before now: not all clocks of a cluster agree."""
+from app.certificates.expiry import Validity
+from app.certificates.pairs import Pair, UnusableAuthority
 
 _LONGEST_COMMON_NAME = 64  # X.520: ub-common-name
-
-
-class UnusableAuthority(ValueError):  # noqa: N818 - reads as what it is: an unusable authority
-    """The PEM given as an authority is none; the text says what is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A certificate (with its chain, if it has one) and its private key, both PEM."""
-
-    certificate: bytes
-    key: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Validity:
-    """From when to when a certificate is good."""
-
-    start: datetime
-    end: datetime
-
-    @classmethod
-    def lasting(cls, duration: timedelta, now: datetime) -> Validity:
-        """Return what begins just before ``now`` (aware, or ``ValueError``) and lasts for ``duration``."""
-        if now.tzinfo is None:
-            msg = "the time must say which time zone it is in"
-            raise ValueError(msg)
-        return cls(now - CLOCK_SKEW, now + duration)
 
 
 def make_authority(common_name: str, validity: Validity) -> Pair:

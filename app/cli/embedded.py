@@ -14,7 +14,8 @@ from typing import Any
 import typer
 import yaml
 
-from app.certificates.issue import Validity, issue_serving, make_authority
+from app.certificates.expiry import Validity
+from app.certificates.issue import issue_serving, make_authority
 from app.shipped import CHANGES
 from app.wire.identity import NAMESPACES_WEBHOOK, POLICIES_WEBHOOK
 

@@ -50,7 +50,7 @@ def command(
     POST /validate over TLS; health and metrics on a port of their own.
     """
     from app import logs
-    from app.cli.wiring import run_webhook
+    from app.cli.wiring import is_in_pod, run_webhook
     from app.serving.server import run
     from app.settings.load import load
 
@@ -61,9 +61,13 @@ def command(
     if state is not None:
         settings = _with_state(settings, state)
     tls = settings.tls
-    if tls.cert_file is None or tls.key_file is None:
-        raise SettingsError("tls.certFile and tls.keyFile: required; `serve --embedded` makes its own")
-    return run(run_webhook(settings, (tls.cert_file, tls.key_file)))
+    if tls.cert_file is not None and tls.key_file is not None:
+        return run(run_webhook(settings, (tls.cert_file, tls.key_file)))
+    if not is_in_pod(settings):
+        raise SettingsError(
+            "tls.certFile and tls.keyFile: required outside a cluster; `serve --embedded` makes its own"
+        )
+    return run(run_webhook(settings, None))
 
 
 def _with_state(settings: Settings, folder: Path) -> Settings:

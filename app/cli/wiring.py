@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from app.admission.ports import Announcer, ClusterState, Doubt, Mode, Nobody, Replica, Rules
 from app.admission.reviewer import Reviewer
 from app.cli.reviews import DecisionRecord, HttpReviews
+from app.cli.upkeep import Background, upkeep_of
 from app.cluster.sources import declared_source
 from app.engine.addresses import network_set
 from app.engine.intervals import IntervalSet
@@ -21,13 +21,16 @@ from app.metrics import Metrics
 from app.serving.application import create_app, create_health_app
 from app.serving.server import Applications, Bound, Listen, serve
 from app.serving.state import ServingState
-from app.serving.tls import ServingCertificate
+from app.serving.tls import HandedCertificate, ServingCertificate
 from app.serving.validate import RequestLimits
 from app.settings.model import Notice, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
+
+    from app.serving.tls import Handshakes
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -81,16 +84,30 @@ class RunningState(ClusterState, Protocol):
         ...
 
 
-class _StateReadiness:
-    """Readiness as ``app.serving`` asks for it, from the state."""
+class _Readiness:
+    """Readiness as ``app.serving`` asks for it, from the state and the certificate."""
 
-    def __init__(self, state: RunningState) -> None:
+    def __init__(self, state: RunningState, background: Background | None) -> None:
         self._state = state
+        self._background = background
 
     def reasons(self) -> tuple[str, ...]:
         """Return why reviews cannot be answered yet."""
         reason = self._state.ready()
-        return () if reason is None else (reason,)
+        certificate = () if self._background is None else self._background.reasons()
+        return certificate if reason is None else (reason, *certificate)
+
+
+def is_in_pod(settings: Settings) -> bool:
+    """Tell whether this process is a replica in a cluster, which looks after the guard's own objects."""
+    return settings.pod.name is not None and settings.state.directory is None
+
+
+def _certificate(files: tuple[Path, Path] | None, metrics: Metrics) -> Handshakes:
+    def note(end: datetime) -> None:
+        metrics.set_certificate_expiry(end.timestamp())
+
+    return HandedCertificate(note) if files is None else ServingCertificate(*files, note)
 
 
 def state_of(settings: Settings) -> RunningState:
@@ -118,21 +135,27 @@ def announcer_of(settings: Settings) -> Announcer:
 
 async def run_webhook(
     settings: Settings,
-    certificate_files: tuple[Path, Path],
+    certificate_files: tuple[Path, Path] | None,
     on_started: Callable[[Bound], None] = lambda _: None,
 ) -> int:
-    """Serve until a signal comes; return the exit code. Raises ``StartError`` and ``SettingsError``."""
+    """Serve until a signal comes; return the exit code. Without files, certificates of our own are served.
+
+    Raises ``StartError`` and ``SettingsError``.
+    """
     metrics, serving = Metrics(), ServingState()
     state = state_of(settings)
     reviewer = Reviewer(state, rules_of(settings), DecisionRecord(metrics), announcer_of(settings))
     limits = RequestLimits(settings.limits.body_bytes, settings.limits.in_flight, settings.budget_seconds)
     webhook = create_app(HttpReviews(reviewer, metrics), limits=limits, metrics=metrics, state=serving)
-    health = create_health_app(_StateReadiness(state), metrics=metrics, state=serving)
-    certificate = ServingCertificate(
-        *certificate_files, lambda end: metrics.set_certificate_expiry(end.timestamp())
-    )
+    certificate = _certificate(certificate_files, metrics)
+    background = None
+    if is_in_pod(settings):
+        background = Background(
+            upkeep_of(settings, certificate, metrics), metrics, settings.webhook.check_seconds
+        )
+    health = create_health_app(_Readiness(state, background), metrics=metrics, state=serving)
     listen = settings.listen
-    watching = asyncio.create_task(state.run())
+    running = [asyncio.create_task(one.run()) for one in (state, background) if one is not None]
     try:
         return await serve(
             Applications(webhook, health, serving),
@@ -142,6 +165,6 @@ async def run_webhook(
             on_started=on_started,
         )
     finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

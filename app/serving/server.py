@@ -23,7 +23,7 @@ import uvicorn
 from app.errors import StartError
 from app.logs import EventLog
 from app.serving.state import ServingState
-from app.serving.tls import ServingCertificate
+from app.serving.tls import Handshakes
 from app.serving.tuning import favour_requests_over_threads, settle
 
 KEEP_ALIVE_SECONDS = 120
@@ -91,7 +91,7 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 async def serve(
     applications: Applications,
-    certificate: ServingCertificate,
+    certificate: Handshakes,
     listen: Listen,
     *,
     drain_seconds: float,
@@ -173,7 +173,7 @@ def _has_ipv6() -> bool:
     return True
 
 
-def _server(application: Any, certificate: ServingCertificate | None) -> _Server:  # noqa: ANN401 - any ASGI application
+def _server(application: Any, certificate: Handshakes | None) -> _Server:  # noqa: ANN401 - any ASGI application
     config = uvicorn.Config(
         application,
         http="httptools",

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic.alias_generators import to_camel
 
 from app.logs import LogFormat, LogLevel
-from app.wire.identity import NAME
+from app.wire.identity import NAME, FailurePolicy
 
 _TRUE_WORDS = ("yes", "on", "true")
 _FALSE_WORDS = ("no", "off", "false")
@@ -96,6 +96,7 @@ _NUMBER = BeforeValidator(_no_truth_value)
 Name = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, _NUMBER, Field(ge=0, le=65535)]
 Count = Annotated[int, _NUMBER, Field(ge=1)]
+Days = Annotated[float, _NUMBER, Field(gt=0, le=36500, allow_inf_nan=False)]
 Network = Annotated[str, BeforeValidator(_network)]
 
 
@@ -164,13 +165,6 @@ class Listen(_Section):
         return self
 
 
-class FailurePolicy(StrEnum):
-    """What the API server does with a request that no guard answers."""
-
-    FAIL = "Fail"
-    IGNORE = "Ignore"
-
-
 class Webhook(_Section):
     """The guard's own webhook configuration, which it looks after in a cluster.
 
@@ -178,6 +172,7 @@ class Webhook(_Section):
     """
 
     failure_policy: FailurePolicy = FailurePolicy.FAIL
+    check_seconds: Annotated[float, _NUMBER, Field(gt=0, le=3600, allow_inf_nan=False)] = 15.0
 
 
 class Pod(_Section):
@@ -190,13 +185,29 @@ class Pod(_Section):
 class Tls(_Section):
     """The serving certificate's files; they are read again when they change.
 
-    Without them a guard in a cluster makes its own certificates, and writes what it serves into ``folder``,
-    which should be kept in memory.
+    Without them a guard in a cluster makes certificates of its own, which last that many days and are
+    replaced when a third of that is left. A former authority stays trusted for ``overlap_days``; a new one
+    counts ``settle_seconds`` after it was published.
     """
 
     cert_file: Path | None = None
     key_file: Path | None = None
-    folder: Path | None = None
+    authority_days: Days = 1095.0
+    serving_days: Days = 90.0
+    overlap_days: Days = 1.0
+    settle_seconds: Annotated[float, _NUMBER, Field(ge=0, le=3600, allow_inf_nan=False)] = 30.0
+
+    @model_validator(mode="after")
+    def _nested(self) -> Tls:
+        if self.authority_days < 3 * self.serving_days:
+            msg = (
+                "authorityDays must be at least three times servingDays: an authority outlives what it issues"
+            )
+            raise ValueError(msg)
+        if self.serving_days < 2 * self.overlap_days:
+            msg = "servingDays must be at least twice overlapDays: the overlap ends before the next renewal"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Tls:

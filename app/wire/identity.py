@@ -5,6 +5,8 @@ The same names stand in ``deploy/``; a test holds the two against each other.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 NAME = "netpol-guard"
 """Namespace, Service, Deployment, ServiceAccount, webhook configuration, roles, budget and policy of ours."""
 DOMAIN = "netpol-guard.iomete.com"
@@ -40,3 +42,12 @@ FAILURE_POLICY_ANNOTATION = f"{DOMAIN}/failure-policy"
 It goes before the setting ``webhook.failurePolicy``. Whoever installs step by step writes ``Ignore`` with the
 configuration, and takes it away (or writes ``Fail``) in the end; the guard then raises the policy by itself.
 """
+SERVING_ANNOTATION = f"{DOMAIN}/serving"
+"""On each of the guard's Pods: under which authority it serves, and which bundle it knows."""
+
+
+class FailurePolicy(StrEnum):
+    """What the API server does with a request that no guard answers (``admissionregistration.k8s.io/v1``)."""
+
+    FAIL = "Fail"
+    IGNORE = "Ignore"

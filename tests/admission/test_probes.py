@@ -130,9 +130,18 @@ def test_an_update_and_a_policy_that_cannot_be_read_can_probe_too() -> None:
         assert read_answer(answer.response["warnings"], NONCE) is not None
 
 
-def test_what_is_no_policy_is_no_probe() -> None:
-    namespace = world.namespace(NS, world.MANAGED, annotations={PROBE_ANNOTATION: NONCE})
-    answer = ask(
-        FakeState(world.guarded(), grants=MAY), request("UPDATE", namespace, namespace, dryRun=True), REPLICA
-    )
+@pytest.mark.parametrize("name", [NS, "netpol-guard"], ids=["a managed namespace", "the guard's own"])
+def test_a_namespace_can_be_probed_through_too(name: str) -> None:
+    old = world.namespace(name, {})
+    new = world.namespace(name, world.MANAGED, annotations={PROBE_ANNOTATION: NONCE})
+    state = FakeState(world.guarded(), grants=MAY)
+    answer = ask(state, request("UPDATE", new, old, dryRun=True), REPLICA)
+    assert read_answer(answer.response["warnings"], NONCE) is not None
+    assert (state.asked[0].resource, state.asked[0].name) == ("namespaces", name)
+
+
+def test_what_is_neither_policy_nor_namespace_is_no_probe() -> None:
+    review = request("CREATE", probe(), dryRun=True)
+    review["resource"] = {"group": "", "version": "v1", "resource": "configmaps"}
+    answer = ask(FakeState(world.guarded(), grants=MAY), review, REPLICA)
     assert "probe" not in answer.warnings

@@ -8,8 +8,8 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.certificates.expiry import UnreadableCertificate, not_after
-from app.certificates.issue import Validity, issue_serving, make_authority
+from app.certificates.expiry import UnreadableCertificate, Validity, validity_of
+from app.certificates.issue import issue_serving, make_authority
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PEM = make_authority("test CA", Validity.lasting(timedelta(days=365), NOW)).certificate
@@ -20,13 +20,14 @@ PEM = make_authority("test CA", Validity.lasting(timedelta(days=365), NOW)).cert
 )
 def test_the_end_is_read_in_both_spellings_of_time(end: datetime) -> None:
     pem = make_authority("test CA", Validity(NOW - timedelta(days=9), end)).certificate
-    assert not_after(pem) == end == x509.load_pem_x509_certificate(pem).not_valid_after_utc
+    assert validity_of(pem) == Validity(NOW - timedelta(days=9), end)
+    assert end == x509.load_pem_x509_certificate(pem).not_valid_after_utc
 
 
 def test_the_end_of_a_serving_certificate_is_read_and_not_that_of_its_authority() -> None:
     authority = make_authority("test CA", Validity.lasting(timedelta(days=365), NOW))
     serving = issue_serving(authority, ("localhost",), Validity.lasting(timedelta(days=30), NOW))
-    assert not_after(serving.certificate + authority.certificate) == NOW + timedelta(days=30)
+    assert validity_of(serving.certificate + authority.certificate).end == NOW + timedelta(days=30)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_the_end_of_a_serving_certificate_is_read_and_not_that_of_its_authority(
 )
 def test_bytes_that_are_no_certificate_are_refused(pem: bytes) -> None:
     with pytest.raises(UnreadableCertificate):
-        not_after(pem)
+        validity_of(pem)
 
 
 @given(st.data())
@@ -47,7 +48,7 @@ def test_a_damaged_certificate_is_refused_or_read_but_nothing_else_happens(data:
     cut = der[: data.draw(st.integers(1, len(der)))]
     pem = b"-----BEGIN CERTIFICATE-----\n" + base64.b64encode(cut) + b"\n-----END CERTIFICATE-----\n"
     try:
-        found = not_after(pem)
+        found = validity_of(pem)
     except UnreadableCertificate:
         return
-    assert found.tzinfo is UTC
+    assert found.start.tzinfo is UTC is found.end.tzinfo

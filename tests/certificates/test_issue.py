@@ -7,14 +7,9 @@ import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from app.certificates.issue import (
-    CLOCK_SKEW,
-    Pair,
-    UnusableAuthority,
-    Validity,
-    issue_serving,
-    make_authority,
-)
+from app.certificates.expiry import CLOCK_SKEW, Validity
+from app.certificates.issue import issue_serving, make_authority
+from app.certificates.pairs import Pair, UnusableAuthority
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 YEAR = Validity.lasting(timedelta(days=365), NOW)

@@ -19,7 +19,8 @@ from typing import Any
 import yaml
 
 from app import __version__
-from app.certificates.issue import Validity, issue_serving, make_authority
+from app.certificates.expiry import Validity
+from app.certificates.issue import issue_serving, make_authority
 from app.cli.examination import Given, context_of, product
 from app.cluster.surveyed import sighting_from
 from app.doctor.context import Context

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import httpx
 
-from app.certificates.issue import Pair, Validity, issue_serving, make_authority
+from app.certificates.expiry import Validity
+from app.certificates.issue import issue_serving, make_authority
+from app.certificates.pairs import Pair
 
 HOST = "127.0.0.1"
 PATIENCE_SECONDS = 20

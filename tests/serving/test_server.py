@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.certificates.expiry import not_after
+from app.certificates.expiry import validity_of
 from app.settings.model import Listen
 from tests.serving.process import HOST, JSON_TYPE, Files, Served, served, until
 
@@ -164,7 +164,7 @@ def test_too_many_reviews_at_once_get_503_and_retry_after(server: Served) -> Non
 def test_health_and_readiness_and_metrics_are_on_a_port_of_their_own(server: Served) -> None:
     assert server.health("/healthz").json() == {"status": "ok"}
     assert server.health("/readyz").json() == {"status": "ready"}
-    end = not_after(server.files.certificate.read_bytes()).timestamp()
+    end = validity_of(server.files.certificate.read_bytes()).end.timestamp()
     found = [
         float(line.split()[1])
         for line in server.health("/metrics").text.splitlines()

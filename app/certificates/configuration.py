@@ -1,0 +1,134 @@
+"""The guard's own webhook configuration, of which it owns two fields: ``caBundle`` and ``failurePolicy``.
+
+The manifests ship neither a bundle nor ``Fail``, and whoever applies them again resets the policy: so both
+are looked after for as long as the guard runs. Fields are written by server-side apply, merged by webhook
+name; whatever else stands in the configuration is its author's.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from app.certificates.pairs import bundle_of, fingerprints
+from app.wire.identity import (
+    FAILURE_POLICY_ANNOTATION,
+    NAME,
+    NAMESPACES_WEBHOOK,
+    POLICIES_WEBHOOK,
+    SERVICE_HOST,
+    FailurePolicy,
+)
+from app.wire.kinds import VALIDATING, Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from app.wire.kinds import Manifest
+
+CONFIGURATION = Reference(VALIDATING, NAME)
+_OUR_WEBHOOKS = (POLICIES_WEBHOOK, NAMESPACES_WEBHOOK)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWebhook:
+    """What one webhook of ours has of the fields that are the guard's."""
+
+    name: str
+    bundle: bytes
+    failure_policy: FailurePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class OwnConfiguration:
+    """The configuration as it stands; ``wanted`` is what its annotation asks for, if it does."""
+
+    version: str
+    webhooks: tuple[OwnWebhook, ...]
+    wanted: FailurePolicy | None = None
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """The fingerprints of the authorities that every webhook of ours trusts."""
+        found = [frozenset(fingerprints(one.bundle)) for one in self.webhooks]
+        return frozenset.intersection(*found) if found else frozenset()
+
+    @property
+    def bundle(self) -> bytes:
+        """The certificates of all authorities that any webhook of ours trusts."""
+        return bundle_of(one.bundle for one in self.webhooks)
+
+    def has_bundle(self, bundle: bytes) -> bool:
+        """Tell whether every webhook of ours trusts what is in ``bundle``, and nothing else."""
+        return all(fingerprints(one.bundle) == fingerprints(bundle) for one in self.webhooks)
+
+    def has_policy(self, policy: FailurePolicy) -> bool:
+        """Tell whether every webhook of ours has this policy."""
+        return all(one.failure_policy is policy for one in self.webhooks)
+
+    def with_fields(self, bundle: bytes | None, policy: FailurePolicy | None) -> OwnConfiguration:
+        """Return the configuration with these fields; None leaves one as it is."""
+        return replace(
+            self,
+            webhooks=tuple(
+                OwnWebhook(
+                    one.name,
+                    one.bundle if bundle is None else bundle,
+                    one.failure_policy if policy is None else policy,
+                )
+                for one in self.webhooks
+            ),
+        )
+
+
+def configuration_of(manifest: Manifest) -> OwnConfiguration:
+    """Return what the guard needs to know of the manifest; ours are the webhooks that lead to our Service."""
+    metadata = manifest["metadata"]
+    annotation = metadata.get("annotations", {}).get(FAILURE_POLICY_ANNOTATION)
+    wanted = next((one for one in FailurePolicy if one.value == annotation), None)
+    webhooks = tuple(_webhook(one) for one in manifest.get("webhooks") or () if _is_ours(one))
+    return OwnConfiguration(metadata.get("resourceVersion", ""), webhooks, wanted)
+
+
+def apply_patch(configuration: OwnConfiguration, *, owns_bundle: bool) -> Manifest:
+    """Return what is to be applied so that our fields are those of ``configuration``.
+
+    All fields of ours every time: server-side apply takes away what its manager no longer names. It holds
+    only for the version that was read: a replica with old news must not overwrite a newer bundle.
+    """
+    return {
+        "apiVersion": VALIDATING.version,
+        "kind": VALIDATING.name,
+        "metadata": {"name": NAME, "resourceVersion": configuration.version},
+        "webhooks": [
+            {
+                "name": one.name,
+                "failurePolicy": one.failure_policy.value,
+                **({"clientConfig": {"caBundle": _encoded(one.bundle)}} if owns_bundle else {}),
+            }
+            for one in configuration.webhooks
+        ],
+    }
+
+
+def _is_ours(webhook: Mapping[str, Any]) -> bool:
+    service = (webhook.get("clientConfig") or {}).get("service") or {}
+    host = f"{service.get('name')}.{service.get('namespace')}.svc"
+    return webhook.get("name") in _OUR_WEBHOOKS and host == SERVICE_HOST
+
+
+def _webhook(webhook: Mapping[str, Any]) -> OwnWebhook:
+    try:
+        bundle = base64.b64decode(webhook["clientConfig"].get("caBundle") or "")
+    except (binascii.Error, ValueError):
+        bundle = b""
+    # Absent means Fail: "Defaults to Fail", says admissionregistration.k8s.io/v1.
+    policy = FailurePolicy.IGNORE if webhook.get("failurePolicy") == "Ignore" else FailurePolicy.FAIL
+    return OwnWebhook(webhook["name"], bundle, policy)
+
+
+def _encoded(bundle: bytes) -> str:
+    return base64.b64encode(bundle).decode("ascii")

@@ -1,0 +1,184 @@
+"""Rotation without a failed handshake: decide which step is due (pure), then take it.
+
+A certificate authority is replaced in steps, each a new content of the one Secret that all replicas read:
+
+1. a *next* authority is made when a third of the current one's life is left, and published beside it;
+2. serving certificates are issued from it once it has been published for a while and every replica knows it;
+3. the *previous* one is taken out of the bundle a day later, once no replica serves under it any more.
+
+What a replica serves is its own choice in the end (``app.certificates.keeper``): nothing that the published
+bundle does not verify. So no order of events, and no replica that lags, can make the two disagree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from app.certificates.expiry import CLOCK_SKEW, Validity, validity_of
+from app.certificates.pairs import bundle_of, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.certificates.pairs import Pair
+
+_COMMON_NAME = "netpol-guard"
+_RENEWED_PART = 3
+"""What has less than this part of its life left is replaced: a third leaves time to notice that it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long certificates are good, and how long the steps of a rotation wait.
+
+    ``overlap``: how long a former authority stays published after it was replaced. ``settle``: how long a new
+    one must have been published before it counts, for API servers hear of it a moment later.
+    """
+
+    authority: timedelta = timedelta(days=1095)
+    serving: timedelta = timedelta(days=90)
+    overlap: timedelta = timedelta(days=1)
+    settle: timedelta = timedelta(seconds=30)
+
+
+Making = tuple[Lifetimes, tuple[str, ...]]
+"""What certificates are made with: how long they last, and for which hosts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What the Secret holds: the serving pair, its authority, the next one, and former ones' certificates."""
+
+    serving: Pair
+    authority: Pair
+    next: Pair | None = None
+    previous: bytes = b""
+
+    @property
+    def bundle(self) -> bytes:
+        """Every authority that clients are to trust now."""
+        coming = b"" if self.next is None else self.next.certificate
+        return bundle_of((self.authority.certificate, coming, self.previous))
+
+    @property
+    def knowledge(self) -> str:
+        """A word for this bundle, by which replicas say that they know it."""
+        return hashlib.sha256(self.bundle).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What one replica says of itself: the authority that it serves under, and the bundle that it knows."""
+
+    authority: str = ""
+    knowledge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is known of the others at ``now``.
+
+    ``published`` says since when each authority (by fingerprint) has been in the bundle that API servers
+    read; None: there is no configuration, so nobody calls. ``replicas`` are those that are ready, this one
+    included.
+    """
+
+    now: datetime
+    published: Mapping[str, datetime] | None
+    replicas: tuple[Announcement, ...]
+
+
+class Step(Enum):
+    """One step of a rotation."""
+
+    RENEW = "a new serving certificate from the same authority"
+    PUBLISH_NEXT = "the next authority is published"
+    ISSUE_FROM_NEXT = "the next authority takes over"
+    DROP_PREVIOUS = "the previous authority is no longer published"
+
+
+def due(holding: Holding, view: View, lifetimes: Lifetimes) -> Step | None:
+    """Return the step that is to be taken now. Raises ``UnreadableCertificate``."""
+    serving, authority = validity_of(holding.serving.certificate), validity_of(holding.authority.certificate)
+    if _is_late(serving, view.now) and serving.end < authority.end:
+        return Step.RENEW
+    if holding.next is not None:
+        urgent = authority.end - view.now < lifetimes.serving / _RENEWED_PART
+        return Step.ISSUE_FROM_NEXT if urgent or _may_issue(holding, view, lifetimes) else None
+    if _is_late(authority, view.now):
+        return Step.PUBLISH_NEXT
+    if holding.previous and _may_drop(holding, serving, view, lifetimes):
+        return Step.DROP_PREVIOUS
+    return None
+
+
+def _is_late(validity: Validity, now: datetime) -> bool:
+    return validity.end - now < (validity.end - validity.start) / _RENEWED_PART
+
+
+def _may_issue(holding: Holding, view: View, lifetimes: Lifetimes) -> bool:
+    return (
+        holding.next is not None
+        and is_published(fingerprint(holding.next.certificate), view, lifetimes)
+        and all(one.knowledge == holding.knowledge for one in view.replicas)
+    )
+
+
+def _may_drop(holding: Holding, serving: Validity, view: View, lifetimes: Lifetimes) -> bool:
+    # The serving certificate was issued when its authority took over, or later.
+    current = fingerprint(holding.authority.certificate)
+    return view.now - (serving.start + CLOCK_SKEW) >= lifetimes.overlap and all(
+        one.authority == current for one in view.replicas
+    )
+
+
+def is_published(authority: str, view: View, lifetimes: Lifetimes) -> bool:
+    """Tell whether API servers can be counted on to trust ``authority``, a fingerprint."""
+    if view.published is None:
+        return True
+    since = view.published.get(authority)
+    return since is not None and view.now - since >= lifetimes.settle
+
+
+def take(step: Step, holding: Holding, now: datetime, making: Making) -> Holding:
+    """Return what the Secret is to hold after ``step``. Raises ``UnusableAuthority``."""
+    match step:
+        case Step.RENEW:
+            return replace(holding, serving=_issued(holding.authority, now, making))
+        case Step.PUBLISH_NEXT:
+            return replace(holding, next=_authority(now, making[0]))
+        case Step.ISSUE_FROM_NEXT if holding.next is not None:
+            serving = _issued(holding.next, now, making)
+            previous = bundle_of((holding.authority.certificate, holding.previous))
+            return Holding(serving, holding.next, None, previous)
+        case _:
+            return replace(holding, previous=b"")
+
+
+def begin(published: bytes, now: datetime, making: Making) -> Holding:
+    """Return a new authority and a serving certificate; what is ``published`` already stays beside it.
+
+    So replicas that hold on to what they serve are still trusted where a Secret was deleted or damaged.
+    """
+    authority = _authority(now, making[0])
+    return Holding(_issued(authority, now, making), authority, None, bundle_of((published,)))
+
+
+def _authority(now: datetime, lifetimes: Lifetimes) -> Pair:
+    from app.certificates.issue import make_authority  # noqa: PLC0415 - ten megabytes, needed once in months
+
+    # A name of its own: clients look for an issuer by its name first, and two authorities overlap.
+    return make_authority(
+        f"{_COMMON_NAME} {now:%Y-%m-%dT%H:%M:%SZ}", Validity.lasting(lifetimes.authority, now)
+    )
+
+
+def _issued(authority: Pair, now: datetime, making: Making) -> Pair:
+    from app.certificates.issue import issue_serving  # noqa: PLC0415 - as above
+
+    lifetimes, hosts = making
+    return issue_serving(authority, hosts, Validity.lasting(lifetimes.serving, now))
