@@ -86,6 +86,7 @@ class LabelSet:
         return self.absent and self.cofinite and not self.values
 
 
+_IMPOSSIBLE_KEY = ""
 _NOTHING = LabelSet(frozenset(), cofinite=False, absent=False)
 _EVERYTHING = ~_NOTHING
 
@@ -120,6 +121,15 @@ class Selector:
         return cls(tuple(sorted(((k, s) for k, s in product.items() if not s.is_everything), key=_key)))
 
     @classmethod
+    def label(cls, key: str, value: str) -> Selector:
+        """Return the selector of one label: most selectors are of this form.
+
+        >>> Selector.label("app", "db") == Selector.labels({"app": "db"})
+        True
+        """
+        return cls(((key, LabelSet(frozenset((value,)), cofinite=False, absent=False)),))
+
+    @classmethod
     def labels(cls, labels: Mapping[str, str]) -> Selector:
         """Return the selector that ``matchLabels: labels`` is: each key must have just this value."""
         return cls.of((key, LabelSet.of(Operator.IN, [value])) for key, value in labels.items())
@@ -152,11 +162,11 @@ class Selector:
 
     def __bool__(self) -> bool:
         """Tell whether any label map matches."""
-        return self != NOTHING
+        return not self.terms or self.terms[0][0] != _IMPOSSIBLE_KEY
 
     def is_subset(self, other: Selector) -> bool:
         """Tell whether every label map that matches this selector matches ``other`` too."""
-        if not other.terms or self == NOTHING:
+        if not other.terms or not self:
             return True
         mine = dict(self.terms)
         return all(mine.get(key, _EVERYTHING).is_subset(accepted) for key, accepted in other.terms)
@@ -168,7 +178,7 @@ class Selector:
 
 
 EVERYTHING = Selector()
-NOTHING = Selector((("", _NOTHING),))
+NOTHING = Selector(((_IMPOSSIBLE_KEY, _NOTHING),))
 
 
 def fresh_value(taken: Collection[str]) -> str:

@@ -13,12 +13,13 @@ from app.engine.addresses import block_set
 from app.engine.intervals import EMPTY, IntervalSet
 from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_PORTS, PortSet, Protocol, port_range
+from app.wire.canonical import defaulted_types, pod_peer, united
 from app.wire.cidrs import NOT_A_CIDR, NOT_INSIDE, Cidr, read_cidr
 from app.wire.errors import FieldError, forbidden, invalid, required, unsupported, wrong_type
 from app.wire.labels import read_selector
 from app.wire.metadata import NO_METADATA, Metadata, read_metadata
+from app.wire.shapes import API_VERSION, KIND
 from app.wire.syntax import port_name, port_number
-from app.wire.typed import API_VERSION, KIND, defaulted_types, pod_peer, united
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_PORTS, LAST_PORT, PortSet, at
 from app.engine.selectors import NOTHING, LabelSet, Operator, Selector
 from app.wire.identity import DOMAIN
-from app.wire.typed import API_VERSION, KIND
+from app.wire.shapes import API_VERSION, KIND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
