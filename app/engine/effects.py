@@ -10,10 +10,10 @@ from app.engine.points import Point, is_allowed
 from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
 from app.engine.regions import ExistingPods, FuturePods, Outside, Region
-from app.engine.requirements import future_namespaces, pinned_names
+from app.engine.requirements import future_namespaces
 from app.engine.samples import sample_labels, sample_peers, sample_ports
 from app.engine.search import Side, find_newly_lost, find_unselected
-from app.engine.selectors import EVERYTHING, Selector
+from app.engine.selectors import EVERYTHING, Selector, pinned_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

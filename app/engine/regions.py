@@ -25,6 +25,8 @@ class NamespaceTable:
     Answers are remembered per selector, since the same few selectors recur in every policy.
     """
 
+    _MOST = 4096
+
     __slots__ = ("_masks", "_places", "namespaces", "order")
 
     def __init__(self, namespaces: Mapping[str, Namespace]) -> None:
@@ -37,6 +39,8 @@ class NamespaceTable:
         """Return the namespaces that ``selector`` matches: bit i stands for ``order[i]``."""
         found = self._masks.get(selector)
         if found is None:
+            if len(self._masks) >= self._MOST:
+                self._masks.clear()
             found = self._masks[selector] = sum(
                 1 << index
                 for index, name in enumerate(self.order)

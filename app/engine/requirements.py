@@ -217,11 +217,3 @@ def _platform_flows(cluster: Cluster, namespace: str, options: Options) -> Itera
         yield RequiredFlow(
             FlowId.PLATFORM_EGRESS, namespace, region, Severity.WARN, label="addresses outside the cluster"
         )
-
-
-def pinned_names(selector: Selector) -> frozenset[str] | None:
-    """Return the namespace names that ``selector`` is limited to by the name label, None if it is not."""
-    for key, accepted in selector.terms:
-        if key == NAMESPACE_NAME_LABEL and not accepted.cofinite and not accepted.absent:
-            return accepted.values
-    return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from app.engine.points import Peer
 from app.engine.policy import PodPeer
 from app.engine.ports import position
-from app.engine.selectors import NAMESPACE_NAME_LABEL, fresh_value
+from app.engine.selectors import NAMESPACE_NAME_LABEL, fresh_value, pinned_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,18 +63,31 @@ def _sample_pods(peer: PodPeer, table: NamespaceTable) -> Iterator[Peer]:
     if not peer.pods or not peer.namespaces:
         return
     labels = sample_labels(peer.pods)
-    mask = table.mask(peer.namespaces)
     future = _future_namespace(peer.namespaces, table)
     if future is not None:
         yield Peer(future[NAMESPACE_NAME_LABEL], future, labels)
-    for index in {mask.bit_length() - 1, (mask & -mask).bit_length() - 1} - {-1}:
-        name = table.order[index]
+    for name in _existing_namespaces(peer.namespaces, table):
         yield Peer(name, table.namespaces[name].labels, labels)
 
 
+def _existing_namespaces(selector: Selector, table: NamespaceTable) -> Iterator[str]:
+    names = pinned_names(selector)
+    if names is not None:
+        chosen = min(names)
+        if chosen in table.namespaces and selector.matches(table.namespaces[chosen].labels):
+            yield chosen
+        return
+    mask = table.mask(selector)
+    if mask:
+        yield table.order[mask.bit_length() - 1]
+        yield table.order[(mask & -mask).bit_length() - 1]
+
+
 def _future_namespace(selector: Selector, table: NamespaceTable) -> dict[str, str] | None:
-    labels = {NAMESPACE_NAME_LABEL: fresh_value(table.namespaces), **sample_labels(selector)}
-    name = labels[NAMESPACE_NAME_LABEL]
-    if name in table.namespaces or not selector.matches(labels):
-        return None
-    return labels
+    labels = sample_labels(selector)
+    name = labels.setdefault(NAMESPACE_NAME_LABEL, "other")
+    if name in table.namespaces:
+        if pinned_names(selector) is not None:
+            return None
+        labels[NAMESPACE_NAME_LABEL] = fresh_value(table.namespaces)
+    return labels if selector.matches(labels) else None

@@ -151,7 +151,10 @@ class Selector:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Tell whether an object with ``labels`` is selected."""
-        return all(labels.get(key) in accepted for key, accepted in self.terms)
+        for key, accepted in self.terms:  # noqa: SIM110 - half the time of `all`, and nothing is asked more
+            if labels.get(key) not in accepted:
+                return False
+        return True
 
     def __and__(self, other: Selector) -> Selector:
         if not self.terms:
@@ -192,3 +195,11 @@ def fresh_value(taken: Collection[str]) -> str:
         number += 1
         value = f"other-{number}"
     return value
+
+
+def pinned_names(selector: Selector) -> frozenset[str] | None:
+    """Return the namespace names that ``selector`` is limited to by the name label, None if it is not."""
+    for key, accepted in selector.terms:
+        if key == NAMESPACE_NAME_LABEL and not accepted.cofinite and not accepted.absent:
+            return accepted.values
+    return None

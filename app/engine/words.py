@@ -8,8 +8,8 @@ from app.engine.addresses import networks_of, one_by_one
 from app.engine.cluster import MANAGED
 from app.engine.intervals import IntervalSet
 from app.engine.ports import ALL_PORTS, LAST_PORT, PortSet, at
-from app.engine.requirements import FlowId, pinned_names
-from app.engine.selectors import EVERYTHING
+from app.engine.requirements import FlowId
+from app.engine.selectors import EVERYTHING, pinned_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
