@@ -12,6 +12,7 @@ import logging
 import sys
 import time
 from enum import StrEnum
+from functools import lru_cache
 from typing import TextIO, TypeAlias
 
 import msgspec
@@ -34,6 +35,7 @@ _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0
     ord("\r"): "\\r",
     ord("\t"): "\\t",
 }
+_ATOMS = frozenset({int, float, bool, type(None)})
 _encode = msgspec.json.Encoder().encode
 
 
@@ -65,7 +67,7 @@ def plain(value: object) -> Fact:
     ('deny', ['a', 'b'], '<dict>')
     """
     kind = type(value)
-    if kind is int or kind is float or kind is bool or value is None:
+    if kind in _ATOMS or (kind is str and len(value) <= LONGEST_TEXT):  # type: ignore[arg-type]
         return value  # type: ignore[return-value]
     if isinstance(value, str):
         text = str(value)
@@ -119,9 +121,13 @@ def _facts_of(record: logging.LogRecord) -> dict[str, Fact]:
     return {name: plain(value) for name, value in getattr(record, "facts", {}).items()}
 
 
+@lru_cache(maxsize=1)
+def _second(since_epoch: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since_epoch))
+
+
 def _clock(record: logging.LogRecord) -> str:
-    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-    return f"{seconds}.{int(record.msecs):03d}Z"
+    return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
 
 
 class JsonFormatter(logging.Formatter):
@@ -185,6 +191,8 @@ def configure(level: LogLevel, form: LogFormat, stream: TextIO | None = None) ->
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.number)
+    # No line shows threads or processes, so no record needs to ask for them.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # They tell of every start and stop in words of their own; ours say the same with facts.
     for noisy in ("uvicorn", "uvicorn.error", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

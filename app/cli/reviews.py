@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -38,13 +39,28 @@ class HttpReviews:
 
 
 class DecisionRecord:
-    """Writes one log line for each decision, and counts it."""
+    """Writes one log line for each decision, and counts it, as soon as the answers have left.
+
+    Nobody waits for a line then; and several of them in a row take half the time.
+    """
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._pending: list[Decision] = []
 
     def decided(self, decision: Decision) -> None:
-        """Log and count ``decision``."""
+        """Take note of ``decision``; called from the event loop."""
+        if not self._pending:
+            asyncio.get_running_loop().call_soon(self.write)
+        self._pending.append(decision)
+
+    def write(self) -> None:
+        """Log and count what was decided since the last time."""
+        pending, self._pending = self._pending, []
+        for decision in pending:
+            self._write(decision)
+
+    def _write(self, decision: Decision) -> None:
         self._metrics.record_decision(
             operation=decision.operation,
             resource=decision.resource,

@@ -144,7 +144,8 @@ async def run_webhook(
     """
     metrics, serving = Metrics(), ServingState()
     state = state_of(settings)
-    reviewer = Reviewer(state, rules_of(settings), DecisionRecord(metrics), announcer_of(settings))
+    record = DecisionRecord(metrics)
+    reviewer = Reviewer(state, rules_of(settings), record, announcer_of(settings))
     limits = RequestLimits(settings.limits.body_bytes, settings.limits.in_flight, settings.budget_seconds)
     webhook = create_app(HttpReviews(reviewer, metrics), limits=limits, metrics=metrics, state=serving)
     certificate = _certificate(certificate_files, metrics)
@@ -168,3 +169,4 @@ async def run_webhook(
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        record.write()

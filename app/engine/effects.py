@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.engine.addresses import ALL_OF, Family
-from app.engine.points import Point, is_allowed
+from app.engine.points import Point, rule_matches
 from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
 from app.engine.regions import ExistingPods, FuturePods, Outside, Region
@@ -16,7 +16,7 @@ from app.engine.search import Side, find_newly_lost, find_unselected
 from app.engine.selectors import EVERYTHING, Selector, pinned_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from app.engine.policy import PodPeer, Rule
     from app.engine.regions import Facts, NamespaceTable
@@ -40,15 +40,22 @@ class Question:
         if not self.policy.isolates(self.direction) or not self.policy.pods:
             return False
         labels = sample_labels(self.policy.pods)
-        isolators = [one for one in self.others if one.isolates(self.direction) and one.pods.matches(labels)]
-        if not isolators:
-            return True
-        return any(
-            not is_allowed(isolators, self.direction, Point(labels, peer, *port))
-            for rule in self.policy.rules(self.direction)
-            for port in sample_ports(rule.ports)
-            for peer in sample_peers(rule.peers, self.facts.table)
+        is_isolated = False
+        allowing: list[Rule] = []
+        for one in self.others:
+            if one.isolates(self.direction) and one.pods.matches(labels):
+                is_isolated = True
+                allowing += one.rules(self.direction)
+        return not is_isolated or any(
+            not any(rule_matches(one, point) for one in allowing) for point in self._samples(labels)
         )
+
+    def _samples(self, labels: Mapping[str, str]) -> Iterator[Point]:
+        for rule in self.policy.rules(self.direction):
+            ports = sample_ports(rule.ports)
+            for peer in sample_peers(rule.peers, self.facts.table):
+                for place, names in ports:
+                    yield Point(labels, peer, place, names)
 
     def isolates_more(self, budget: Budget) -> bool:
         """Tell whether the policy isolates a pod that the others leave alone."""
@@ -115,7 +122,7 @@ def has_no_effect(policy: Policy, others: Sequence[Policy], facts: Facts, budget
     they may be gone any moment. Raises ``TooComplexError``.
     """
     staying = [one for one in others if not one.terminating]
-    questions = [Question(policy, staying, one, facts) for one in Direction]
+    questions = [Question(policy, staying, one, facts) for one in policy.types]
     return (
         not any(one.shows_effect() for one in questions)
         and not any(one.isolates_more(budget) for one in questions)

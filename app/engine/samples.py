@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.engine.points import Peer
-from app.engine.policy import PodPeer
+from app.engine.policy import Peers, PodPeer
 from app.engine.ports import position
 from app.engine.selectors import NAMESPACE_NAME_LABEL, fresh_value, pinned_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.engine.policy import Peers
     from app.engine.ports import PortSet
     from app.engine.regions import NamespaceTable
     from app.engine.selectors import LabelSet, Selector
 
 _OUTSIDE = Peer(address=0)
-_ANY_POD = PodPeer()
+_ANY_POD = Peers((PodPeer(),))
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 def sample_labels(selector: Selector) -> dict[str, str]:
@@ -34,60 +34,63 @@ def _sample_value(accepted: LabelSet) -> str:
     return fresh_value(accepted.values) if accepted.cofinite else min(accepted.values)
 
 
-def sample_ports(ports: PortSet) -> Iterator[tuple[int, frozenset[str]]]:
-    """Yield places with the names that the destination gives to them, all within ``ports``."""
+def sample_ports(ports: PortSet) -> list[tuple[int, frozenset[str]]]:
+    """Return places with the names that the destination gives to them, all within ``ports``."""
+    samples: list[tuple[int, frozenset[str]]] = []
     if ports.numbers:
-        spans = ports.numbers.spans
-        yield spans[0][0], frozenset()
-        if spans[-1][1] - spans[0][0] > 1:
-            yield spans[-1][1] - 1, frozenset()
+        first, last = ports.numbers.spans[0][0], ports.numbers.spans[-1][1] - 1
+        samples.append((first, _NO_NAMES))
+        if last != first:
+            samples.append((last, _NO_NAMES))
     for protocol, name in ports.names:
-        yield position(protocol, 1), frozenset((name,))
+        samples.append((position(protocol, 1), frozenset((name,))))
+    return samples
 
 
 def sample_peers(peers: Peers | None, table: NamespaceTable) -> Iterator[Peer]:
-    """Yield ends of flows that ``peers`` matches; no ``ipBlock`` is taken to match pods."""
+    """Yield ends of flows that ``peers`` matches; no ``ipBlock`` is taken to match pods.
+
+    Those that other policies are least likely to name come first.
+    """
     if peers is None:
         yield _OUTSIDE
-        yield from _sample_pods(_ANY_POD, table)
-        return
-    for one in peers.pods:
-        yield from _sample_pods(one, table)
+        peers = _ANY_POD
     if peers.addresses:
         yield Peer(address=peers.addresses.spans[0][0])
         yield Peer(address=peers.addresses.spans[-1][1] - 1)
-
-
-def _sample_pods(peer: PodPeer, table: NamespaceTable) -> Iterator[Peer]:
-    """Yield a pod of a namespace that is still to come, and of the first and last that exist."""
-    if not peer.pods or not peer.namespaces:
-        return
-    labels = sample_labels(peer.pods)
-    future = _future_namespace(peer.namespaces, table)
-    if future is not None:
-        yield Peer(future[NAMESPACE_NAME_LABEL], future, labels)
-    for name in _existing_namespaces(peer.namespaces, table):
-        yield Peer(name, table.namespaces[name].labels, labels)
-
-
-def _existing_namespaces(selector: Selector, table: NamespaceTable) -> Iterator[str]:
-    names = pinned_names(selector)
-    if names is not None:
-        chosen = min(names)
-        if chosen in table.namespaces and selector.matches(table.namespaces[chosen].labels):
-            yield chosen
-        return
-    mask = table.mask(selector)
-    if mask:
-        yield table.order[mask.bit_length() - 1]
-        yield table.order[(mask & -mask).bit_length() - 1]
+    for one in peers.pods:
+        labels = _future_namespace(one.namespaces, table)
+        if labels is not None and one.pods:
+            yield Peer(labels[NAMESPACE_NAME_LABEL], labels, sample_labels(one.pods))
+    for one in peers.pods:
+        if one.pods:
+            for name in _existing_namespaces(one.namespaces, table):
+                yield Peer(name, table.namespaces[name].labels, sample_labels(one.pods))
 
 
 def _future_namespace(selector: Selector, table: NamespaceTable) -> dict[str, str] | None:
+    """Return the labels of a namespace that is still to come; None where none was found."""
+    if not selector:
+        return None
     labels = sample_labels(selector)
-    name = labels.setdefault(NAMESPACE_NAME_LABEL, "other")
-    if name in table.namespaces:
-        if pinned_names(selector) is not None:
-            return None
+    name = labels.get(NAMESPACE_NAME_LABEL)
+    if name is None:
         labels[NAMESPACE_NAME_LABEL] = fresh_value(table.namespaces)
+    elif name in table.namespaces:
+        return None
     return labels if selector.matches(labels) else None
+
+
+def _existing_namespaces(selector: Selector, table: NamespaceTable) -> Iterator[str]:
+    """Yield a namespace or two that are there."""
+    names = pinned_names(selector)
+    if names is None:
+        mask = table.mask(selector)
+        if mask:
+            yield table.order[mask.bit_length() - 1]
+            yield table.order[(mask & -mask).bit_length() - 1]
+        return
+    for name in names:
+        if name in table.namespaces and selector.matches(table.namespaces[name].labels):
+            yield name
+            return

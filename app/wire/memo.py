@@ -20,36 +20,49 @@ Key = tuple[bytes, str]
 
 
 class Memo(Generic[T]):
-    """Values by the bytes that they were read from, bounded in number and bytes, least used first out."""
+    """Values by the bytes that they were read from, bounded in number and bytes, oldest first out.
+
+    A value is kept when it is put for the second time. Most texts come only once, and keeping a value costs
+    more than making it: what is kept has to be let go again, and the collector has to look at it.
+    """
 
     def __init__(self, most: int, most_bytes: int) -> None:
         self._most = most
         self._most_bytes = most_bytes
         self._bytes = 0
         self._kept: OrderedDict[Key, T] = OrderedDict()
+        self._seen: set[int] = set()
+        self._seen_before: set[int] = set()
         self._lock = Lock()
-
-    def get(self, key: Key) -> T | None:
-        """Return what was kept for ``key``, or None."""
-        with self._lock:
-            value = self._kept.get(key)
-            if value is not None:
-                self._kept.move_to_end(key)
-            return value
+        self.get = self._kept.get
+        """Return what was kept for a key, or None."""
 
     def put(self, key: Key, value: T) -> T:
-        """Keep ``value``, unless it alone would fill the memory; return it."""
+        """Keep ``value`` if its key was put before, unless it alone would fill the memory; return it."""
+        with self._lock:
+            if self._is_known(hash(key)):
+                self._keep(key, value)
+        return value
+
+    def _is_known(self, seen: int) -> bool:
+        """Tell whether a key of that hash was put lately, and remember that it was."""
+        if seen in self._seen or seen in self._seen_before:
+            return True
+        if len(self._seen) >= self._most:
+            self._seen_before, self._seen = self._seen, set()
+        self._seen.add(seen)
+        return False
+
+    def _keep(self, key: Key, value: T) -> None:
         size = sum(map(len, key))
         if size > self._most_bytes:
-            return value
-        with self._lock:
-            if key not in self._kept:
-                self._bytes += size
-            self._kept[key] = value
-            while len(self._kept) > self._most or self._bytes > self._most_bytes:
-                gone, _ = self._kept.popitem(last=False)
-                self._bytes -= sum(map(len, gone))
-        return value
+            return
+        if key not in self._kept:
+            self._bytes += size
+        self._kept[key] = value
+        while len(self._kept) > self._most or self._bytes > self._most_bytes:
+            oldest, _ = self._kept.popitem(last=False)
+            self._bytes -= sum(map(len, oldest))
 
     def __len__(self) -> int:
         return len(self._kept)

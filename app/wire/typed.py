@@ -18,7 +18,7 @@ from app.engine.ports import ALL_PORTS, PortSet, Protocol, port_range
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, LabelSet, Operator, Selector
 from app.wire.canonical import Order, PeerOrder, defaulted_types, merged, order_of
 from app.wire.cidrs import read_cidr
-from app.wire.memo import LONGEST_KEPT
+from app.wire.memo import LONGEST_KEPT, Memo
 from app.wire.shapes import SpecShape, decode_object, decode_rule
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from app.wire.metadata import Metadata
     from app.wire.shapes import BlockShape, PeerShape, PortShape, RequirementShape, SelectorShape
 
-_RULES_KEPT = 8192
+_RULES_KEPT = 4096
+_RULE_BYTES_KEPT = 1024 * 1024
 _PARTS_KEPT = 4096
 _LONGEST_NAMESPACE = 253
 _WITH_VALUES = frozenset({Operator.IN, Operator.NOT_IN})
@@ -144,19 +145,18 @@ def _rule(raw: bytes, direction: Direction, namespace: str) -> Rule:
     return Rule(_peers(read.peers, own) if read.peers else None, _ports(read.ports))
 
 
-_kept_rule = lru_cache(maxsize=_RULES_KEPT)(_rule)
+_kept_rules: dict[Direction, Memo[Rule]] = {one: Memo(_RULES_KEPT, _RULE_BYTES_KEPT) for one in Direction}
 
 
 def _rules(raws: list[Raw] | None, direction: Direction, namespace: str) -> tuple[Rule, ...]:
-    """Return the rules; very long ones are not kept, so that the cache stays bounded in bytes too."""
     if not raws:
         return ()
-    return tuple(
-        [
-            (_kept_rule if len(raw) <= LONGEST_KEPT else _rule)(bytes(raw), direction, namespace)
-            for raw in raws
-        ]
-    )
+    kept = _kept_rules[direction]
+    rules = []
+    for raw in raws:
+        key = (bytes(raw), namespace)
+        rules.append(kept.get(key) or kept.put(key, _rule(key[0], direction, namespace)))
+    return tuple(rules)
 
 
 def read_policy(raw: bytes | Raw, namespace: str) -> tuple[Policy, Metadata]:

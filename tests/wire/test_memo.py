@@ -1,40 +1,63 @@
 from __future__ import annotations
 
-from app.wire.memo import LONGEST_KEPT, Memo, kept_if_short
+from app.wire.memo import LONGEST_KEPT, Key, Memo, kept_if_short
 
 
-def test_what_was_put_is_found_again() -> None:
+def _put_twice(memo: Memo[str], key: Key, value: str) -> None:
+    memo.put(key, value)
+    memo.put(key, value)
+
+
+def test_what_was_put_twice_is_found_again() -> None:
     memo: Memo[str] = Memo(most=2, most_bytes=100)
+    assert memo.put((b"a", ""), "A") == "A"
+    assert memo.get((b"a", "")) is None
     assert memo.put((b"a", ""), "A") == "A"
     assert memo.get((b"a", "")) == "A"
     assert memo.get((b"a", "other")) is None
 
 
-def test_the_number_is_bounded_and_the_least_used_goes_first() -> None:
+def test_what_comes_only_once_is_not_kept_and_drives_nothing_out() -> None:
+    memo: Memo[str] = Memo(most=2, most_bytes=100)
+    _put_twice(memo, (b"a", ""), "A")
+    for number in range(100):
+        memo.put((b"once", str(number)), "X")
+    assert len(memo) == 1
+    assert memo.get((b"a", "")) == "A"
+
+
+def test_the_first_time_is_forgotten_in_the_end() -> None:
     memo: Memo[str] = Memo(most=2, most_bytes=100)
     memo.put((b"a", ""), "A")
-    memo.put((b"b", ""), "B")
-    memo.get((b"a", ""))
-    memo.put((b"c", ""), "C")
+    for number in range(4):
+        memo.put((b"once", str(number)), "X")
+    memo.put((b"a", ""), "A")
+    assert memo.get((b"a", "")) is None
+
+
+def test_the_number_is_bounded_and_the_oldest_goes_first() -> None:
+    memo: Memo[str] = Memo(most=2, most_bytes=100)
+    for one in (b"a", b"b", b"c"):
+        _put_twice(memo, (one, ""), one.decode())
     assert len(memo) == 2
-    assert memo.get((b"b", "")) is None
-    assert memo.get((b"a", "")) == "A"
+    assert memo.get((b"a", "")) is None
+    assert memo.get((b"c", "")) == "c"
 
 
 def test_the_bytes_are_bounded() -> None:
     memo: Memo[str] = Memo(most=100, most_bytes=10)
-    memo.put((b"x" * 6, ""), "A")
-    memo.put((b"y" * 6, ""), "B")
+    _put_twice(memo, (b"x" * 6, ""), "A")
+    _put_twice(memo, (b"y" * 6, ""), "B")
     assert len(memo) == 1
     memo.put((b"y" * 6, ""), "B again")
-    memo.put((b"z" * 4, ""), "C")
+    _put_twice(memo, (b"z" * 4, ""), "C")
     assert len(memo) == 2
 
 
 def test_what_alone_is_too_large_is_not_kept_and_drives_nothing_out() -> None:
     memo: Memo[str] = Memo(most=100, most_bytes=10)
-    memo.put((b"a", ""), "A")
-    assert memo.put((b"x" * 11, ""), "B") == "B"
+    _put_twice(memo, (b"a", ""), "A")
+    _put_twice(memo, (b"x" * 11, ""), "B")
     assert memo.get((b"x" * 11, "")) is None
     assert memo.get((b"a", "")) == "A"
 

@@ -115,8 +115,9 @@ def test_spelling_does_not_matter(text: bytes) -> None:
     assert decode_review(text).uid == UID
 
 
-def test_the_same_bytes_are_read_once() -> None:
+def test_bytes_that_come_again_and_again_are_read_twice_at_most() -> None:
     text = json.dumps(policy(ingress=[{"ports": [{"port": 4711}]}])).encode()
+    assert policy_of(text) == policy_of(bytes(text))
     assert policy_of(text) is policy_of(bytes(text))
 
 
