@@ -51,11 +51,13 @@ class Question:
         )
 
     def _samples(self, labels: Mapping[str, str]) -> Iterator[Point]:
+        """Yield flows that the policy allows; an address outside has no names for its ports (rule 20)."""
         for rule in self.policy.rules(self.direction):
             ports = sample_ports(rule.ports)
             for peer in sample_peers(rule.peers, self.facts.table):
                 for place, names in ports:
-                    yield Point(labels, peer, place, names)
+                    if not names or peer.namespace is not None or self.direction is Direction.INGRESS:
+                        yield Point(labels, peer, place, names)
 
     def isolates_more(self, budget: Budget) -> bool:
         """Tell whether the policy isolates a pod that the others leave alone."""
@@ -79,7 +81,7 @@ class Question:
         ``ipBlock`` match them (rule 13), and nobody knows whether it does.
         """
         return self.direction is Direction.EGRESS and any(
-            rule.ports.names and rule.peers is not None and rule.peers.addresses
+            rule.ports.names and (rule.peers is None or rule.peers.addresses)
             for rule in self.policy.rules(self.direction)
         )
 
