@@ -45,19 +45,30 @@ class StateUnreadable(GuardError):  # noqa: N818 - reads as what it is: the stat
 class ChangeFailed(GuardError):  # noqa: N818 - reads as what it is: the change failed
     """A change to the cluster was not made: ``what`` was to be done, ``why`` it failed, ``how`` to mend it.
 
-    ``status`` is the API server's HTTP status, 0 where it gave none, and ``said`` its whole message.
+    ``status`` is the API server's HTTP status, 0 where it gave none, and ``said`` its whole message;
+    ``warnings`` came with it.
 
     >>> print(ChangeFailed("apply Namespace one", "the API server answered 500", "try again"))
     could not apply Namespace one: the API server answered 500; try again
     """
 
-    def __init__(self, what: str, why: str, how: str = "", status: int = 0, said: str = "") -> None:  # noqa: PLR0917 - the parts of one sentence, then what programs want
+    def __init__(  # noqa: PLR0917 - the parts of one sentence, then what programs want
+        self,
+        what: str,
+        why: str,
+        how: str = "",
+        status: int = 0,
+        said: str = "",
+        *,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(f"could not {what}: {why}" + (f"; {how}" if how else ""))
         self.what = what
         self.why = why
         self.how = how
         self.status = status
         self.said = said
+        self.warnings = warnings
 
 
 class InputError(GuardError):

@@ -49,6 +49,10 @@ class Metrics:
         self._reads = self._counter("state_reads", "Reads of the state.", "outcome")
         self._state_age = self._gauge("state_age_seconds", "Time since the state was last read as a whole.")
         self._in_flight = self._gauge("in_flight_requests", "Reviews being handled now.")
+        self._unknown_peers = self._gauge(
+            "unknown_peers",
+            "Addresses that reviews came from in the last 7 days although no known source covers them.",
+        )
         self._expiry = self._gauge(
             "certificate_expiry_timestamp_seconds", "When the serving certificate ends, in Unix time."
         )
@@ -90,6 +94,10 @@ class Metrics:
     def watch_in_flight(self, count: Callable[[], float]) -> None:
         """Ask ``count`` for the number of reviews being handled whenever somebody scrapes."""
         self._in_flight.set_function(count)
+
+    def watch_unknown_peers(self, count: Callable[[], float]) -> None:
+        """Ask ``count`` for the number of addresses that reviews came from and no source covers."""
+        self._unknown_peers.set_function(count)
 
     def set_certificate_expiry(self, timestamp: float) -> None:
         """Note when the serving certificate ends, in Unix time."""

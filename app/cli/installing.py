@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import typer
@@ -73,7 +74,7 @@ class Tools:
     ) -> Stock:
         """Return what is there, ``labelled`` namespaces taken for managed; policies of ``only`` if any."""
         facts = look(self.connection, Deadline.after(_LOOK_SECONDS), frozenset(labelled))
-        snapshot = snapshot_of(facts, Snapshot(), declared=declared, measured=measured)
+        snapshot = snapshot_of(facts, Snapshot(), declared=declared, measured=measured, now=datetime.now(UTC))
         listed: list[Manifest] = []
         for name in only or ("",):
             listed += self.objects.list(NETWORK_POLICY, name)

@@ -12,6 +12,8 @@ from app.serving.reviews import Reply
 from app.wire.errors import BadReview
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from app.admission.ports import Decision
     from app.admission.reviewer import Reviewer
     from app.metrics import Metrics
@@ -23,9 +25,13 @@ _LAST_ANSWER = (("connection", "close"),)
 class HttpReviews:
     """Answers bodies; what is no review gets a 4xx that names the field."""
 
-    def __init__(self, reviewer: Reviewer, metrics: Metrics) -> None:
+    def __init__(
+        self, reviewer: Reviewer, metrics: Metrics, saw: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """``saw`` is told the TCP peer of every review."""
         self._reviewer = reviewer
         self._metrics = metrics
+        self._saw = saw
 
     async def review(self, body: bytes, budget_seconds: float, peer: str) -> Reply:
         """Return the answer to the review in ``body``."""
@@ -35,6 +41,7 @@ class HttpReviews:
             self._metrics.record_refusal("bad review")
             told = {"error": error.message, "path": error.path}
             return Reply(error.status, json.dumps(told).encode())
+        self._saw(peer)
         return Reply(200, answer, headers=_LAST_ANSWER if afterwards is Afterwards.CLOSE else ())
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from app.cluster.peers import PeerWatch
     from app.serving.tls import Handshakes
 
 
@@ -120,7 +121,26 @@ def state_of(settings: Settings) -> RunningState:
         return DirectoryState(source.directory, declared=declared)
     from app.cluster.live import LiveState  # imports the Kubernetes client, which a directory does not need
 
-    return LiveState.connect(kubeconfig=source.kubeconfig, context=source.context, declared=declared)
+    return LiveState.connect(
+        kubeconfig=source.kubeconfig,
+        context=source.context,
+        declared=declared,
+        guard_namespace=settings.guard_namespace,
+    )
+
+
+def _peers_of(settings: Settings, state: RunningState, metrics: Metrics) -> PeerWatch | None:
+    """Return who takes note of where reviews come from; a folder has nobody to tell."""
+    if settings.state.directory is not None:
+        return None
+    from app.cluster.live import LiveState
+    from app.cluster.peers import PeerWatch
+
+    if not isinstance(state, LiveState):
+        return None
+    watch = PeerWatch(state, state.api, settings.guard_namespace)
+    metrics.watch_unknown_peers(watch.unknown)
+    return watch
 
 
 def announcer_of(settings: Settings) -> Announcer:
@@ -147,7 +167,9 @@ async def run_webhook(
     record = DecisionRecord(metrics)
     reviewer = Reviewer(state, rules_of(settings), record, announcer_of(settings))
     limits = RequestLimits(settings.limits.body_bytes, settings.limits.in_flight, settings.budget_seconds)
-    webhook = create_app(HttpReviews(reviewer, metrics), limits=limits, metrics=metrics, state=serving)
+    peers = _peers_of(settings, state, metrics)
+    reviews = HttpReviews(reviewer, metrics) if peers is None else HttpReviews(reviewer, metrics, peers.saw)
+    webhook = create_app(reviews, limits=limits, metrics=metrics, state=serving)
     certificate = _certificate(certificate_files, metrics)
     background = None
     if is_in_pod(settings):
@@ -156,7 +178,7 @@ async def run_webhook(
         )
     health = create_health_app(_Readiness(state, background), metrics=metrics, state=serving)
     listen = settings.listen
-    running = [asyncio.create_task(one.run()) for one in (state, background) if one is not None]
+    running = [asyncio.create_task(one.run()) for one in (state, background, peers) if one is not None]
     try:
         return await serve(
             Applications(webhook, health, serving),

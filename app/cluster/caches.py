@@ -10,12 +10,22 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from app.cluster.facts import AGENT_LABELS, Facts, agent_of, managed_names
+from app.cluster.facts import AGENT_LABELS, NOTHING_REMEMBERED, Facts, agent_of, managed_names
 from app.cluster.feed import Feed, Phase
-from app.cluster.resources import DEFINITIONS, NAMESPACES, NODES, agents, configurations, service, slices
+from app.cluster.resources import (
+    DEFINITIONS,
+    NAMESPACES,
+    NODES,
+    agents,
+    configurations,
+    remembered,
+    service,
+    slices,
+)
 from app.cluster.webhooks import remember, services_of
 from app.wire.namespaces import namespace_of
 from app.wire.objects import endpointslice_facts, node_facts, service_facts
+from app.wire.remembered import memory_of
 from app.wire.webhooks import crd_conversion
 
 if TYPE_CHECKING:
@@ -28,6 +38,7 @@ if TYPE_CHECKING:
     from app.cluster.listing import Collection
     from app.engine.policy import Namespace
     from app.wire.objects import EndpointSliceFacts, NodeFacts, ServiceFacts
+    from app.wire.remembered import Memory
     from app.wire.webhooks import WebhookClient
 
 _JOIN_SECONDS = 2.0
@@ -47,8 +58,8 @@ class _ServiceFeeds:
 class Caches:
     """The feeds of one cluster, and the facts that they add up to. Safe for threads."""
 
-    def __init__(self, api: Api) -> None:
-        """Nothing is read yet."""
+    def __init__(self, api: Api, guard_namespace: str) -> None:
+        """Nothing is read yet; what was measured is remembered in ``guard_namespace``."""
         self._api = api
         self._lock = threading.RLock()
         self._version = 0
@@ -65,6 +76,7 @@ class Caches:
             slices("default", "kubernetes"), endpointslice_facts
         )
         self._nodes: Feed[NodeFacts] = self._feed(NODES, node_facts)
+        self._memory: Feed[Memory] = self._feed(remembered(guard_namespace), memory_of)
         self._agents: list[Feed[Agent]] = [self._feed(agents(key), agent_of) for key in AGENT_LABELS]
 
     def start(self) -> None:
@@ -119,6 +131,7 @@ class Caches:
             slices=tuple(sorted(slices, key=lambda one: (one.namespace, one.name))),
             nodes=self._nodes.values,
             agents=frozenset(one for feed in self._agents for one in feed.values),
+            memory=next(iter(self._memory.values), NOTHING_REMEMBERED),
             default_assumed=self._mutating.phase is Phase.REFUSED,
             unread=tuple(feed.problem for feed in self._feeds() if feed.problem is not None),
         )
@@ -130,6 +143,7 @@ class Caches:
         yield self._conversions
         yield self._slices
         yield self._nodes
+        yield self._memory
         yield from self._agents
 
     def _feeds(self) -> Iterator[Feed[Any]]:

@@ -167,9 +167,8 @@ class Connection:
         with self._seam(request, deadline.seconds):
             response = self._send_again_if_stale(request, deadline)
             body: bytes = response.data
-        return Answer(
-            self._checked(response.status, body, request), warnings_in(response.headers.getlist("Warning"))
-        )
+        warnings = warnings_in(response.headers.getlist("Warning"))
+        return Answer(self._checked(response.status, body, request, warnings), warnings)
 
     def watch(self, request: Request, seconds: float) -> Stream:
         """Return the lines of a watch; raises like ``fetch``."""
@@ -222,9 +221,11 @@ class Connection:
         return {str(one["key"]): str(one["value"]) for one in found}
 
     @staticmethod
-    def _checked(status: int, body: bytes, request: Request) -> bytes:
+    def _checked(status: int, body: bytes, request: Request, warnings: tuple[str, ...] = ()) -> bytes:
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            raise refusal(status, body, request.wanted)
+            refused = refusal(status, body, request.wanted)
+            refused.warnings = warnings
+            raise refused
         return body
 
     @contextmanager

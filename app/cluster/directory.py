@@ -42,13 +42,10 @@ class DirectoryState:
     It is read whole: every scope gets the same ``Cluster``, the very object until something in it changes.
     """
 
-    def __init__(
-        self, path: Path, *, declared: tuple[Source, ...] = (), measured: tuple[Source, ...] = ()
-    ) -> None:
-        """Nothing is read yet; ``declared`` sources override all others, ``measured`` ones add to them."""
+    def __init__(self, path: Path, *, declared: tuple[Source, ...] = ()) -> None:
+        """Nothing is read yet; ``declared`` sources override all others."""
         self._path = path
         self._declared = declared
-        self._measured = measured
         self._reading = threading.Lock()
         self._seen: Fingerprint | None = None
         self._facts = Facts()
@@ -112,9 +109,8 @@ class DirectoryState:
         facts = state.facts
         clients = remember(self._facts.clients, facts.clients, exists=facts.services.__contains__)
         self._facts = replace(facts, clients=clients)
-        self._snapshot = snapshot_of(
-            self._facts, self._snapshot, declared=self._declared, measured=self._measured
-        )
+        # What was measured stays measured in a folder: it is of the moment at which it was written.
+        self._snapshot = snapshot_of(self._facts, self._snapshot, declared=self._declared)
         old = {} if self._cluster is None else self._cluster.policies
         new = self._snapshot.with_policies(_kept_policies(old, state.policies))
         if self._cluster is None or not is_same(self._cluster, new):

@@ -43,8 +43,11 @@ class Wanted:
 class HttpRefusal(StateUnreadable):
     """The API server answered, but with an error.
 
-    ``status`` is the HTTP status code, ``said`` the API server's whole message as it was sent.
+    ``status`` is the HTTP status code, ``said`` the API server's whole message as it was sent; ``warnings``
+    came with it.
     """
+
+    warnings: tuple[str, ...] = ()
 
     def __init__(self, status: int, wanted: Wanted, reasons: tuple[str, str], said: str = "") -> None:
         super().__init__(wanted.words, *reasons)

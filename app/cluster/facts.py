@@ -11,6 +11,7 @@ import msgspec
 from app.engine.cluster import MANAGED
 from app.wire.metadata import NO_METADATA, Metadata
 from app.wire.objects import Source, read_object
+from app.wire.remembered import Memory
 
 if TYPE_CHECKING:
     from app.engine.policy import Namespace
@@ -22,39 +23,55 @@ AGENT_LABELS = ("app", "k8s-app")
 AGENT_VALUE = "konnectivity-agent"
 """AKS labels its tunnel's pods ``app: konnectivity-agent``, GKE ``k8s-app: konnectivity-agent``."""
 
+NOTHING_REMEMBERED = Memory()
+
 ServiceKey = tuple[str, str]
 """Namespace and name of a Service."""
 
 
+class _PodAddress(msgspec.Struct):
+    ip: str = ""
+
+
+class _PodStatus(msgspec.Struct, rename="camel"):
+    pod_ips: list[_PodAddress] | None = msgspec.field(name="podIPs", default=None)
+
+
 class _Pod(msgspec.Struct):
     metadata: Metadata = NO_METADATA
+    status: _PodStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """The label by which a konnectivity agent is found, the same for all agents of a cluster."""
+    """A konnectivity agent: the label by which all of a cluster's are found, and its addresses."""
 
     key: str
+    addresses: tuple[str, ...] = ()
 
 
 def agent_of(source: Source) -> Agent | None:
-    """Return which label makes a Pod a konnectivity agent, or None where it is none.
+    """Return the konnectivity agent that a Pod is, or None where it is none.
 
     Raises ``UnusableObject`` where the object is no Pod.
     """
-    metadata = read_object(source, _Pod, "Pod").metadata
+    read = read_object(source, _Pod, "Pod")
+    metadata = read.metadata
     if metadata.namespace != KUBE_SYSTEM:
         return None
-    return next((Agent(key) for key in AGENT_LABELS if metadata.labels.get(key) == AGENT_VALUE), None)
+    status = read.status or _PodStatus()
+    addresses = tuple(one.ip for one in status.pod_ips or ())
+    labels = metadata.labels
+    return next((Agent(key, addresses) for key in AGENT_LABELS if labels.get(key) == AGENT_VALUE), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Namespaces by name, and everything that sources and webhook Services are found in.
 
-    ``clients`` are where webhooks are served. ``default_assumed``: the configurations that would tell could
-    not be read, so the documented default stands in. ``hidden`` are Services that must not be read, and
-    ``unread`` says in words what could not be.
+    ``clients`` are where webhooks are served; ``memory`` is which sources were measured. ``default_assumed``:
+    the configurations that would tell could not be read, so the documented default stands in. ``hidden`` are
+    Services that must not be read, and ``unread`` says in words what could not be.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
@@ -64,6 +81,7 @@ class Facts:
     slices: tuple[EndpointSliceFacts, ...] = ()
     nodes: tuple[NodeFacts, ...] = ()
     agents: frozenset[Agent] = frozenset()
+    memory: Memory = NOTHING_REMEMBERED
     default_assumed: bool = False
     unread: tuple[str, ...] = ()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,15 +16,18 @@ from app.cluster.deadline import Deadline
 from app.cluster.errors import overdue
 from app.cluster.facts import managed_names
 from app.cluster.fresh import FreshReads
+from app.cluster.peers import Known
 from app.cluster.snapshot import Snapshot, is_same, snapshot_of
 from app.errors import StateUnreadable
+from app.wire.identity import NAME
+from app.wire.probe import address_of
 from app.wire.state import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from app.cluster.connection import Api
+    from app.cluster.connection import WritingApi
     from app.cluster.facts import Facts
     from app.engine.cluster import Cluster, Source
     from app.engine.policy import Namespace, Policy
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
 
 _THREADS = 8
 _REMEMBERED_CLUSTERS = 256
+_EXPIRY_LOOK_SECONDS = 600.0
+"""How often it is looked whether a measured source is too old, while nothing else changes."""
 
 T = TypeVar("T")
 Policies = dict[str, tuple["Policy", ...]]
@@ -42,16 +49,16 @@ class LiveState:
     """
 
     def __init__(
-        self, api: Api, *, declared: tuple[Source, ...] = (), measured: tuple[Source, ...] = ()
+        self, api: WritingApi, *, declared: tuple[Source, ...] = (), guard_namespace: str = NAME
     ) -> None:
-        """Nothing is sent yet; ``declared`` sources override all others, ``measured`` ones add to them."""
-        self._api = api
+        """Nothing is sent yet; ``declared`` sources override those that are remembered and found."""
+        self.api = api
         self._declared = declared
-        self._measured = measured
-        self._caches = Caches(api)
+        self._caches = Caches(api, guard_namespace)
         self._fresh = FreshReads(api)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="fresh-read")
         self._derived: tuple[Facts | None, Snapshot] = (None, Snapshot())
+        self._derived_until = 0.0
         self._clusters: dict[Scope, Cluster] = {}
 
     @classmethod
@@ -61,14 +68,21 @@ class LiveState:
         kubeconfig: Path | None = None,
         context: str | None = None,
         declared: tuple[Source, ...] = (),
-        measured: tuple[Source, ...] = (),
+        guard_namespace: str = NAME,
     ) -> LiveState:
         """Return the state of the cluster that the kubeconfig names, or else of the one that we run in.
 
         Raises ``SettingsError`` where neither is there or usable.
         """
         connection = Connection(configuration(kubeconfig, context))
-        return cls(connection, declared=declared, measured=measured)
+        return cls(connection, declared=declared, guard_namespace=guard_namespace)
+
+    def known(self) -> Known:
+        """Return the sources that are known now, and what else a review's peer is held against."""
+        facts = self._caches.facts()
+        agents = (address_of(text) for one in facts.agents for text in one.addresses)
+        proxies = frozenset(one for one in agents if one is not None)
+        return Known(self._snapshot().sources, facts.memory, proxies)
 
     def ready(self) -> str | None:
         """Return None when everything was read once, else what is missing and why."""
@@ -111,7 +125,7 @@ class LiveState:
         deadline = Deadline.after(timeout)
         try:
             async with asyncio.timeout(timeout):
-                return await self._thread(lambda: access.ask(self._api, question, deadline))
+                return await self._thread(lambda: access.ask(self.api, question, deadline))
         except TimeoutError:
             return Access.unknown(f"the API server did not answer within {timeout:.1f} s")
 
@@ -143,9 +157,10 @@ class LiveState:
     def _snapshot(self) -> Snapshot:
         facts = self._caches.facts()
         known, snapshot = self._derived
-        if known is not facts:
-            snapshot = snapshot_of(facts, snapshot, declared=self._declared, measured=self._measured)
+        if known is not facts or time.monotonic() > self._derived_until:
+            snapshot = snapshot_of(facts, snapshot, declared=self._declared, now=datetime.now(UTC))
             self._derived = (facts, snapshot)
+            self._derived_until = time.monotonic() + _EXPIRY_LOOK_SECONDS
         return snapshot
 
     def _cluster(self, scope: Scope, policies: Policies, fresh: Mapping[str, Namespace | None]) -> Cluster:

@@ -6,14 +6,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from app.cluster.errors import HttpRefusal, nonsense
-from app.cluster.facts import AGENT_LABELS, Facts, agent_of, managed_names
+from app.cluster.facts import AGENT_LABELS, NOTHING_REMEMBERED, Facts, agent_of, managed_names
 from app.cluster.listing import list_all
-from app.cluster.resources import DEFINITIONS, NAMESPACES, NODES, agents, configurations, service, slices
+from app.cluster.resources import (
+    DEFINITIONS,
+    NAMESPACES,
+    NODES,
+    agents,
+    configurations,
+    remembered,
+    service,
+    slices,
+)
 from app.cluster.webhooks import services_of
 from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
 from app.wire.errors import UnusableObject
+from app.wire.identity import NAME
 from app.wire.namespaces import namespace_of
 from app.wire.objects import endpointslice_facts, node_facts, service_facts
+from app.wire.remembered import memory_of
 from app.wire.webhooks import crd_conversion
 
 if TYPE_CHECKING:
@@ -32,12 +43,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def look(api: Api, deadline: Deadline, labelled: frozenset[str] = frozenset()) -> Facts:
+def look(
+    api: Api, deadline: Deadline, labelled: frozenset[str] = frozenset(), *, guard_namespace: str = NAME
+) -> Facts:
     """Return the facts of the cluster at this moment; ``labelled`` namespaces are taken for managed.
 
-    What is optional and refused becomes a note, as with ``Caches``. Raises ``StateUnreadable`` for the rest.
+    What was measured before is remembered in ``guard_namespace``. What is optional and refused becomes a
+    note, as with ``Caches``. Raises ``StateUnreadable`` for the rest.
     """
-    return _Look(api, deadline).facts(labelled)
+    return _Look(api, deadline).facts(labelled, guard_namespace)
 
 
 class _Look:
@@ -48,7 +62,7 @@ class _Look:
         self._deadline = deadline
         self._unread: list[str] = []
 
-    def facts(self, labelled: frozenset[str]) -> Facts:
+    def facts(self, labelled: frozenset[str], guard_namespace: str) -> Facts:
         found = self._read(NAMESPACES, lambda raw: namespace_of(raw).namespace)
         namespaces = {one.name: _managed(one) if one.name in labelled else one for one in found}
         mutating = self._optional(*configurations("Mutating"))
@@ -65,6 +79,7 @@ class _Look:
             endpoints += self._optional(slices(*key), endpointslice_facts) or ()
         nodes = self._optional(NODES, node_facts) or ()
         pods = [one for key in AGENT_LABELS for one in self._optional(agents(key), agent_of) or ()]
+        memory = self._optional(remembered(guard_namespace), memory_of) or ()
         return Facts(
             namespaces=namespaces,
             clients=clients,
@@ -73,6 +88,7 @@ class _Look:
             slices=tuple(sorted(endpoints, key=lambda one: (one.namespace, one.name))),
             nodes=nodes,
             agents=frozenset(pods),
+            memory=next(iter(memory), NOTHING_REMEMBERED),
             default_assumed=mutating is None,
             unread=tuple(self._unread),
         )

@@ -10,17 +10,19 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from app.cluster.facts import Agent, Facts, ServiceKey, agent_of
+from app.cluster.facts import NOTHING_REMEMBERED, Agent, Facts, ServiceKey, agent_of
 from app.wire.errors import UnusableObject
 from app.wire.namespaces import parse_namespace
 from app.wire.networkpolicy import Validation, parse_policy
 from app.wire.objects import endpointslice_facts, node_facts, service_facts
+from app.wire.remembered import memory_of
 from app.wire.webhooks import crd_conversion, webhook_clients
 
 if TYPE_CHECKING:
     from app.engine.policy import Namespace, Policy
     from app.wire.manifests import Document
     from app.wire.objects import EndpointSliceFacts, NodeFacts, ServiceFacts
+    from app.wire.remembered import Memory
     from app.wire.webhooks import WebhookClient
 
 _ADMISSION = "admissionregistration.k8s.io/v1"
@@ -47,6 +49,7 @@ class _Reader:
     clients: list[WebhookClient] = field(default_factory=list)
     nodes: list[NodeFacts] = field(default_factory=list)
     agents: set[Agent] = field(default_factory=set)
+    memory: Memory = NOTHING_REMEMBERED
     problems: list[str] = field(default_factory=list)
     has_configurations: bool = False
 
@@ -100,6 +103,9 @@ class _Reader:
         found = agent_of(document.object)
         self.agents |= set() if found is None else {found}
 
+    def config_map(self, document: Document) -> None:
+        self.memory = memory_of(document.object) or self.memory
+
     def problem(self, document: Document, path: str, message: str) -> None:
         self.problems.append(f"{_place(document, path)}: {message}")
 
@@ -117,6 +123,7 @@ class _Reader:
             slices=tuple(self.slices),
             nodes=tuple(self.nodes),
             agents=frozenset(self.agents),
+            memory=self.memory,
             default_assumed=not self.has_configurations,
             unread=() if self.has_configurations else (_NO_CONFIGURATIONS,),
         )
@@ -142,6 +149,7 @@ _KINDS: Mapping[tuple[str, str], Callable[[_Reader, Document], None]] = {
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): _Reader.definition,
     ("v1", "Node"): _Reader.node,
     ("v1", "Pod"): _Reader.pod,
+    ("v1", "ConfigMap"): _Reader.config_map,
 }
 
 

@@ -73,8 +73,8 @@ class Objects:
             raise
         return _object(answer, _wanted(reference, "get"))
 
-    def list(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Manifest]:
-        """Return all objects of ``kind``, in ``namespace`` if given; ``labels`` is a label selector.
+    def list(self, kind: Kind, namespace: str = "", labels: str = "", *, fields: str = "") -> list[Manifest]:
+        """Return all objects of ``kind``, in ``namespace`` if given, that match the selectors.
 
         They come without ``apiVersion`` and ``kind``, as lists have them. Raises ``StateUnreadable``.
         """
@@ -84,7 +84,9 @@ class Objects:
             group=kind.group,
             resource=kind.resource,
             path=kind.path(namespace),
-            selectors={"labelSelector": labels} if labels else {},
+            selectors={
+                name: text for name, text in (("labelSelector", labels), ("fieldSelector", fields)) if text
+            },
             namespace=namespace,
         )
         listed = list_all(self._api, collection, self._deadline())
@@ -144,9 +146,12 @@ class Objects:
             answer = self._api.call(change.request, self._deadline())
             return Written(_object(answer, change.wanted), answer.warnings)
         except StateUnreadable as error:
-            status, said = (error.status, error.said) if isinstance(error, HttpRefusal) else (0, "")
             what = f"{change.words} {change.reference}"
-            raise ChangeFailed(what, error.why, error.how, status, said) from error
+            if not isinstance(error, HttpRefusal):
+                raise ChangeFailed(what, error.why, error.how) from error
+            raise ChangeFailed(
+                what, error.why, error.how, error.status, error.said, warnings=error.warnings
+            ) from error
 
     def _deadline(self) -> Deadline:
         return Deadline.after(self._seconds)

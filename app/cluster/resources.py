@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.cluster.facts import AGENT_VALUE, KUBE_SYSTEM
 from app.cluster.listing import Collection
+from app.wire.identity import SOURCES_CONFIG_MAP
 from app.wire.objects import CONTROL_PLANE_LABELS, SERVICE_NAME_LABEL
 from app.wire.webhooks import webhook_clients
 
@@ -77,4 +78,16 @@ def agents(key: str) -> Collection:
         f"/api/v1/namespaces/{KUBE_SYSTEM}/pods",
         {"labelSelector": f"{key}={AGENT_VALUE}"},
         KUBE_SYSTEM,
+    )
+
+
+def remembered(namespace: str) -> Collection:
+    """Return the ConfigMap of measured sources in ``namespace``, the guard's."""
+    return Collection(
+        f"the measured sources (ConfigMap {namespace}/{SOURCES_CONFIG_MAP})",
+        "",
+        "configmaps",
+        f"/api/v1/namespaces/{namespace}/configmaps",
+        {"fieldSelector": f"metadata.name={SOURCES_CONFIG_MAP}"},
+        namespace,
     )

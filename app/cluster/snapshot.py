@@ -14,6 +14,8 @@ from app.cluster.webhooks import find_webhooks
 from app.engine.cluster import Cluster, Endpoint, Source, WebhookService
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from app.cluster.facts import Facts
     from app.engine.policy import Namespace, Policy
 
@@ -51,9 +53,10 @@ def snapshot_of(
     *,
     declared: tuple[Source, ...] = (),
     measured: tuple[Source, ...] = (),
+    now: datetime | None = None,
 ) -> Snapshot:
-    """Return what follows from ``facts``; parts that are as in ``before`` are those very objects."""
-    found = discover(facts, declared=declared, measured=measured)
+    """Return what follows from ``facts`` at ``now``; what is as in ``before`` are those very objects."""
+    found = discover(facts, declared=declared, measured=measured, now=now)
     webhooks = find_webhooks(facts)
     return Snapshot(
         kept(before.namespaces, facts.namespaces),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from app.cluster.calls import call_service
@@ -52,6 +53,7 @@ from app.wire.objects import (
     service_facts,
 )
 from app.wire.registrations import Registration, conversion_registration, registrations
+from app.wire.remembered import read_memory
 from app.wire.survey import Call, Override, ServiceKey, Survey, Unread
 from app.wire.workloads import (
     DeploymentFacts,
@@ -104,7 +106,8 @@ class Sighting:
 
     def judged(self, declared: tuple[Source, ...] = (), measured: tuple[Source, ...] = ()) -> Survey:
         """Return the survey, with the API server's sources as declared, measured and found."""
-        snapshot = snapshot_of(self.facts, Snapshot(), declared=declared, measured=measured)
+        now = datetime.now(UTC)
+        snapshot = snapshot_of(self.facts, Snapshot(), declared=declared, measured=measured, now=now)
         return replace(self.survey, cluster=snapshot.with_policies(self.policies))
 
 
@@ -212,7 +215,7 @@ class Surveyor:
             overrides=overrides,
         )
         settings, measured = (one.result() for one in maps)
-        facts = read.facts(watched, self._notes)
+        facts = replace(read.facts(watched, self._notes), memory=read_memory(measured))
         survey = replace(survey, unread=tuple(self._notes.unread), hidden=frozenset(self._notes.hidden))
         return Sighting(facts, survey, policies, settings.get("settings.yaml", ""), measured)
 

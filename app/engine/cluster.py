@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from app.engine.selectors import Selector
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from app.engine.intervals import IntervalSet
     from app.engine.policy import Namespace, PodPeer, Policy
@@ -45,6 +45,20 @@ class Source:
     origin: str
     addresses: IntervalSet | None = None
     pods: PodPeer | None = None
+
+
+def strongest(sources: Iterable[Source]) -> tuple[Source, ...]:
+    """Return the sources, the strongest first, each place once: as what it is known best.
+
+    >>> guessed = Source(Provenance.GUESSED, "an EndpointSlice")
+    >>> [one.origin for one in strongest([guessed, Source(Provenance.MEASURED, "a probe")])]
+    ['a probe']
+    """
+    order = {one: index for index, one in enumerate(Provenance)}
+    found: dict[tuple[IntervalSet | None, PodPeer | None], Source] = {}
+    for one in sorted(sources, key=lambda source: order[source.provenance]):
+        found.setdefault((one.addresses, one.pods), one)
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)

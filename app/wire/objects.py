@@ -7,11 +7,11 @@ has not the shape of its kind. Absent and null are the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
-from msgspec import Raw, field
+from msgspec import Raw
 
 from app.engine.ports import Protocol
 from app.wire.errors import UnusableObject
@@ -22,6 +22,17 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 CONTROL_PLANE_LABELS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+TUNNEL_ANNOTATIONS = (
+    "projectcalico.org/IPv4IPIPTunnelAddr",
+    "projectcalico.org/IPv4VXLANTunnelAddr",
+    "projectcalico.org/IPv6VXLANTunnelAddr",
+    "projectcalico.org/IPv4WireguardInterfaceAddr",
+    "projectcalico.org/IPv6WireguardInterfaceAddr",
+    "network.cilium.io/ipv4-cilium-host",
+    "network.cilium.io/ipv6-cilium-host",
+)
+"""Where Calico and Cilium write which address a node itself has in the pod network: what its own processes
+send to pods of other nodes comes from it."""
 
 
 def read_object(source: Source, shape: type[S], kind: str) -> S:
@@ -164,13 +175,18 @@ class _Address(msgspec.Struct):
     address: str
 
 
-class _NodeStatus(msgspec.Struct):
+class _NodeInfo(msgspec.Struct, rename="camel"):
+    kubelet_version: str = ""
+
+
+class _NodeStatus(msgspec.Struct, rename="camel"):
     addresses: list[_Address] | None = None
+    node_info: _NodeInfo | None = None
 
 
 class _NodeSpec(msgspec.Struct):
-    pod_cidr: str | None = field(name="podCIDR", default=None)
-    pod_cidrs: list[str] | None = field(name="podCIDRs", default=None)
+    pod_cidr: str | None = msgspec.field(name="podCIDR", default=None)
+    pod_cidrs: list[str] | None = msgspec.field(name="podCIDRs", default=None)
 
 
 class _Node(msgspec.Struct):
@@ -181,13 +197,19 @@ class _Node(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """A node: its internal addresses, its part of the pod network, whether the control plane runs there."""
+    """A node: its internal addresses, its part of the pod network, whether the control plane runs there.
+
+    ``tunnels`` are the addresses that its network plugin says the node itself has in the pod network, by the
+    annotation that says so. ``version`` is the kubelet's, which names the distribution: ``v1.37.2+k3s1``.
+    """
 
     name: str
     addresses: tuple[str, ...]
     pod_cidrs: tuple[str, ...]
     is_control_plane: bool
     labels: Mapping[str, str]
+    tunnels: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
 
 
 def node_facts(source: Source) -> NodeFacts:
@@ -199,4 +221,9 @@ def node_facts(source: Source) -> NodeFacts:
     cidrs = tuple(spec.pod_cidrs or ([spec.pod_cidr] if spec.pod_cidr else []))
     labels = read.metadata.labels
     is_control_plane = any(one in labels for one in CONTROL_PLANE_LABELS)
-    return NodeFacts(read.metadata.name, internal, cidrs, is_control_plane, labels)
+    annotations = read.metadata.annotations
+    tunnels = {key: annotations[key] for key in TUNNEL_ANNOTATIONS if key in annotations}
+    info = (read.status.node_info if read.status else None) or _NodeInfo()
+    return NodeFacts(
+        read.metadata.name, internal, cidrs, is_control_plane, labels, tunnels, info.kubelet_version
+    )

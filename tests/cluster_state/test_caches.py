@@ -75,7 +75,7 @@ def full(**changes: list[object] | int) -> Cluster:
 
 @contextmanager
 def caching(cluster: Cluster) -> Iterator[Caches]:
-    caches = Caches(cluster)
+    caches = Caches(cluster, "guards")
     caches.start()
     try:
         yield caches

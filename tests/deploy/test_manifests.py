@@ -12,7 +12,7 @@ from app.shipped import DEPLOY, guard_manifests
 from app.wire import identity
 
 NAMES = {
-    "ConfigMap": {identity.SETTINGS_CONFIG_MAP},
+    "ConfigMap": {identity.SETTINGS_CONFIG_MAP, identity.SOURCES_CONFIG_MAP},
 }
 DEFAULTS = Settings()
 
@@ -126,5 +126,9 @@ def test_selectors_find_the_guards_pods() -> None:
 
 
 def test_the_shipped_settings_are_understood() -> None:
-    text = only("ConfigMap")["data"][identity.SETTINGS_KEY]
+    (text,) = (
+        one["data"][identity.SETTINGS_KEY]
+        for one in guard_manifests()
+        if one["metadata"]["name"] == identity.SETTINGS_CONFIG_MAP
+    )
     assert Settings.model_validate(yaml.safe_load(text)) == DEFAULTS

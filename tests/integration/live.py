@@ -9,6 +9,7 @@ from typing import TypeVar
 from app.cluster.live import LiveState
 from app.cluster.running import running
 from app.engine.cluster import Cluster
+from app.wire.identity import NAME
 from app.wire.state import AccessQuestion, Scope
 from tests.cluster.control_plane import ControlPlane
 
@@ -27,8 +28,9 @@ def with_state(state: LiveState, scenario: Callable[[LiveState], Awaitable[T]]) 
     return asyncio.run(run())
 
 
-def live(control_plane: ControlPlane, user: str = "admin") -> LiveState:
-    return LiveState.connect(kubeconfig=control_plane.kubeconfig(user))
+def live(control_plane: ControlPlane, user: str = "admin", guard_namespace: str = NAME) -> LiveState:
+    kubeconfig = control_plane.kubeconfig(user)
+    return LiveState.connect(kubeconfig=kubeconfig, guard_namespace=guard_namespace)
 
 
 def names(cluster: Cluster, namespace: str) -> list[str]:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from app.cluster.connection import Connection, Request, Stream, configuration
+from app.cluster.connection import Answer as ApiAnswer
+from app.cluster.connection import Connection, Method, Request, Stream, configuration
 from app.cluster.deadline import Deadline
 from app.cluster.directory import DirectoryState
 from app.cluster.errors import Wanted
@@ -74,6 +75,9 @@ class CountingApi:
     def fetch(self, request: Request, deadline: Deadline) -> bytes:
         self.pages += request.path.endswith("/networkpolicies")
         return self._connection.fetch(request, deadline)
+
+    def call(self, request: Request, deadline: Deadline) -> ApiAnswer:
+        return self._connection.call(request, deadline)
 
     def watch(self, request: Request, seconds: float) -> Stream:
         return self._connection.watch(request, seconds)
@@ -156,7 +160,8 @@ def test_twelve_hundred_policies_are_read_in_three_pages(
     wanted = Wanted("a policy of the test", "create", "networking.k8s.io", "networkpolicies")
     for index in range(1_200):
         manifest = {"metadata": {"name": f"p{index:04}"}, "spec": {"podSelector": {}}}
-        connection.fetch(Request(wanted, path, body=json.dumps(manifest).encode()), Deadline.after(10))
+        body = json.dumps(manifest).encode()
+        connection.fetch(Request(wanted, path, body=body, method=Method.CREATE), Deadline.after(10))
     counting = CountingApi(connection)
 
     async def scenario(state: LiveState) -> None:

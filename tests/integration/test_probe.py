@@ -1,0 +1,211 @@
+"""The nonce probe on one API server on loopback, where the peer is hidden as behind a mesh sidecar.
+
+Peers that are seen are measured in `incluster/test_measured_sources.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
+import pytest
+
+from app.cluster.connection import Connection, configuration
+from app.cluster.memory import recall, remember
+from app.cluster.prober import Prober
+from app.engine.cluster import Provenance, Source
+from app.errors import StateUnreadable
+from app.wire.measurement import Found, Measurement, Place, Sighting, Way
+from app.wire.remembered import Unknown, render_unknown
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.webhook import register_webhook
+from tests.integration.conftest import MakeNamespace
+from tests.integration.guard import Guard, running_guard
+from tests.integration.guard import configuration as webhook_configuration
+from tests.integration.live import live, read, with_state
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+API_SERVER = ip_address("10.20.0.10")
+
+
+@pytest.fixture(scope="module")
+def guard(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
+    """A guard called pod-1 on node-1, registered."""
+    pod = {"name": "pod-1", "node": "node-1"}
+    with (
+        running_guard(control_plane, tmp_path_factory.mktemp("guard"), pod=pod) as running,
+        register_webhook(control_plane, running.url, control_plane.ca_pem, webhook_configuration()),
+    ):
+        yield running
+
+
+def prober(control_plane: ControlPlane, user: str = "admin") -> Prober:
+    return Prober(configuration(control_plane.kubeconfig(user)))
+
+
+def test_a_hidden_peer_is_told_with_the_pod_and_becomes_no_source(
+    control_plane: ControlPlane,
+    guard: Guard,  # noqa: ARG001 - it answers
+    make_namespace: MakeNamespace,
+) -> None:
+    found = prober(control_plane).measure(make_namespace())
+    (coverage,) = found.coverage
+    assert (coverage.way, coverage.pods, coverage.trouble) == (Way.SHARED, ("pod-1",), "")
+    assert coverage.probes == coverage.answers == coverage.hidden == 21
+    assert found.sources == ()
+    assert any("mesh sidecar, hides the caller" in note for note in found.notes)
+    assert any(note.startswith("API server 192.0.2.1:") and "by itself" in note for note in found.notes)
+
+
+def test_probing_leaves_no_policy_behind(
+    control_plane: ControlPlane,
+    guard: Guard,  # noqa: ARG001 - it answers
+    make_namespace: MakeNamespace,
+) -> None:
+    namespace = make_namespace()
+    prober(control_plane).measure(namespace)
+    path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
+    assert json.loads(control_plane.client().request("GET", path).text)["items"] == []
+
+
+def test_a_user_who_may_not_probe_is_told_the_rule_that_is_missing(
+    control_plane: ControlPlane,
+    guard: Guard,  # noqa: ARG001 - it answers
+    make_namespace: MakeNamespace,
+) -> None:
+    namespace = make_namespace()
+    with pytest.raises(StateUnreadable, match="developer may not use verb probe") as failed:
+        prober(control_plane, "developer").measure(namespace)
+    assert failed.value.how == (
+        'grant this rule: apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"],'
+        f' verbs: ["probe"] in namespace {namespace}'
+    )
+
+
+def test_a_user_who_may_not_create_policies_is_told_the_rule_that_is_missing(
+    control_plane: ControlPlane, make_namespace: MakeNamespace
+) -> None:
+    with pytest.raises(StateUnreadable, match="not permitted") as failed:
+        prober(control_plane, "readonly").measure(make_namespace())
+    assert 'verbs: ["create"]' in failed.value.how
+
+
+def test_where_no_guard_is_called_the_message_says_what_to_look_at(
+    control_plane: ControlPlane, make_namespace: MakeNamespace
+) -> None:
+    with pytest.raises(StateUnreadable, match=r"none of 3 probes in namespace .* was answered") as failed:
+        prober(control_plane).measure(make_namespace(managed=False))
+    assert "failurePolicy Ignore" in failed.value.how
+
+
+def test_a_namespace_that_does_not_exist_is_named(control_plane: ControlPlane) -> None:
+    with pytest.raises(StateUnreadable, match='namespaces "no-such" not found'):
+        prober(control_plane).measure("no-such")
+
+
+def test_a_webhook_that_cannot_be_reached_is_told_in_the_api_servers_words(
+    control_plane: ControlPlane, make_namespace: MakeNamespace
+) -> None:
+    namespace = make_namespace(managed=False)
+    gone = {**webhook_configuration(), "metadata": {"name": "gone"}}
+    for webhook in gone["webhooks"]:
+        webhook["name"] = f"gone.{webhook['name']}"
+        webhook["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies?dryRun=All"
+    policy = {"metadata": {"name": "probe"}, "spec": {"podSelector": {}}}
+
+    def is_called() -> bool:
+        return not control_plane.client().request("POST", path, policy).ok
+
+    url, ca_pem = "https://127.0.0.1:1", control_plane.ca_pem
+    with (
+        register_webhook(control_plane, url, ca_pem, gone, probe=is_called),
+        pytest.raises(StateUnreadable, match="was answered") as failed,
+    ):
+        prober(control_plane).measure(namespace)
+    assert "failed calling webhook" in failed.value.why
+    assert "connection refused" in failed.value.why
+
+
+def measured(*addresses: str) -> Measurement:
+    found = (
+        Found(Place(ip_address(one)), (Sighting(ip_address(one), "10.20.0.1:6443", "pod-1"),))
+        for one in addresses
+    )
+    return Measurement(tuple(found), ())
+
+
+@pytest.fixture
+def memory_namespace(make_namespace: MakeNamespace) -> str:
+    """A namespace for the ConfigMap."""
+    return make_namespace(managed=False)
+
+
+def connection(control_plane: ControlPlane) -> Connection:
+    return Connection(configuration(control_plane.kubeconfig()))
+
+
+def test_what_is_remembered_is_recalled_and_measuring_again_keeps_the_first_time(
+    control_plane: ControlPlane, memory_namespace: str
+) -> None:
+    api = connection(control_plane)
+    assert recall(api, memory_namespace).measured == ()
+    first = remember(
+        api, measured("10.20.0.10", "fd00::10"), by="admin", guard_namespace=memory_namespace, now=NOW
+    )
+    assert recall(api, memory_namespace) == first
+    later = NOW + timedelta(days=2)
+    again = remember(api, measured("10.20.0.10"), by="bea", guard_namespace=memory_namespace, now=later)
+    assert [(str(one.place), one.first_seen, one.last_seen, one.by) for one in again.measured] == [
+        ("10.20.0.10", NOW, later, "bea"),
+        ("fd00::10", NOW, NOW, "admin"),
+    ]
+
+
+def test_what_expired_is_forgotten_by_the_next_measurement(
+    control_plane: ControlPlane, memory_namespace: str
+) -> None:
+    api = connection(control_plane)
+    remember(api, measured("10.20.0.10"), by="a", guard_namespace=memory_namespace, now=NOW)
+    later = NOW + timedelta(days=8)
+    kept = remember(api, measured("10.20.0.11"), by="a", guard_namespace=memory_namespace, now=later)
+    assert [str(one.place) for one in kept.measured] == ["10.20.0.11"]
+
+
+def test_remembering_leaves_the_guards_own_notes_alone(
+    control_plane: ControlPlane, memory_namespace: str
+) -> None:
+    api = connection(control_plane)
+    remember(api, measured("10.20.0.10"), by="a", guard_namespace=memory_namespace, now=NOW)
+    unknown = Unknown(ip_address("10.66.6.6"), NOW, NOW)
+    noted = {"data": {"seen.10.20.0.10": "2026-11-28T12:00:00Z", **render_unknown(unknown)}}
+    path = f"/api/v1/namespaces/{memory_namespace}/configmaps/netpol-guard-sources?fieldManager=netpol-guard"
+    answer = control_plane.client().request("PATCH", path, noted, content_type="application/merge-patch+json")
+    assert answer.ok, answer.text
+    kept = remember(api, measured("10.20.0.11"), by="a", guard_namespace=memory_namespace, now=NOW)
+    assert kept.unknown == (unknown,)
+    assert kept.measured[0].last_seen == datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def test_the_live_state_follows_the_config_map(
+    control_plane: ControlPlane, memory_namespace: str, make_namespace: MakeNamespace
+) -> None:
+    namespace = make_namespace()
+    state = live(control_plane, guard_namespace=memory_namespace)
+
+    async def scenario(_: object) -> list[Source]:
+        assert await sources(namespace) == []
+        api = connection(control_plane)
+        remember(api, measured("10.20.0.10"), by="admin", guard_namespace=memory_namespace)
+        while not (found := await sources(namespace)):
+            pass
+        return found
+
+    async def sources(namespace: str) -> list[Source]:
+        cluster = await read(state, namespace)
+        return [one for one in cluster.sources if one.provenance is Provenance.MEASURED]
+
+    (found,) = with_state(state, scenario)
+    assert found.origin.startswith("measured by admin on ")
