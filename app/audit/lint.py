@@ -1,56 +1,36 @@
 """What is wrong with a set of manifests: invalid fields, and required flows that they would cut.
 
 By default the manifests are the whole policy set of their namespaces; with a base state they are a change to
-it. Everything comes back as findings with a place in a file, for whatever format shows them.
+it.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from typing import TYPE_CHECKING
 
+from app.audit.blame import Case, Charge, Charges, charges, fixes
+from app.audit.findings import Finding, Level, Report, Rule
+from app.audit.given import Given, read_given
 from app.engine.baselines import missing_baselines
-from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE, Cluster
+from app.engine.cluster import Cluster
 from app.engine.explain import loss_lines, main_losses
-from app.engine.fix import Broken, Fix, find_fix
 from app.engine.judge import Judge, State
-from app.engine.policy import Namespace, Policy
+from app.engine.policy import Policy
 from app.engine.regions import NamespaceTable
-from app.engine.requirements import Options, guarded_namespaces, required_flows
+from app.engine.requirements import FlowId, Options, Severity, guarded_namespaces, required_flows
 from app.engine.search import TooComplexError
-from app.wire.namespaces import parse_namespace
-from app.wire.networkpolicy import DEFAULT_NAMESPACE, Validation, parse_policy
+from app.wire.networkpolicy import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from app.engine.judge import Loss, Verdict
-    from app.engine.requirements import RequiredFlow
+    from app.engine.fix import Fix
+    from app.engine.judge import Loss
     from app.engine.search import Budget
     from app.wire.manifests import Document
 
 
-class Level(Enum):
-    """How grave a finding is."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong: where (file, line and column from 1), what, and how to mend it."""
-
-    level: Level
-    rule: str
-    origin: str
-    line: int
-    column: int
-    message: str
-    details: tuple[str, ...] = ()
-    fix: Fix | None = None
+_COMPARED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +38,7 @@ class Assumptions:
     """What is taken for given about the cluster that the manifests go to.
 
     ``base`` is the state that they change; None where they are the whole policy set of their namespaces.
+    ``cluster`` then says what else is known, such as the API server's sources.
     """
 
     base: Cluster | None = None
@@ -65,122 +46,161 @@ class Assumptions:
     baselines: bool = False
     namespace: str = DEFAULT_NAMESPACE
 
+    @property
+    def known(self) -> Cluster:
+        """What is known of the cluster before the manifests."""
+        return self.base or self.cluster
+
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """A policy with the document that it stands in."""
+class Work:
+    """What an admin decided about the requirements, and a budget for the judgement of each namespace."""
 
-    policy: Policy
-    document: Document
+    options: Options
+    budget: Callable[[], Budget]
 
 
-def lint(
-    documents: Iterable[Document], assumptions: Assumptions, options: Options, budget: Budget
-) -> tuple[Finding, ...]:
-    """Return the findings for ``documents``; other kinds than NetworkPolicy and Namespace are skipped."""
+def lint(documents: Iterable[Document], assumptions: Assumptions, work: Work) -> Report:
+    """Return the findings for ``documents``; other kinds than NetworkPolicy and Namespace are counted."""
     known = tuple(documents)
-    findings: list[Finding] = []
-    read: list[_Read] = []
-    for document in known:
-        if document.kind == "NetworkPolicy":
-            policy, found = _policy(document, assumptions.namespace)
-            findings += found
-            if policy is not None:
-                read.append(_Read(policy, document))
-    cluster = _cluster(known, read, assumptions)
-    for namespace in sorted({one.policy.namespace for one in read}):
-        findings += _Namespace(namespace, read, cluster, assumptions).findings(options, budget)
-    return tuple(sorted(findings, key=lambda one: (one.origin, one.line, one.column)))
+    given = read_given(known, assumptions.namespace)
+    change = _Change(given, assumptions)
+    findings = list(given.findings)
+    for name in change.judged:
+        findings += _Namespace(name, change).findings(work)
+    findings.sort(key=lambda one: (one.origin, one.place))
+    return Report(
+        tuple(findings),
+        tuple(dict.fromkeys(one.origin for one in known)),
+        given.read,
+        given.skipped,
+        tuple(change.notes()),
+    )
 
 
-def _policy(document: Document, namespace: str) -> tuple[Policy | None, list[Finding]]:
-    parsed = parse_policy(document.object, validation=Validation.NEW, namespace=namespace)
-    errors = [_finding(Level.ERROR, "invalid", document, (one.path, str(one))) for one in parsed.errors]
-    unknown = [
-        _finding(Level.WARNING, "unknown-field", document, (one.path, str(one)))
-        for one in parsed.unknown_fields
-    ]
-    return (None if errors else parsed.policy), [*errors, *unknown]
+class _Change:
+    """The manifests as a change: the cluster after it, and which namespaces it can harm."""
 
+    def __init__(self, given: Given, assumptions: Assumptions) -> None:
+        known = assumptions.known
+        self.given = given
+        self.assumptions = assumptions
+        self.cluster = replace(known, namespaces=given.known_namespaces(known.namespaces))
+        self.guarded = guarded_namespaces(known) | guarded_namespaces(self.cluster)
+        self.before = NamespaceTable({**self.cluster.namespaces, **known.namespaces})
+        self.after = NamespaceTable(self.cluster.namespaces)
+        self.relabelled = tuple(
+            name
+            for name, one in given.namespaces.items()
+            if name in known.namespaces and known.namespaces[name].labels != one.labels
+        )
 
-def _finding(level: Level, rule: str, document: Document, said: tuple[str, str]) -> Finding:
-    path, message = said
-    line, column = document.place(path)
-    return Finding(level, rule, document.origin, line, column, message)
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The namespaces to judge: those of the policies; all where labels change that others select by."""
+        names = self.guarded if self.relabelled else self.given.policies.keys() & self.guarded
+        return tuple(sorted(names))
 
+    def documents(self, namespace: str) -> Mapping[str, Document]:
+        """Return the documents of the policies of ``namespace``; under "" that of a changed label."""
+        found = {one.policy.name: one.document for one in self.given.policies.get(namespace, ())}
+        if self.relabelled:
+            found[""] = self.given.namespace_documents[self.relabelled[0]]
+        return found
 
-def _cluster(documents: Sequence[Document], read: Sequence[_Read], assumptions: Assumptions) -> Cluster:
-    """Return the cluster to judge in; namespaces that nobody describes are taken for managed."""
-    base = assumptions.base or assumptions.cluster
-    namespaces = dict(base.namespaces)
-    for document in documents:
-        if document.kind == "Namespace":
-            found = parse_namespace(document.object).namespace
-            namespaces[found.name] = found
-    for one in read:
-        name = one.policy.namespace
-        namespaces.setdefault(name, Namespace.of(name, {MANAGED_LABEL: MANAGED_VALUE}))
-    return replace(base, namespaces=namespaces)
+    def notes(self) -> Iterator[str]:
+        """Yield what was not judged, or only under an assumption."""
+        names, base = self.given.policies.keys(), self.assumptions.base
+        if names - self.guarded:
+            yield f"not judged, as IOMETE does not manage it: {', '.join(sorted(names - self.guarded))}"
+        if not self.cluster.sources and self.judged:
+            yield "webhooks not judged, as the API server's addresses are not known: give --api-server"
+        unknown = sorted(names - self.assumptions.known.namespaces.keys() - self.given.namespaces.keys())
+        if base is not None and unknown:
+            yield f"judged as if managed, as there is no such namespace yet: {', '.join(unknown)}"
 
 
 class _Namespace:
-    """The judgement of one namespace of the manifests."""
+    """The judgement of one namespace."""
 
-    def __init__(self, name: str, read: Sequence[_Read], cluster: Cluster, assumptions: Assumptions) -> None:
+    def __init__(self, name: str, change: _Change) -> None:
         self._name = name
-        self._cluster = cluster
-        self._documents = {one.policy.name: one.document for one in read if one.policy.namespace == name}
-        given = {one.policy.name: one.policy for one in read if one.policy.namespace == name}
+        self._change = change
+        self._documents = change.documents(name)
+        assumptions = change.assumptions
+        given = tuple(one.policy for one in change.given.policies.get(name, ()))
         standing = () if assumptions.base is None else assumptions.base.policies.get(name, ())
-        table = NamespaceTable(cluster.namespaces)
-        after = (*(one for one in standing if one.name not in given), *given.values())
-        if assumptions.baselines:
-            after = (*after, *missing_baselines(after, cluster, name))
-        self._before = State(standing, table)
-        self._after = State(after, table)
-        self._is_whole_set = assumptions.base is None
+        replaced = {one.name for one in given}
+        after = (*(one for one in standing if one.name not in replaced), *given)
+        self._before = State(standing, change.before)
+        self._bare = State(after, change.after)
+        self._beside_baselines = State(self._with_baselines(after), change.after)
+        self._is_whole_set = assumptions.base is None and not assumptions.baselines
 
-    def findings(self, options: Options, budget: Budget) -> list[Finding]:
-        """Return the required flows that the manifests cut, or that the search ran out of time."""
-        guarded = guarded_namespaces(self._cluster)
-        if self._name not in guarded:
-            return []
-        flows = required_flows(self._cluster, self._name, options, guarded)
-        judge = Judge(options, budget)
+    def _with_baselines(self, policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
+        """Return ``policies`` and the missing baselines, unless a policy stands in their place by name."""
+        taken = {one.name for one in policies}
+        missing = missing_baselines(policies, self._change.cluster, self._name)
+        return (*policies, *(one for one in missing if one.name not in taken))
+
+    def findings(self, work: Work) -> Iterator[Finding]:
+        """Yield the required flows that the change cuts, or that it was too much work to tell."""
+        judge = Judge(work.options, work.budget())
+        with_baselines = self._change.assumptions.baselines
+        case = self._case(self._beside_baselines if with_baselines else self._bare, work.options)
         try:
-            verdict = judge.compare(self._before, self._after, flows)
-            return self._by_policy(verdict, flows, judge)
+            charged = charges(case, judge)
         except TooComplexError:
-            document = next(iter(self._documents.values()))
-            return [_finding(Level.ERROR, "too-complex", document, ("spec", "too complex to verify"))]
-
-    def _by_policy(self, verdict: Verdict, flows: Sequence[RequiredFlow], judge: Judge) -> list[Finding]:
-        """Return one finding for each lost flow, at the policy that isolates, with that policy's fix."""
-        grouped: Mapping[str, list[Loss]] = defaultdict(list)
-        for loss in (*verdict.rejected, *verdict.warned):
-            blamed = next((one.name for one in loss.isolating if one.name in self._documents), None)
-            grouped[blamed or next(iter(self._documents))].append(loss)
-        found = []
-        for name, losses in grouped.items():
-            fix = self._fix(name, tuple(losses), flows, judge)
-            found += [self._loss(name, loss, fix) for loss in main_losses(losses)]
-        return found
-
-    def _fix(
-        self, name: str, losses: tuple[Loss, ...], flows: Sequence[RequiredFlow], judge: Judge
-    ) -> Fix | None:
-        policy = next(one for one in self._after.policies if one.name == name)
-        others = tuple(one for one in self._after.policies if one is not policy)
-        return find_fix(Broken(policy, others, self._before, self._cluster, flows, losses), judge)
-
-    def _loss(self, name: str, loss: Loss, fix: Fix | None) -> Finding:
-        document = self._documents[name]
-        first, *details = loss_lines(loss, self._after.policies)
-        if self._is_whole_set:
-            details.append(
-                "  note:    judged as the only policies of their namespace; --assume-baselines adds the "
-                "baselines"
+            message = f"the policies of {self._name} are too complex to verify"
+            yield Finding(
+                Level.ERROR, Rule.TOO_COMPLEX, next(iter(self._documents.values())), "spec", message
             )
-        line, column = document.place(f"spec.{loss.flow.region.direction.field}")
-        level = Level.ERROR if loss.severity.value == "reject" else Level.WARNING
-        return Finding(level, loss.flow.id.value, document.origin, line, column, first, tuple(details), fix)
+            return
+        if charged.unfinished:
+            yield self._too_complex("more policies may be to blame for the lost flows: too complex to verify")
+        mended = fixes(case, charged, judge)
+        assumed = self._assumed(charged, work, judge) if self._is_whole_set else frozenset()
+        for name, losses in _by_policy(charged.found).items():
+            for loss in main_losses(losses):
+                one = self._finding(name, loss, mended.get(name))
+                yield replace(one, is_assumed=(name, loss.flow.id) in assumed)
+
+    def _too_complex(self, message: str) -> Finding:
+        document = next(iter(self._documents.values()))
+        return Finding(Level.ERROR, Rule.TOO_COMPLEX, document, "spec", f"namespace {self._name}: {message}")
+
+    def _case(self, after: State, options: Options) -> Case:
+        flows = required_flows(self._change.cluster, self._name, options, self._change.guarded)
+        suspects = tuple(one for one in self._documents if one)
+        return Case.of(self._change.cluster, (self._before, after), flows, suspects)
+
+    def _assumed(self, charged: Charges, work: Work, judge: Judge) -> frozenset[tuple[str, FlowId]]:
+        """Return what is only so because the files are taken for all policies of the namespace."""
+        try:
+            real = charges(self._case(self._beside_baselines, work.options), judge)
+        except TooComplexError:
+            return frozenset()
+        return frozenset(map(_key, charged.found)) - frozenset(map(_key, real.found))
+
+    def _finding(self, name: str, loss: Loss, fix: Fix | None) -> Finding:
+        first, *details = loss_lines(loss, self._comparable(loss))
+        level = Level.ERROR if loss.severity is Severity.REJECT else Level.WARNING
+        path = f"spec.{loss.flow.region.direction.field}" if name else "metadata.labels"
+        rule = Rule(loss.flow.id.value)
+        message = first.removeprefix(f"{rule.value}: ")
+        return Finding(level, rule, self._documents[name], path, message, tuple(details), fix)
+
+    def _comparable(self, loss: Loss) -> tuple[Policy, ...]:
+        """Return the policies among which the closest rule is looked for; of very many those that isolate."""
+        return self._bare.policies if len(self._bare.policies) <= _COMPARED else loss.isolating
+
+
+def _key(charge: Charge) -> tuple[str, FlowId]:
+    return charge.name, charge.loss.flow.id
+
+
+def _by_policy(found: Iterable[Charge]) -> Mapping[str, list[Loss]]:
+    grouped: dict[str, list[Loss]] = {}
+    for charge in found:
+        grouped.setdefault(charge.name, []).append(charge.loss)
+    return grouped

@@ -1,25 +1,30 @@
-"""``netpol-guard check``: lints manifests offline."""
+"""``netpol-guard check``: lints manifests before they are applied."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from app.cli import options
+from app.audit.findings import Report
+from app.audit.given import read_given
+from app.audit.lint import Assumptions, Work, lint
+from app.cli import options, reports, text
+from app.cli.base import Place, read_base
 from app.cli.group import Example
+from app.cli.inputs import read_manifests
+from app.cli.mending import differences, mend, write
 from app.engine.cluster import Cluster
+from app.engine.requirements import Options
 from app.errors import InputError
-from app.wire.manifests import decode_text, read_documents
-from app.wire.state import Scope
 
 if TYPE_CHECKING:
-    from app.wire.manifests import Document
+    from app.cli.inputs import Manifests
 
 EXAMPLES: tuple[Example, ...] = (
     (
@@ -27,15 +32,19 @@ EXAMPLES: tuple[Example, ...] = (
         "netpol-guard check policies/ --api-server 10.20.0.10",
     ),
     ("Policies that go beside the two baselines", "netpol-guard check new.yaml --assume-baselines"),
+    ("A change to the live cluster, without applying it", "netpol-guard check new.yaml --live"),
     ("A change to an exported cluster", "netpol-guard check new.yaml --state ./exported-cluster"),
+    ("Write the fixes into the files; see them first", "netpol-guard check policies/ --fix --diff"),
     (
-        "What stands in a cluster, as JSON",
-        "kubectl get networkpolicies -A -o yaml | netpol-guard check - --format json",
+        "What stands in a cluster, for a program",
+        "kubectl get networkpolicies,namespaces -A -o yaml | netpol-guard check - --format json",
     ),
+    ("Annotations in a GitHub workflow", "netpol-guard check policies/ --assume-baselines --format github"),
 )
 
-_ENDINGS = (".yaml", ".yml", ".json")
-_STATE_SECONDS = 30.0
+_KINDS = frozenset({"NetworkPolicy", "Namespace"})
+_SECONDS = 60.0
+"""How long the judgement of one namespace may take before it counts as too complex."""
 
 
 class Format(Enum):
@@ -48,6 +57,25 @@ class Format(Enum):
     GITHUB = "github"
 
 
+_FOR_PROGRAMS: dict[Format, Callable[..., str]] = {
+    Format.JSON: reports.as_json,
+    Format.SARIF: reports.as_sarif,
+    Format.JUNIT: reports.as_junit,
+    Format.GITHUB: reports.as_github,
+}
+
+
+class _Budget:
+    """Time for one namespace."""
+
+    def __init__(self) -> None:
+        self._end = monotonic() + _SECONDS
+
+    def exhausted(self) -> bool:
+        """Tell whether the time is up."""
+        return monotonic() > self._end
+
+
 def command(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH...", help="Files, folders, or - for standard input.")
@@ -55,69 +83,105 @@ def command(
     *,
     report: Annotated[Format, typer.Option("--format", help="How findings are shown.")] = Format.TEXT,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are findings too.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Write the verified fixes into the files.")] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", "--dry-run", help="With --fix: show what it would write, and do not.")
+    ] = False,
     assume_baselines: Annotated[
         bool, typer.Option("--assume-baselines", help="Judge as if both baselines stood beside the files.")
     ] = False,
     state: options.State = None,
+    live: options.Live = False,
+    kubeconfig: options.Kubeconfig = None,
+    context: options.Context = None,
     api_server: options.ApiServer = None,
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", help="For manifests that name no namespace.")
     ] = "default",
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Input without any NetworkPolicy is fine.")
+    ] = False,
 ) -> int:
     """Lint NetworkPolicy manifests before they are applied.
 
-    The files are taken for the whole policy set of their namespaces unless you say otherwise.
-    Exit code 0: clean; 1: findings; 2: unusable input.
+    The files are taken for all policies of their namespaces, unless --assume-baselines, --state or --live
+    says beside what they go. Namespaces that no file describes are taken for managed by IOMETE.
+    Exit code 0: clean (warnings are, without --strict); 1: findings; 2: unusable input.
     """
-    from app.audit.lint import Assumptions, Level, lint
-    from app.cli.reports import FORMATS
-    from app.engine.requirements import Options
-    from app.engine.search import Unlimited
+    files = read_manifests(paths)
+    if not allow_empty:
+        _demand_something(files)
+    place = Place(state, kubeconfig, context, tuple(api_server or ()), wants_live=live)
+    base = read_base(place, _touched(files, namespace) if place.is_live else None)
+    assumptions = Assumptions(base.cluster, Cluster(sources=place.sources), assume_baselines, namespace)
+    work = Work(Options(), _Budget)
 
-    given = cluster_of(api_server or ())
-    documents = [one for path in paths for one in _documents(path)]
-    base = None if state is None else _read_state(state, given)
-    assumptions = Assumptions(base, base or given, assume_baselines, namespace)
-    findings = lint(documents, assumptions, Options(), Unlimited())
-    typer.echo(FORMATS[report.value](findings))
-    grave = [one for one in findings if strict or one.level is Level.ERROR]
-    return 1 if grave else 0
+    def judge(given: Iterable[Manifests]) -> Report:
+        found = lint((one for file in given for one in file.documents), assumptions, work)
+        return replace(found, notes=(*found.notes, *base.notes))
 
-
-def cluster_of(api_servers: Iterable[str]) -> Cluster:
-    """Return an otherwise empty cluster whose API server is reached from ``api_servers``."""
-    from app.cluster.sources import declared_source
-
-    try:
-        sources = tuple(declared_source(one, "given by --api-server") for one in api_servers)
-    except ValueError as error:
-        raise InputError("--api-server", str(error)) from error
-    return Cluster(sources=sources)
+    output = _Output(report, strict=strict)
+    if fix or diff:
+        return _mend(files, judge, output, diff=diff)
+    found = judge(files)
+    code = output.show(found)
+    if report is Format.TEXT and any(one.fix is not None for one in found.findings):
+        typer.echo("--fix writes the fixes; --fix --diff shows what it would write")
+    return code
 
 
-def _read_state(folder: Path, given: Cluster) -> Cluster:
-    from app.cluster.directory import DirectoryState
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """How a report is shown, and what it is worth."""
 
-    state = DirectoryState(folder, declared=given.sources)
-    state.refresh()
-    return asyncio.run(state.read(Scope.managed(), timeout=_STATE_SECONDS))
+    format: Format
+    strict: bool
+
+    def show(self, report: Report, stream: TextIO | None = None) -> int:
+        """Print the report; return the exit code."""
+        if self.format is Format.TEXT:
+            text.show(text.report_lines(report), stream)
+        else:
+            print(_FOR_PROGRAMS[self.format](report, strict=self.strict), file=stream)
+        return 1 if report.errors or (self.strict and report.findings) else 0
 
 
-def _documents(path: str) -> Iterator[Document]:
-    for origin, data in _contents(path):
-        yield from read_documents(decode_text(data, origin), origin)
+def _demand_something(files: Iterable[Manifests]) -> None:
+    """Raise ``InputError`` where nothing can be judged: somebody meant something else, or a pipe broke."""
+    kinds = {one.kind for file in files for one in file.documents}
+    if not kinds & _KINDS:
+        names = ", ".join(one.origin for one in files)
+        raise InputError(names, "there is no NetworkPolicy in it (--allow-empty makes that fine)")
 
 
-def _contents(path: str) -> Iterator[tuple[str, bytes]]:
-    if path == "-":
-        yield "<stdin>", sys.stdin.buffer.read()
-        return
-    place = Path(path)
-    try:
-        files = (
-            sorted(one for one in place.rglob("*") if one.suffix in _ENDINGS) if place.is_dir() else [place]
-        )
-        for file in files:
-            yield str(file), file.read_bytes()
-    except OSError as error:
-        raise InputError(str(error.filename or path), error.strerror or str(error)) from error
+def _touched(files: Iterable[Manifests], namespace: str) -> frozenset[str] | None:
+    """Return the namespaces whose policies are to be read; None is all managed ones, as labels change."""
+    documents = [one for file in files for one in file.documents]
+    if any(one.kind == "Namespace" for one in documents):
+        return None
+    return frozenset(read_given(documents, namespace).policies)
+
+
+def _mend(
+    files: Sequence[Manifests],
+    judge: Callable[[Sequence[Manifests]], Report],
+    output: _Output,
+    *,
+    diff: bool,
+) -> int:
+    """Write the fixes, or show what would be written; return the exit code of what is left, or was found."""
+    found = judge(files)
+    mended = mend(files, found, judge)
+    if diff:
+        sys.stdout.writelines(differences(files, mended.files))
+        code = output.show(found, sys.stderr)
+    else:
+        write(files, mended.files)
+        piped = [one.text for one in mended.files if one.path is None]
+        sys.stdout.writelines(piped)
+        for line in mended.done:
+            typer.echo(f"fixed {line}", err=True)
+        code = output.show(mended.report, sys.stderr if piped else None)
+    for problem in mended.problems:
+        typer.echo(f"netpol-guard: {problem}", err=True)
+    return code

@@ -73,7 +73,8 @@ def main() -> int:
     try:
         _app()
     except GuardError as error:
-        typer.echo(f"netpol-guard: {error}", err=True)
+        for line in str(error).splitlines():
+            typer.echo(f"netpol-guard: {line}", err=True)
         return 2
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 2

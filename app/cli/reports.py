@@ -1,123 +1,198 @@
-"""Findings as text, JSON, SARIF, JUnit and GitHub annotations."""
+"""Findings for programs: JSON, SARIF, JUnit and GitHub annotations."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from app import __version__
-from app.admission.patches import edit_words, patch_text
-from app.audit.lint import Level
+from app.admission.patches import edit_words, patch_operations
+from app.audit.findings import Level, Rule
+from app.cli.inputs import STDIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from app.audit.lint import Finding
+    from app.audit.findings import Finding, Report
 
 _SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
+_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ASSUMED = "not beside the two baselines; --assume-baselines judges as if they stood"
 
 
-def fix_words(finding: Finding) -> tuple[str, ...]:
-    """Return the fix of a finding as lines; none where it has none."""
-    if finding.fix is None:
-        return ()
-    return (f"  fix:     {'; '.join(edit_words(one) for one in finding.fix.edits)}",)
+def explanation(finding: Finding) -> tuple[str, ...]:
+    """Return the lines below a finding: why it is one, and how to mend it."""
+    lines = list(finding.details)
+    if finding.fix is not None:
+        lines.append(f"  fix:     {'; '.join(edit_words(one) for one in finding.fix.edits)}")
+    if finding.is_assumed:
+        lines.append(f"  note:    {_ASSUMED}")
+    return tuple(lines)
 
 
-def _place(finding: Finding) -> str:
-    return f"{finding.origin}:{finding.line}:{finding.column}"
+def place_words(finding: Finding) -> str:
+    """Return ``file:line:column``."""
+    line, column = finding.place
+    return f"{finding.origin}:{line}:{column}"
 
 
-def as_text(findings: Sequence[Finding]) -> str:
-    """Return what a person reads: place, level and rule, message, details, fix; then a summary."""
-    lines = []
-    for one in findings:
-        lines.append(f"{_place(one)}: {one.level.value}[{one.rule}]: {one.message}")
-        lines += [*one.details, *fix_words(one), ""]
-    errors = sum(one.level is Level.ERROR for one in findings)
-    warnings = len(findings) - errors
-    return "\n".join([*lines, f"{errors} error(s), {warnings} warning(s)"])
+def as_json(report: Report, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
+    """Return a JSON object with the list of findings; ``patch`` is a JSON patch (RFC 6902)."""
+    shown = {
+        "findings": [_as_object(one) for one in report.findings],
+        "errors": report.errors,
+        "warnings": report.warnings,
+        "policies": report.policies,
+        "files": list(report.files),
+        "skipped": dict(report.skipped),
+        "notes": list(report.notes),
+    }
+    return json.dumps(shown, indent=2)
 
 
 def _as_object(finding: Finding) -> dict[str, object]:
-    fix = None if finding.fix is None else json.loads(patch_text(finding.fix))
+    line, column = finding.place
+    fix = finding.fix
     return {
         "level": finding.level.value,
-        "rule": finding.rule,
+        "rule": finding.rule.value,
         "file": finding.origin,
-        "line": finding.line,
-        "column": finding.column,
+        "line": line,
+        "column": column,
+        "path": finding.path,
         "message": finding.message,
         "details": [one.strip() for one in finding.details],
-        "patch": fix,
+        "fix": None if fix is None else [edit_words(one) for one in fix.edits],
+        "patch": None if fix is None else list(patch_operations(fix)),
+        "onlyAsWholeSet": finding.is_assumed,
     }
 
 
-def as_json(findings: Sequence[Finding]) -> str:
-    """Return a JSON object with the list of findings; ``patch`` is a JSON patch."""
-    return json.dumps({"findings": [_as_object(one) for one in findings]}, indent=2)
+def as_github(report: Report, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
+    """Return workflow commands, which GitHub shows as annotations at their lines."""
+    return "\n".join([*map(_annotation, report.findings), _notice(report)])
 
 
-def as_github(findings: Sequence[Finding]) -> str:
-    """Return workflow commands that GitHub shows as annotations."""
-    return "\n".join(
-        f"::{one.level.value} file={one.origin},line={one.line},col={one.column},title={one.rule}::"
-        + "%0A".join((one.message, *one.details, *fix_words(one)))
-        for one in findings
+def _annotation(finding: Finding) -> str:
+    line, column = finding.place
+    properties = {"file": finding.origin, "line": str(line), "col": str(column), "title": finding.rule.value}
+    if finding.origin == STDIN:
+        del properties["file"]
+    shown = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
+    text = "\n".join((finding.message, *explanation(finding)))
+    return f"::{finding.level.value} {shown}::{_escaped(text)}"
+
+
+def _notice(report: Report) -> str:
+    return f"::notice title=netpol-guard::{_escaped(summary(report))}"
+
+
+def _escaped(text: str, also: str = "") -> str:
+    for one in ("%", "\r", "\n", *also):
+        text = text.replace(one, f"%{ord(one):02X}")
+    return text
+
+
+def summary(report: Report) -> str:
+    """Return what was found and looked at, in one line."""
+    found = f"{_counted(report.errors, 'error')} and {_counted(report.warnings, 'warning')}"
+    looked = (
+        f"{_counted(report.policies, 'NetworkPolic', 'y', 'ies')} of {_counted(len(report.files), 'file')}"
     )
+    skipped = ", ".join(f"{count} {kind}" for kind, count in report.skipped.items())
+    return f"{found} in {looked}" + (f"; skipped: {skipped}" if skipped else "")
 
 
-def as_sarif(findings: Sequence[Finding]) -> str:
-    """Return a SARIF 2.1.0 log."""
+def _counted(count: int, word: str, one: str = "", many: str = "s") -> str:
+    return f"{count} {word}{one if count == 1 else many}"
+
+
+def as_sarif(report: Report, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
+    """Return a SARIF 2.1.0 log, as code scanning services take it."""
     driver = {
         "name": "netpol-guard",
         "version": __version__,
-        "rules": [{"id": rule} for rule in sorted({one.rule for one in findings})],
+        "rules": [
+            {
+                "id": one.value,
+                "name": one.name.title().replace("_", ""),
+                "shortDescription": {"text": one.meaning},
+            }
+            for one in Rule
+        ],
     }
-    results = [
-        {
-            "ruleId": one.rule,
-            "level": one.level.value,
-            "message": {"text": "\n".join((one.message, *one.details, *fix_words(one)))},
-            "locations": [
-                {
-                    "physicalLocation": {
-                        "artifactLocation": {"uri": one.origin},
-                        "region": {"startLine": one.line, "startColumn": one.column},
-                    }
-                }
-            ],
-        }
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "results": [_result(one) for one in report.findings],
+    }
+    return json.dumps({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}, indent=2)
+
+
+def _result(finding: Finding) -> dict[str, object]:
+    line, column = finding.place
+    place = {
+        "artifactLocation": {"uri": _uri(finding.origin)},
+        "region": {"startLine": line, "startColumn": column},
+    }
+    return {
+        "ruleId": finding.rule.value,
+        "ruleIndex": list(Rule).index(finding.rule),
+        "level": finding.level.value,
+        "message": {"text": "\n".join((finding.message, *explanation(finding)))},
+        "locations": [{"physicalLocation": place}],
+    }
+
+
+def _uri(origin: str) -> str:
+    """Return a file's name as a URI: relative ones stay relative, to the root of the checkout."""
+    if origin == STDIN:
+        return "stdin"
+    path = Path(origin)
+    return path.as_uri() if path.is_absolute() else quote(os.fsencode(path.as_posix()))
+
+
+def as_junit(report: Report, *, strict: bool) -> str:
+    """Return JUnit test suites: each file is a test, which fails where something is found in it."""
+    grave = {id(one) for one in report.findings if strict or one.level is Level.ERROR}
+    suite = ET.Element("testsuite", name="netpol-guard check")
+    failures = 0
+    for origin in report.files:
+        found = [one for one in report.findings if one.origin == origin]
+        failed = [one for one in found if id(one) in grave]
+        case = ET.SubElement(suite, "testcase", name=_in_xml(origin), classname="netpol-guard.check")
+        failures += bool(failed)
+        if failed:
+            message = failed[0].message + (f" (and {len(failed) - 1} more)" if len(failed) > 1 else "")
+            ET.SubElement(case, "failure", message=_in_xml(message), type=failed[0].rule.value).text = _texts(
+                failed
+            )
+        others = [one for one in found if id(one) not in grave]
+        if others:
+            ET.SubElement(case, "system-out").text = _texts(others)
+    counts = {"tests": str(len(report.files)), "failures": str(failures), "errors": "0", "skipped": "0"}
+    suite.attrib.update(counts)
+    suites = ET.Element("testsuites", counts)
+    suites.append(suite)
+    ET.indent(suites)
+    return ET.tostring(suites, encoding="unicode", xml_declaration=True)
+
+
+def _texts(findings: Sequence[Finding]) -> str:
+    lines = (
+        "\n".join(
+            (f"{place_words(one)}: {one.level.value}[{one.rule.value}]: {one.message}", *explanation(one))
+        )
         for one in findings
-    ]
-    return json.dumps(
-        {"$schema": _SARIF, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]},
-        indent=2,
     )
+    return _in_xml("\n\n".join(lines))
 
 
-def as_junit(findings: Sequence[Finding]) -> str:
-    """Return a JUnit test suite with one failed case for each finding, one passed where there is none."""
-    errors = [one for one in findings if one.level is Level.ERROR]
-    count = str(len(findings) or 1)
-    suite = ET.Element("testsuite", name="netpol-guard check", tests=count, failures=str(len(errors)))
-    if not findings:
-        ET.SubElement(suite, "testcase", name="all manifests", classname="netpol-guard")
-    for one in findings:
-        case = ET.SubElement(suite, "testcase", name=f"{one.rule} {_place(one)}", classname=one.origin)
-        text = "\n".join((one.message, *one.details, *fix_words(one)))
-        if one.level is Level.ERROR:
-            ET.SubElement(case, "failure", message=one.message).text = text
-        else:
-            ET.SubElement(case, "system-out").text = text
-    return ET.tostring(suite, encoding="unicode")
-
-
-FORMATS: dict[str, Callable[[Sequence[Finding]], str]] = {
-    "text": as_text,
-    "json": as_json,
-    "sarif": as_sarif,
-    "junit": as_junit,
-    "github": as_github,
-}
+def _in_xml(text: str) -> str:
+    """Return ``text`` without the characters that XML cannot hold."""
+    return _NOT_IN_XML.sub("\ufffd", text)

@@ -81,6 +81,11 @@ def find_fix(broken: Broken, judge: Judge) -> Fix | None:
     return None
 
 
+def opened(policy: Policy, flow: RequiredFlow) -> Policy:
+    """Return ``policy`` with a rule more, so that its pods have all of ``flow``."""
+    return _apply(policy, _add_rule(*_needed(flow)))
+
+
 def _candidates(broken: Broken) -> Iterator[Fix]:
     yield from _documented(broken)
     needed = tuple(dict.fromkeys(_needed(loss.flow) for loss in broken.losses))

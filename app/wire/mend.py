@@ -88,12 +88,12 @@ def _verify(text: str, result: str, mendings: Sequence[Mending]) -> None:
 
 
 def _reads_as(obj: Mapping[str, object], policy: Policy) -> bool:
-    """Tell whether ``obj`` says what ``policy`` does; the order of peers means nothing."""
+    """Tell whether the ``spec`` of ``obj`` says what ``policy`` does; the order of peers means nothing."""
     plain = parse_policy(render_policy(policy), validation=Validation.NEW).policy
     found = parse_policy(obj, validation=Validation.NEW, namespace=policy.namespace)
-    if plain is None or found.errors:
+    if plain is None or found.policy is None or found.errors:
         return False
-    return found.policy == replace(plain, terminating=policy.terminating)
+    return found.policy == replace(plain, name=found.policy.name, terminating=policy.terminating)
 
 
 def _without_spec(document: Document) -> Mapping[str, object]:

@@ -1,0 +1,89 @@
+"""The cluster beside which manifests are judged: a live one, a folder that describes one, or none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.errors import InputError
+from app.wire.state import Scope
+
+if TYPE_CHECKING:
+    from app.cluster.connection import Api
+    from app.engine.cluster import Cluster, Source
+
+_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the command line says about the cluster; a kubeconfig or context alone mean a live one."""
+
+    state: Path | None = None
+    kubeconfig: Path | None = None
+    context: str | None = None
+    api_servers: tuple[str, ...] = ()
+    wants_live: bool = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a live cluster is meant. Raises ``InputError`` where a folder is, too."""
+        live = self.wants_live or self.kubeconfig is not None or self.context is not None
+        if live and self.state is not None:
+            raise InputError(
+                "--state", "a folder and a live cluster cannot both be the state: give one of them"
+            )
+        return live
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The declared sources of the API server's calls. Raises ``InputError``."""
+        from app.cluster.sources import declared_source
+
+        try:
+            return tuple(declared_source(one, "given by --api-server") for one in self.api_servers)
+        except ValueError as error:
+            raise InputError("--api-server", str(error)) from error
+
+    def connect(self) -> Api:
+        """Return a connection to the live cluster. Raises ``SettingsError``."""
+        from app.cluster.connection import Connection, configuration
+
+        return Connection(configuration(self.kubeconfig, self.context))
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The cluster, None where the manifests are all there is; ``notes`` say what is not known of it."""
+
+    cluster: Cluster | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_base(place: Place, namespaces: Collection[str] | None) -> Base:
+    """Return the cluster with the policies of ``namespaces``; None stands for all managed ones.
+
+    Raises ``StateUnreadable``, ``SettingsError`` and ``InputError``.
+    """
+    if place.is_live:
+        from app.cluster.once import read_once
+
+        reading = read_once(place.connect(), namespaces, declared=place.sources)
+        return Base(reading.cluster, reading.notes)
+    if place.state is None:
+        return Base()
+    from app.cluster.directory import DirectoryState
+
+    state = DirectoryState(place.state, declared=place.sources)
+    state.refresh()
+    cluster = asyncio.run(state.read(Scope.managed(), timeout=_SECONDS))
+    return Base(cluster, state.notes)
+
+
+def known_names(names: Iterable[str]) -> str:
+    """Return names for a message that says which there are."""
+    found = sorted(names)
+    return ", ".join(found) if found else "none"

@@ -1,0 +1,1 @@
+"""Whole sets of manifests, and single flows, judged without a server."""
