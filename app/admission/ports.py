@@ -7,11 +7,14 @@ from enum import Enum
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from app.engine.requirements import Options
 from app.wire.identity import NAME
 
 if TYPE_CHECKING:
     from app.engine.cluster import Cluster
+    from app.wire.review import Operation
     from app.wire.state import Access, AccessQuestion, Override, Scope
 
 
@@ -104,17 +107,19 @@ class OverrideOutcome(Enum):
     NO_REASON = "no reason"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided about one request, for logs and metrics; never a whole object."""
+class Decision(msgspec.Struct, frozen=True, gc=False):
+    """What was decided about one request, for logs and metrics; never a whole object.
+
+    No dataclass, for there is one for each review and making a frozen one takes ten times as long.
+    """
 
     uid: str
-    operation: str
+    operation: Operation
     resource: str
     namespace: str
     name: str
     user: str
-    mode: str
+    mode: Mode
     verdict: str
     seconds: float
     flows: tuple[str, ...] = ()

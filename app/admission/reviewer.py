@@ -26,8 +26,9 @@ from app.wire.state import Scope
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from msgspec import Raw
+
     from app.admission.ports import Announcer, ClusterState, Recorder, Rules
-    from app.engine.cluster import Cluster
     from app.wire.metadata import Metadata
     from app.wire.namespaces import ParsedNamespace
     from app.wire.networkpolicy import ParsedPolicy
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 _POLICIES = ("networking.k8s.io", "networkpolicies")
 _NAMESPACES = ("", "namespaces")
 _NAMESPACE_PARTS = ("", "status", "finalize")
+_MODES = {one.value: one for one in Mode}
+# Each look at a member of an enum costs as much as a call, and on the way of a review there are many.
+_CREATE, _UPDATE, _DELETE = Operation.CREATE, Operation.UPDATE, Operation.DELETE
+_ADMIT, _OFF, _NOT_ASKED = Kind.ADMIT, Mode.OFF, OverrideOutcome.NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class _Judged:
     outcome: Outcome
     mode: Mode
     metadata: Metadata | None = None
-    override: OverrideOutcome = OverrideOutcome.NOT_ASKED
+    override: OverrideOutcome = _NOT_ASKED
     granted: str = ""
 
 
@@ -92,11 +97,11 @@ class Reviewer:
                 "unknown",
                 None,
             )
-        if judged.mode is Mode.OFF:
+        if judged.mode is _OFF:
             return unjudged(review), "off", judged
-        if judged.outcome.kind is Kind.ADMIT and judged.granted:
-            return self._overridden(review, judged, judged.granted)
-        if judged.outcome.kind is Kind.ADMIT:
+        if judged.outcome.kind is _ADMIT:
+            if judged.granted:
+                return self._overridden(review, judged, judged.granted)
             return *answer(review, judged.outcome, judged.mode, self._rules), judged
         return await self._refused(review, judged, deadline)
 
@@ -133,65 +138,42 @@ class Reviewer:
 
     async def _judged(self, review: Review, deadline: Deadline) -> _Judged | None:
         """Return the judgement, None for what the guard does not know."""
-        what = (review.resource.group, review.resource.resource)
-        if what == _POLICIES and not review.sub_resource and review.operation is not Operation.CONNECT:
+        what, operation = (review.resource.group, review.resource.resource), review.operation
+        changes = operation is _UPDATE or operation is _CREATE
+        if what == _POLICIES and not review.sub_resource and (changes or operation is _DELETE):
             return await self._judged_policy(review, deadline)
-        judged_operation = review.operation in (Operation.CREATE, Operation.UPDATE)
-        if what == _NAMESPACES and judged_operation and review.sub_resource in _NAMESPACE_PARTS:
+        if what == _NAMESPACES and changes and review.sub_resource in _NAMESPACE_PARTS:
             return await self._judged_namespace(review, deadline)
         return None
 
     # -- network policies ----------------------------------------------------------------------------------
 
     async def _judged_policy(self, review: Review, deadline: Deadline) -> _Judged:
-        new = None if review.object is None else policy_of(review.object, review.namespace)
-        old = None if review.old_object is None else policy_of(review.old_object, review.namespace)
-        kept = old if review.operation is Operation.DELETE else new
-        unusable = next((one for one in (new, old) if one is not None and one.policy is None), None)
-        if unusable is not None or kept is None:
-            wrong = missing(review) if unusable is None else unreadable(review, unusable)
-            return _Judged(wrong, self._rules.mode)
-        if review.operation is Operation.UPDATE and kept.metadata.deletion_timestamp is not None:
+        new, old = _policy(review.object, review.namespace), _policy(review.old_object, review.namespace)
+        kept = old if review.operation is _DELETE else new
+        if kept is None or kept.policy is None or (old is not None and old.policy is None):
+            return _Judged(_unusable(review, new, old), self._rules.mode)
+        if review.operation is _UPDATE and kept.metadata.deletion_timestamp is not None:
             return _Judged(ADMITTED, self._rules.mode)
         try:
-            cluster = await self._state.read(Scope.namespace(review.namespace), timeout=deadline.left)
+            cluster = await self._state.read(Scope(review.namespace), timeout=deadline.left)
         except StateUnreadable as error:
             return _Judged(unknown_state(review, error), self._rules.mode, kept.metadata)
         namespace = cluster.namespaces.get(review.namespace)
         if namespace is None or namespace.terminating or not MANAGED.matches(namespace.labels):
             return _Judged(ADMITTED, self._rules.mode)
-        mode = self._mode(namespace.labels)
-        outcome = ADMITTED
-        if mode is not Mode.OFF:
-            outcome = self._policy_outcome(review, (old, new), cluster, deadline)
+        mode, outcome = self._mode(namespace.labels), ADMITTED
+        if mode is not _OFF:
+            change = _change(review, kept, old)
+            standing = self._standing.of(cluster, review.namespace)
+            try:
+                outcome = PolicyJudgement(change, standing, self._rules, deadline).outcome()
+            except TooComplexError:
+                outcome = too_complex(review)
         return _Judged(outcome, mode, kept.metadata)
 
-    def _policy_outcome(
-        self,
-        review: Review,
-        versions: tuple[ParsedPolicy | None, ParsedPolicy | None],
-        cluster: Cluster,
-        deadline: Deadline,
-    ) -> Outcome:
-        old, new = versions
-        deleted = review.operation is Operation.DELETE
-        kept = old if deleted or new is None else new
-        change = PolicyChange(
-            review.namespace,
-            review.name or ("" if kept is None else kept.metadata.name),
-            None if old is None or review.operation is Operation.CREATE else old.policy,
-            None if new is None or deleted else new.policy,
-            is_ours=kept is not None and OURS in kept.metadata.labels.items(),
-        )
-        try:
-            standing = self._standing.of(cluster, review.namespace)
-            return PolicyJudgement(change, standing, self._rules, deadline).outcome()
-        except TooComplexError:
-            return too_complex(review)
-
     def _mode(self, labels: Mapping[str, str]) -> Mode:
-        chosen = labels.get(MODE_LABEL)
-        return next((one for one in Mode if one.value == chosen), self._rules.mode)
+        return _MODES.get(labels.get(MODE_LABEL, ""), self._rules.mode)
 
     # -- namespaces ----------------------------------------------------------------------------------------
 
@@ -237,19 +219,39 @@ class Reviewer:
         self._recorder.decided(
             Decision(
                 review.uid,
-                review.operation.value,
+                review.operation,
                 review.resource.resource,
                 review.namespace,
                 review.name,
                 review.user.username,
-                self._rules.mode.value if judged is None else judged.mode.value,
+                self._rules.mode if judged is None else judged.mode,
                 verdict,
                 seconds,
                 () if judged is None else judged.outcome.flows,
                 review.dry_run,
-                OverrideOutcome.NOT_ASKED if judged is None else judged.override,
+                _NOT_ASKED if judged is None else judged.override,
             )
         )
+
+
+def _policy(raw: Raw | None, namespace: str) -> ParsedPolicy | None:
+    return None if raw is None else policy_of(raw, namespace)
+
+
+def _unusable(review: Review, *versions: ParsedPolicy | None) -> Outcome:
+    unread = next((one for one in versions if one is not None and one.policy is None), None)
+    return missing(review) if unread is None else unreadable(review, unread)
+
+
+def _change(review: Review, kept: ParsedPolicy, old: ParsedPolicy | None) -> PolicyChange:
+    """Return what becomes of the policy; ``kept`` is the version that carries the annotations that count."""
+    return PolicyChange(
+        review.namespace,
+        review.name or kept.metadata.name,
+        None if old is None or review.operation is _CREATE else old.policy,
+        None if review.operation is _DELETE else kept.policy,
+        is_ours=OURS in kept.metadata.labels.items(),
+    )
 
 
 def _weakening(before: Mode, after: Mode, old: ParsedNamespace) -> str:

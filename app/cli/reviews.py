@@ -68,11 +68,12 @@ class DecisionRecord:
             self._write(decision)
 
     def _write(self, decision: Decision) -> None:
+        operation, mode = decision.operation.value, decision.mode.value
         self._metrics.record_decision(
-            operation=decision.operation,
+            operation=operation,
             resource=decision.resource,
             verdict=decision.verdict,
-            mode=decision.mode,
+            mode=mode,
             seconds=decision.seconds,
         )
         if decision.override is not OverrideOutcome.NOT_ASKED and not decision.dry_run:
@@ -80,12 +81,12 @@ class DecisionRecord:
         _LOG.info(
             "decided",
             verdict=decision.verdict,
-            operation=decision.operation,
+            operation=operation,
             resource=decision.resource,
             namespace=decision.namespace,
             name=decision.name,
             user=decision.user,
-            mode=decision.mode,
+            mode=mode,
             flows=list(decision.flows),
             override=decision.override.value,
             dry_run=decision.dry_run,
