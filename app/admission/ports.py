@@ -56,7 +56,11 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How this guard is configured; the defaults are those of ``decision.md``, Defaults."""
+    """How this guard is configured; the defaults are those of ``decision.md``, Defaults.
+
+    ``settling_seconds``: how long a change that was let through may take to show in the state; 0 where the
+    state is a value that reviews do not change.
+    """
 
     mode: Mode = Mode.ENFORCE
     on_state_error: Doubt = Doubt.DENY
@@ -68,6 +72,7 @@ class Rules:
     tell_no_effect: bool = True
     options: Options = field(default_factory=Options)
     replica: Replica = Replica()
+    settling_seconds: float = 0.0
 
 
 class ClusterState(Protocol):

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from app.admission.outcome import Kind, Outcome, Reason
+from app.engine.words import listed
 from app.wire.identity import MODE_LABEL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from app.admission.overrides import Ruling
+    from app.admission.policies import PolicyChange
     from app.errors import StateUnreadable
     from app.wire.networkpolicy import ParsedPolicy
     from app.wire.review import Review
+
+
+def with_others_under_way(outcome: Outcome, changes: Sequence[PolicyChange]) -> Outcome:
+    """Return the refusal of a change that would do harm only together with others just let through."""
+    what = listed(one.title for one in changes)
+    return replace(
+        outcome,
+        lines=(
+            *outcome.lines,
+            f"That is together with what was let through a moment ago and is not done yet: {what}.",
+            "If that fails, this can be tried again in a few seconds.",
+        ),
+    )
 
 
 def may_not_weaken(what: str, ruling: Ruling) -> Outcome:
@@ -22,8 +40,9 @@ def may_not_weaken(what: str, ruling: Ruling) -> Outcome:
     )
 
 
-def _title(review: Review) -> str:
-    where = f"{review.namespace}/" if review.namespace else ""
+def title_of(review: Review) -> str:
+    """Return what a review is about, as the subject of a sentence."""
+    where = f"{review.namespace}/" if review.namespace and review.kind.kind != "Namespace" else ""
     return f"{review.kind.kind} {where}{review.name or '(no name)'}"
 
 
@@ -32,19 +51,19 @@ def unknown_state(review: Review, error: StateUnreadable) -> Outcome:
     return Outcome(
         Kind.UNKNOWN_STATE,
         (
-            f"{_title(review)} could not be judged: {error}.",
+            f"{title_of(review)} could not be judged: {error}.",
             "Try again. If it lasts: an admin can set onStateError: warn in the guard's settings.",
         ),
         (Reason("state-unreadable", str(error)),),
     )
 
 
-def too_complex(review: Review) -> Outcome:
-    """Return what becomes of a change that could not be judged in time."""
+def too_complex(title: str) -> Outcome:
+    """Return what becomes of a change, ``title``, that could not be judged in time."""
     return Outcome(
         Kind.TOO_COMPLEX,
         (
-            f"{_title(review)} is too complex to verify within the time there is.",
+            f"{title} is too complex to verify within the time there is.",
             "Use fewer or simpler selectors, or let an admin set onTooComplex: warn in the guard's settings.",
         ),
         (Reason("too-complex", "the exact search ran out of time"),),
@@ -54,11 +73,11 @@ def too_complex(review: Review) -> Outcome:
 def unreadable(review: Review, parsed: ParsedPolicy) -> Outcome:
     """Return what becomes of an object that is no NetworkPolicy, with every field that is wrong."""
     causes = tuple(Reason("FieldValueInvalid", one.message, one.path) for one in parsed.errors)
-    lines = (f"{_title(review)} could not be read as a NetworkPolicy.", *map(str, parsed.errors))
+    lines = (f"{title_of(review)} could not be read as a NetworkPolicy.", *map(str, parsed.errors))
     return Outcome(Kind.UNREADABLE, lines, causes)
 
 
 def missing(review: Review) -> Outcome:
     """Return what becomes of a request without the object that its operation needs."""
-    line = f"{_title(review)}: the request carries no usable object for {review.operation.value}."
+    line = f"{title_of(review)}: the request carries no usable object for {review.operation.value}."
     return Outcome(Kind.UNREADABLE, (line,), (Reason("FieldValueRequired", line, "request.object"),))

@@ -7,17 +7,24 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from app.admission.answers import answer, overridden, unjudged
+from app.admission.judging import PolicyJudge, change_of
 from app.admission.namespaces import NamespaceJudgement
 from app.admission.outcome import ADMITTED, Kind, Outcome
 from app.admission.overrides import HINT, Overrides, Ruling
-from app.admission.policies import PolicyChange, PolicyJudgement, StandingMemory
 from app.admission.ports import Afterwards, Deadline, Decision, Mode, Nobody, OverrideOutcome
 from app.admission.probes import Probes, probe_in
-from app.admission.refusals import may_not_weaken, missing, too_complex, unknown_state, unreadable
+from app.admission.refusals import (
+    may_not_weaken,
+    missing,
+    title_of,
+    too_complex,
+    unknown_state,
+    unreadable,
+)
 from app.engine.cluster import MANAGED
 from app.engine.search import TooComplexError
 from app.errors import StateUnreadable
-from app.wire.identity import MODE_LABEL, OURS, OVERRIDE_ANNOTATION
+from app.wire.identity import MODE_LABEL, OVERRIDE_ANNOTATION
 from app.wire.namespaces import namespace_of
 from app.wire.response import with_warning
 from app.wire.review import Operation, Review, decode_review, policy_of
@@ -39,7 +46,7 @@ _NAMESPACE_PARTS = ("", "status", "finalize")
 _MODES = {one.value: one for one in Mode}
 # Each look at a member of an enum costs as much as a call, and on the way of a review there are many.
 _CREATE, _UPDATE, _DELETE = Operation.CREATE, Operation.UPDATE, Operation.DELETE
-_ADMIT, _OFF, _NOT_ASKED = Kind.ADMIT, Mode.OFF, OverrideOutcome.NOT_ASKED
+_ADMIT, _OFF, _ENFORCE, _NOT_ASKED = Kind.ADMIT, Mode.OFF, Mode.ENFORCE, OverrideOutcome.NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ class Reviewer:
         self._rules = rules
         self._recorder = recorder
         self._overrides = Overrides(state, announcer or Nobody())
-        self._standing = StandingMemory(rules.options)
+        self._policies = PolicyJudge(rules)
         self._probes = Probes(state, rules.replica)
 
     async def respond(self, body: bytes, budget_seconds: float, peer: str = "") -> tuple[bytes, Afterwards]:
@@ -164,12 +171,10 @@ class Reviewer:
             return _Judged(ADMITTED, self._rules.mode)
         mode, outcome = self._mode(namespace.labels), ADMITTED
         if mode is not _OFF:
-            change = _change(review, kept, old)
-            standing = self._standing.of(cluster, review.namespace)
-            try:
-                outcome = PolicyJudgement(change, standing, self._rules, deadline).outcome()
-            except TooComplexError:
-                outcome = too_complex(review)
+            change = change_of(review, kept, old)
+            outcome = self._policies.outcome(change, cluster, deadline)
+            if not review.dry_run and (outcome.kind is _ADMIT or mode is not _ENFORCE):
+                self._policies.admitted(change)
         return _Judged(outcome, mode, kept.metadata)
 
     def _mode(self, labels: Mapping[str, str]) -> Mode:
@@ -211,7 +216,7 @@ class Reviewer:
         except StateUnreadable as error:
             return unknown_state(review, error)
         except TooComplexError:
-            return too_complex(review)
+            return too_complex(title_of(review))
 
     # -- the record ----------------------------------------------------------------------------------------
 
@@ -241,17 +246,6 @@ def _policy(raw: Raw | None, namespace: str) -> ParsedPolicy | None:
 def _unusable(review: Review, *versions: ParsedPolicy | None) -> Outcome:
     unread = next((one for one in versions if one is not None and one.policy is None), None)
     return missing(review) if unread is None else unreadable(review, unread)
-
-
-def _change(review: Review, kept: ParsedPolicy, old: ParsedPolicy | None) -> PolicyChange:
-    """Return what becomes of the policy; ``kept`` is the version that carries the annotations that count."""
-    return PolicyChange(
-        review.namespace,
-        review.name or kept.metadata.name,
-        None if old is None or review.operation is _CREATE else old.policy,
-        None if review.operation is _DELETE else kept.policy,
-        is_ours=OURS in kept.metadata.labels.items(),
-    )
 
 
 def _weakening(before: Mode, after: Mode, old: ParsedNamespace) -> str:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from app.cluster.peers import PeerWatch
     from app.serving.tls import Handshakes
 
+_SETTLING_SECONDS = 5.0
+"""The API server writes a change milliseconds after its review, unless another webhook takes its time."""
+
 
 def rules_of(settings: Settings) -> Rules:
     """Return what admission needs to know of the settings."""
@@ -47,6 +50,7 @@ def rules_of(settings: Settings) -> Rules:
         guard_namespace=settings.guard_namespace,
         tell_no_effect=settings.no_effect is Notice.WARN,
         options=options_of(settings),
+        settling_seconds=0.0 if settings.state.directory is not None else _SETTLING_SECONDS,
         replica=Replica(pod_name(settings), settings.pod.node or ""),
     )
 

@@ -64,12 +64,12 @@ def guard_down(control_plane: ControlPlane, tmp_path: Path) -> Iterator[GuardDow
 def _other_guard(control_plane: ControlPlane, folder: Path) -> Iterator[Guard]:
     with (
         running_guard(control_plane, folder, apiServer={"sources": [API_SERVER]}) as other,
-        register_webhook(control_plane, other.url, control_plane.ca_pem, _renamed(configuration())),
+        register_webhook(control_plane, other.url, control_plane.ca_pem, renamed(configuration())),
     ):
         yield other
 
 
-def _renamed(shipped: Object) -> Object:
+def renamed(shipped: Object) -> Object:
     """Return the configuration under another name, beside that of the guard of the package."""
     renamed = copy.deepcopy(shipped)
     renamed["metadata"]["name"] = "netpol-guard-other"
