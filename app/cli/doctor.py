@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli import options
 from app.cli.group import Example
+from app.errors import InputError
+
+if TYPE_CHECKING:
+    from app.doctor.findings import Report
 
 EXAMPLES: tuple[Example, ...] = (
     ("What is wrong with this cluster?", "netpol-guard doctor"),
@@ -40,6 +44,13 @@ def command(
     calls: Annotated[
         bool, typer.Option("--calls/--no-calls", help="Let the API server really call the webhooks.")
     ] = True,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Repair what can be; shows the plan, asks, and looks again.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --fix: do not ask.")] = False,
+    pause: Annotated[
+        float, typer.Option(help="With --fix: seconds that the network plugin gets for new policies.", min=0)
+    ] = 10.0,
 ) -> int:
     """Say what is wrong with IOMETE's traffic in a cluster, and the command that repairs it.
 
@@ -50,11 +61,24 @@ def command(
 
     from app.cli.doctor_text import show
     from app.cli.examination import Given, examination
+    from app.cli.installing import Tools, sources_of
+    from app.cli.repairing import Consent, repair
 
-    del report
+    if fix and (state is not None or report is not Format.TEXT):
+        raise InputError("--fix", "repairs a live cluster, with --format text; leave --state away")
     given = Given(tuple(api_server or ()), frozenset(namespace or ()), calls, state, kubeconfig, context)
-    console = Console(stderr=True)
-    with console.status("") as status:
-        examined = examination(given, status.update)
-    show(examined, Console(highlight=False), verbose=verbose)
-    return 0 if examined.is_healthy else 1
+    progress, output = Console(stderr=True), Console(highlight=False)
+
+    def look() -> Report:
+        with progress.status("") as status:
+            return examination(given, status.update)
+
+    found = look()
+    show(found, output, verbose=verbose)
+    if not fix or found.is_healthy:
+        return 0 if found.is_healthy else 1
+    consent = Consent(yes, sources_of(given.api_servers), pause)
+    if repair(found, Tools.connect(kubeconfig, context), consent, output):
+        found = look()
+        show(found, output, verbose=verbose)
+    return 0 if found.is_healthy else 1

@@ -28,7 +28,7 @@ from app.wire.survey import Survey
 
 Tell = Callable[[str], None]
 
-_SHIPPED = Path(__file__).parents[2] / "deploy" / "webhook.yaml"
+_SHIPPED = Path(__file__).parents[1] / "deploy" / "webhook.yaml"
 _NAMESPACE_SECONDS = 2.0
 
 

@@ -17,8 +17,9 @@ from app.cluster.calls import call_service
 from app.cluster.connection import Request
 from app.cluster.deadline import Deadline
 from app.cluster.errors import HttpRefusal, Wanted
-from app.cluster.facts import AGENT_LABELS, AGENT_VALUE, KUBE_SYSTEM, Agent, Facts, agent_of
-from app.cluster.listing import PAGE, Collection, list_all
+from app.cluster.facts import AGENT_LABELS, Agent, Facts, agent_of
+from app.cluster.listing import Collection, list_all
+from app.cluster.resources import DEFINITIONS, NODES, agents
 from app.cluster.snapshot import Snapshot, snapshot_of
 from app.engine.policy import Namespace, Policy
 from app.errors import StateUnreadable
@@ -26,13 +27,11 @@ from app.wire.errors import UnusableObject
 from app.wire.identity import OVERRIDE_ANNOTATION
 from app.wire.kinds import (
     CONFIG_MAP,
-    CRD,
     DEPLOYMENT,
     ENDPOINT_SLICE,
     MUTATING,
     NAMESPACE,
     NETWORK_POLICY,
-    NODE,
     POD,
     SECRET,
     SERVICE,
@@ -44,7 +43,6 @@ from app.wire.metadata import Metadata
 from app.wire.namespaces import namespace_of
 from app.wire.networkpolicy import parse_stored
 from app.wire.objects import (
-    CONTROL_PLANE_LABELS,
     EndpointSliceFacts,
     NodeFacts,
     ServiceFacts,
@@ -76,8 +74,6 @@ Tell = Callable[[str], None]
 _GREETING_SECONDS = 4.0
 _LIST_SECONDS = 30.0
 _THREADS = 6
-_DEFINITIONS_PAGE = 20
-"""A CustomResourceDefinition can have half a megabyte, of which three lines are kept."""
 _KUBERNETES = ("default", "kubernetes")
 
 
@@ -162,9 +158,9 @@ class Surveyor:
         configured = [
             pool.submit(self._list, _every(kind), _registrations_of(kind)) for kind in (MUTATING, VALIDATING)
         ]
-        converted = pool.submit(self._list, _every(CRD, _DEFINITIONS_PAGE), conversion_registration)
-        nodes = pool.submit(self._list, _control_plane(), node_facts)
-        agents = [pool.submit(self._list, _agents(key), agent_of) for key in AGENT_LABELS]
+        converted = pool.submit(self._list, DEFINITIONS, conversion_registration)
+        nodes = pool.submit(self._list, NODES, node_facts)
+        tunnels = [pool.submit(self._list, agents(key), agent_of) for key in AGENT_LABELS]
 
         read_namespaces = namespaces.result()
         read_policies = policies.result()
@@ -176,7 +172,7 @@ class Surveyor:
             {(one.namespace, one.name): one for one in services.result() or ()},
             tuple(slices.result() or ()),
             tuple(nodes.result() or ()),
-            frozenset(agent for each in agents for agent in each.result() or () if agent is not None),
+            frozenset(agent for each in tunnels for agent in each.result() or () if agent is not None),
         )
         overrides = (
             *_overrides("Namespace", (one.metadata for one in read_namespaces)),
@@ -385,25 +381,8 @@ def _grouped(
     return {name: tuple(found) for name, found in grouped.items()}
 
 
-def _every(kind: Kind, page: int = PAGE) -> Collection:
-    return Collection(f"the {kind.name}s", kind.group, kind.resource, kind.path(), page=page)
-
-
-def _control_plane() -> Collection:
-    return Collection(
-        "the control-plane nodes", "", NODE.resource, NODE.path(), {"labelSelector": CONTROL_PLANE_LABELS[0]}
-    )
-
-
-def _agents(key: str) -> Collection:
-    return Collection(
-        f"the konnectivity agents ({key}={AGENT_VALUE})",
-        "",
-        POD.resource,
-        POD.path(KUBE_SYSTEM),
-        {"labelSelector": f"{key}={AGENT_VALUE}"},
-        KUBE_SYSTEM,
-    )
+def _every(kind: Kind) -> Collection:
+    return Collection(f"the {kind.resource} of all namespaces", kind.group, kind.resource, kind.path())
 
 
 def _pods(selector: Iterable[tuple[str, str]]) -> Collection:

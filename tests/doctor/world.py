@@ -36,6 +36,8 @@ Key = tuple[str, str, str]
 HERE = Path(__file__).parent
 _SHIPPED = Path(__file__).parents[2] / "deploy" / "webhook.yaml"
 OPERATOR: ServiceKey = ("iomete-system", "spark-operator-webhook")
+API_SERVER = "10.99.0.1"
+"""Where the API server is in the clusters of ``tests/cluster``, too."""
 GUARD: ServiceKey = ("netpol-guard", "netpol-guard")
 
 
@@ -68,7 +70,10 @@ def certificates() -> Mapping[str, str]:
     found["expired.crt"] = issue_serving(authority, (host,), old).certificate
     found["expiring.crt"] = issue_serving(authority, (host,), soon).certificate
     found["misnamed.crt"] = issue_serving(authority, ("spark-operator-webhook",), validity).certificate
-    return {name: base64.b64encode(pem).decode() for name, pem in found.items()} | {"version": __version__}
+    return {name: base64.b64encode(pem).decode() for name, pem in found.items()} | {
+        "version": __version__,
+        "api-server": API_SERVER,
+    }
 
 
 def filled(text: str) -> str:
@@ -182,7 +187,7 @@ def controlled(objects: Mapping[Key, Manifest]) -> Iterator[Manifest]:
         if one["kind"] == "Service":
             yield _slice(one, pods)
     yield _endpoints(
-        "default", "kubernetes", ["192.0.2.1"], [{"name": "https", "port": 6443, "protocol": "TCP"}]
+        "default", "kubernetes", [API_SERVER], [{"name": "https", "port": 6443, "protocol": "TCP"}]
     )
     for name in ("default", "kube-system"):
         labels = {"kubernetes.io/metadata.name": name}

@@ -1,0 +1,225 @@
+"""The healthy cluster of ``tests/doctor`` for real, with ways to break it and to make it healthy again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from app.cli.examination import Given, examination
+from app.doctor.findings import Report
+from app.wire.kinds import Reference, kind_of
+from tests.cluster.api import ApiClient, ApiResponse
+from tests.cluster.binaries import Program, ensure
+from tests.cluster.cluster import Cluster
+from tests.cluster.container import CHECKOUT
+from tests.cluster.pods import Image
+from tests.cluster.webhook import calls
+from tests.doctor.world import Key, Manifest, changed, healthy, key_of, parse_key
+from tests.integration.incluster.scenes import eventually
+
+OPERATOR_IMAGE = Image(
+    (sys.executable, "-m", "tests.doctor.operator"), ("9443", "/etc/certs/tls.crt", "/etc/certs/tls.key")
+)
+REGISTRATION: Key = ("ValidatingWebhookConfiguration", "", "netpol-guard")
+_SECONDS = 30.0
+_MERGE = "application/merge-patch+json"
+_KEPT = {"Service": ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy")}
+
+
+class Doctored:
+    """A healthy cluster that tests break, and that is made healthy again."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        """Apply everything and wait until it answers."""
+        cluster.kubelet.images["spark-operator"] = OPERATOR_IMAGE
+        self.cluster = cluster
+        self.client: ApiClient = cluster.client()
+        self.objects = healthy()
+        known = {key: one for key, one in self.objects.items() if key != REGISTRATION}
+        cluster.apply(*(one for one in known.values() if one["kind"] == "Namespace"))
+        cluster.apply(*known.values())
+        self.wait()
+        self.register()
+
+    def wait(self) -> None:
+        """Wait until the Deployments are as they should be."""
+        for place in ("iomete-system deployment/spark-operator", "netpol-guard deployment/netpol-guard"):
+            namespace, name = place.split()
+            self.cluster.kubectl("rollout", "status", name, "-n", namespace, "--timeout=60s")
+
+    def register(self) -> None:
+        """Register the guard as it is when healthy, and wait until it is asked."""
+        self.put(self.objects[REGISTRATION])
+        assert eventually(self.is_asked)
+
+    def is_asked(self) -> bool:
+        """Tell whether the API server asks the guard, by its own count of calls."""
+        webhooks = {one["name"] for one in self.objects[REGISTRATION]["webhooks"]}
+        before = calls(self.cluster.control_plane, webhooks)
+        path = "/apis/networking.k8s.io/v1/namespaces/iomete-system/networkpolicies?dryRun=All"
+        self.client.request("POST", path, {"metadata": {"name": "probe"}, "spec": {"podSelector": {}}})
+        return calls(self.cluster.control_plane, webhooks) > before
+
+    @contextmanager
+    def unguarded(self) -> Iterator[None]:
+        """Let changes pass that the guard would reject, as if somebody had made them before it came."""
+        self.delete(REGISTRATION)
+        assert eventually(lambda: not self.is_asked())
+        yield
+
+    def look(self, user: str = "admin", *, only: Iterable[str] = ()) -> Report:
+        """Return doctor's report, as the user sees the cluster."""
+        with self.cluster.entered():
+            given = Given(only=frozenset(only), kubeconfig=self.cluster.kubeconfig(user))
+            return examination(given, lambda _: None)
+
+    def run(self, *arguments: str, user: str = "admin") -> subprocess.CompletedProcess[str]:
+        """Run ``netpol-guard doctor`` as a program."""
+        return self.cluster.guard("doctor", *arguments, kubeconfig=self.cluster.kubeconfig(user))
+
+    def shell(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run what doctor suggests in a shell, with kubectl and netpol-guard at hand."""
+        tools = self.cluster.control_plane.folder / "tools"
+        tools.mkdir(exist_ok=True)
+        for name, program in (
+            ("kubectl", ensure(Program.KUBECTL)),
+            ("netpol-guard", Path(sys.executable).with_name("netpol-guard")),
+            ("kubectl-netpol_guard", Path(sys.executable).with_name("kubectl-netpol_guard")),
+        ):
+            with suppress(FileExistsError):
+                (tools / name).symlink_to(program)
+        environment = self.cluster.guard_environment()
+        with self.cluster.entered():
+            return subprocess.run(
+                ["/bin/bash", "-c", command],
+                cwd=CHECKOUT,
+                env={**environment, "PATH": f"{tools}:{os.environ['PATH']}"},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
+
+    # -- breaking and mending ------------------------------------------------------------------------------
+
+    def break_by(self, change: Iterable[Manifest]) -> None:
+        """Make the changes, past the guard."""
+        known = tuple(change)
+        with self.unguarded():
+            for one in known:
+                self._change(one)
+        if all(REGISTRATION[2] not in str(one.get("delete", one.get("edit", ""))) for one in known):
+            self.register()
+        elif any("edit" in one for one in known):
+            self.put(changed(self.objects, known)[REGISTRATION])
+
+    def mend(self, change: Iterable[Manifest]) -> None:
+        """Bring everything that the changes touched, and whatever a repair added, back."""
+        with self.unguarded():
+            for one in change:
+                if "create" in one:
+                    self.delete(key_of(one["create"]))
+                else:
+                    key = parse_key(one.get("delete") or one.get("patch") or one["edit"])
+                    self.put(self.objects[key])
+            self._remove_strangers()
+            for key, one in self.objects.items():
+                is_missing = self.client.request("GET", self.path(key)).status == 404
+                if key != REGISTRATION and (is_missing or key[0] in _REPAIRED):
+                    self.put(one)
+        self.wait()
+        self.register()
+
+    def _remove_strangers(self) -> None:
+        answer = self.client.request("GET", "/apis/networking.k8s.io/v1/networkpolicies").json()
+        for one in answer["items"]:
+            key = ("NetworkPolicy", one["metadata"]["namespace"], one["metadata"]["name"])
+            if key not in self.objects:
+                self.delete(key)
+            elif one["spec"] != self.objects[key]["spec"]:
+                self.put(self.objects[key])
+
+    def _change(self, one: Manifest) -> None:
+        if "delete" in one:
+            self.delete(parse_key(one["delete"]))
+        elif "create" in one:
+            self.put(one["create"])
+        elif "edit" in one:
+            return  # of the registration, which is made anew with the change
+        else:
+            self._patch(parse_key(one["patch"]), one["with"])
+
+    def _patch(self, key: Key, patch: Mapping[str, Any]) -> None:
+        if key[0] == "Deployment" and "selector" in patch.get("spec", {}):
+            made = changed({key: self.objects[key]}, [{"patch": _words(key), "with": patch}])
+            self.delete(key)  # a selector cannot be changed
+            self.put(made[key])
+            self.wait()
+            return
+        answer = self.client.request("PATCH", self.path(key), dict(patch), content_type=_MERGE)
+        assert answer.ok, answer.text
+
+    def put(self, manifest: Manifest) -> None:
+        """Create the object, or make it what the manifest says."""
+        reference = Reference.of(manifest)
+        found = self.client.request("GET", reference.path)
+        if not found.ok:
+            _demand(self.client.request("POST", reference.kind.path(reference.namespace), manifest))
+            return
+        stored = found.json()
+        kept = {
+            name: stored["spec"][name] for name in _KEPT.get(manifest["kind"], ()) if name in stored["spec"]
+        }
+        made = {**manifest, "metadata": {**manifest["metadata"], **_version(stored)}}
+        if kept:
+            made["spec"] = {**manifest["spec"], **kept}
+        answer = self.client.request("PUT", reference.path, made)
+        if answer.status == 422:  # what cannot be changed is made anew
+            self.delete(key_of(manifest))
+            _demand(self.client.request("POST", reference.kind.path(reference.namespace), manifest))
+            return
+        _demand(answer)
+
+    def delete(self, key: Key) -> None:
+        """Delete the object, and wait until it is gone."""
+        path = self.path(key)
+        self.client.request("DELETE", path)
+        assert eventually(lambda: self.client.request("GET", path).status == 404)
+
+    def path(self, key: Key) -> str:
+        """Return the path of an object."""
+        kind, namespace, name = key
+        version = _VERSIONS.get(kind) or self.objects[key]["apiVersion"]
+        return Reference(kind_of({"apiVersion": version, "kind": kind}), name, namespace).path
+
+
+_REPAIRED = ("MutatingWebhookConfiguration",)
+"""What repairs change although the breakage did not."""
+_VERSIONS = {
+    "NetworkPolicy": "networking.k8s.io/v1",
+    "ValidatingWebhookConfiguration": "admissionregistration.k8s.io/v1",
+}
+
+
+def _words(key: Key) -> str:
+    kind, namespace, name = key
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+
+
+def _version(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {"resourceVersion": stored["metadata"]["resourceVersion"]}
+
+
+def _demand(answer: ApiResponse) -> None:
+    assert answer.ok, answer.text
+
+
+def settle(seconds: float = 0.5) -> None:
+    """Let controllers see what happened."""
+    time.sleep(seconds)

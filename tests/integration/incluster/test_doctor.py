@@ -1,0 +1,82 @@
+"""doctor on a real cluster: healthy, broken in every way of ``tests/doctor/cases.yaml``, and repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+
+from app.cli.installing import Tools
+from app.cli.repairing import Consent, repair
+from app.doctor.findings import Report
+from tests.cluster.cluster import Cluster
+from tests.doctor import world
+from tests.doctor.world import Case, all_checks
+from tests.integration.incluster.doctored import Doctored
+from tests.integration.incluster.scenes import eventually
+
+CASES = tuple(one for one in world.cases() if one.scene == "any")
+FIXED = tuple(one for one in CASES if one.repair == "fix")
+COMMANDED = tuple(one for one in CASES if one.repair == "command")
+
+
+@pytest.fixture(scope="module")
+def doctored(cluster: Cluster) -> Doctored:
+    return Doctored(cluster)
+
+
+@pytest.fixture
+def broken(doctored: Doctored, request: pytest.FixtureRequest) -> Iterator[tuple[Doctored, Case]]:
+    case: Case = request.param
+    doctored.break_by(case.change)
+    try:
+        yield doctored, case
+    finally:
+        doctored.mend(case.change)
+
+
+def healthy_again(doctored: Doctored) -> Report:
+    assert eventually(lambda: doctored.look().is_healthy), doctored.look()
+    return doctored.look()
+
+
+def counted(report: Report) -> list[str]:
+    return [one.check.value for one in report.findings if one.severity.counts]
+
+
+def test_a_healthy_cluster_is_green_five_times_in_a_row(doctored: Doctored) -> None:
+    for _ in range(5):
+        done = doctored.run("--verbose")
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+        assert "healthy: nothing is cut off\n" in done.stdout
+        assert "webhook iomete-system/spark-operator-webhook: the API server reaches it" in done.stdout
+
+
+@pytest.mark.parametrize("broken", CASES, ids=lambda one: one.name, indirect=True)
+def test_the_cause_is_found_first_and_repaired(broken: tuple[Doctored, Case]) -> None:
+    doctored, case = broken
+    assert eventually(lambda: first_of(doctored.look()) == case.finds), doctored.look().findings
+    report = doctored.look()
+    first = report.findings[0]
+    assert first.severity.value == case.severity
+    assert case.says in first.title
+    assert counted(report)[1:] == []
+    assert set(case.follows) <= set(all_checks(first.symptoms))
+    if case.repair == "fix":
+        fixed(doctored, report)
+        healthy_again(doctored)
+    elif case.repair == "command" and first.repair is not None and "IMAGE" not in first.repair.command:
+        done = doctored.shell(first.repair.command)
+        assert done.returncode == 0, done.stderr
+        healthy_again(doctored)
+
+
+def first_of(report: Report) -> str:
+    return report.findings[0].check.value if report.findings else ""
+
+
+def fixed(doctored: Doctored, report: Report) -> None:
+    with doctored.cluster.entered():
+        tools = Tools.connect(doctored.cluster.kubeconfig(), None)
+        assert repair(report, tools, Consent(yes=True, pause=0.0), Console(stderr=True))
