@@ -12,7 +12,7 @@ from app.cli.group import Example
 from app.errors import InputError
 
 if TYPE_CHECKING:
-    from app.doctor.findings import Report
+    from app.cli.examination import Examination
 
 EXAMPLES: tuple[Example, ...] = (
     ("What is wrong with this cluster?", "netpol-guard doctor"),
@@ -27,6 +27,10 @@ class Format(Enum):
     """How the report is shown."""
 
     TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+    JUNIT = "junit"
+    HTML = "html"
 
 
 def command(
@@ -69,16 +73,22 @@ def command(
     given = Given(tuple(api_server or ()), frozenset(namespace or ()), calls, state, kubeconfig, context)
     progress, output = Console(stderr=True), Console(highlight=False)
 
-    def look() -> Report:
+    def look() -> Examination:
         with progress.status("") as status:
             return examination(given, status.update)
 
-    found = look()
+    examined = look()
+    if report is not Format.TEXT:
+        from app.cli.doctor_reports import FORMATS
+
+        typer.echo(FORMATS[report.value](examined), nl=False)
+        return 0 if examined.report.is_healthy else 1
+    found = examined.report
     show(found, output, verbose=verbose)
     if not fix or found.is_healthy:
         return 0 if found.is_healthy else 1
     consent = Consent(yes, sources_of(given.api_servers), pause)
     if repair(found, Tools.connect(kubeconfig, context), consent, output):
-        found = look()
+        found = look().report
         show(found, output, verbose=verbose)
     return 0 if found.is_healthy else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from app import __version__
@@ -16,6 +17,7 @@ from app.cluster.surveyed import sighting_of
 from app.doctor.context import Bypasses, Context, Product
 from app.doctor.examine import examine
 from app.doctor.findings import Report
+from app.doctor.matrix import Row, matrix_of
 from app.doctor.neighbours import NEIGHBOUR_SELECTORS
 from app.doctor.verdicts import Verdicts
 from app.engine.cluster import Source
@@ -44,23 +46,45 @@ class Given:
     context: str | None = None
 
 
-def examination(given: Given, tell: Tell) -> Report:
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What came out: the report, the matrix of namespaces by flows, and which cluster it is about."""
+
+    report: Report
+    context: Context
+    cluster: str
+    version: str = __version__
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The matrix of namespaces by flows."""
+        return matrix_of(self.context, self.report)
+
+    @property
+    def moment(self) -> datetime:
+        """When the cluster was looked at."""
+        return self.context.survey.moment
+
+
+def examination(given: Given, tell: Tell) -> Examination:
     """Return what is wrong with the cluster, or with the folder of manifests.
 
     Raises ``StateUnreadable`` where there is nothing to be seen, and ``InputError`` for what was given.
     """
-    return examine(context_of(look(given, tell), given), tell)
+    cluster, sighting = look(given, tell)
+    context = context_of(sighting, given)
+    return Examination(examine(context, tell), context, cluster)
 
 
-def look(given: Given, tell: Tell) -> Sighting:
-    """Return what the folder or else the live cluster holds. Raises ``StateUnreadable``."""
+def look(given: Given, tell: Tell) -> tuple[str, Sighting]:
+    """Return what the folder or else the live cluster is called, and holds. Raises ``StateUnreadable``."""
     if given.folder is not None:
-        return sighting_of(given.folder, product().service)
+        return str(given.folder), sighting_of(given.folder, product().service)
     from app.cluster.connection import Connection, configuration
 
     api = Connection(configuration(given.kubeconfig, given.context))
     questions = Questions(product().service, NEIGHBOUR_SELECTORS, calls=given.calls)
-    return Surveyor(api, questions, tell).look()
+    return api.server, Surveyor(api, questions, tell).look()
 
 
 def context_of(sighting: Sighting, given: Given) -> Context:

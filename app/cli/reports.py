@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
-from xml.etree import ElementTree as ET
 
-from app import __version__
 from app.admission.patches import edit_words, patch_operations
 from app.audit.findings import Level, Rule
+from app.cli.formats import TestCase, junit_suites, sarif_log
 from app.cli.inputs import STDIN
 
 if TYPE_CHECKING:
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 
     from app.audit.findings import Finding, Report
 
-_SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
-_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ASSUMED = "not beside the two baselines; --assume-baselines judges as if they stood"
 
 
@@ -114,24 +110,7 @@ def _counted(count: int, word: str, one: str = "", many: str = "s") -> str:
 
 def as_sarif(report: Report, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
     """Return a SARIF 2.1.0 log, as code scanning services take it."""
-    driver = {
-        "name": "netpol-guard",
-        "version": __version__,
-        "rules": [
-            {
-                "id": one.value,
-                "name": one.name.title().replace("_", ""),
-                "shortDescription": {"text": one.meaning},
-            }
-            for one in Rule
-        ],
-    }
-    run = {
-        "tool": {"driver": driver},
-        "columnKind": "unicodeCodePoints",
-        "results": [_result(one) for one in report.findings],
-    }
-    return json.dumps({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}, indent=2)
+    return sarif_log(((one, one.meaning) for one in Rule), map(_result, report.findings))
 
 
 def _result(finding: Finding) -> dict[str, object]:
@@ -159,28 +138,17 @@ def _uri(origin: str) -> str:
 
 def as_junit(report: Report, *, strict: bool) -> str:
     """Return JUnit test suites: each file is a test, which fails where something is found in it."""
-    grave = {id(one) for one in report.findings if strict or one.level is Level.ERROR}
-    suite = ET.Element("testsuite", name="netpol-guard check")
-    failures = 0
-    for origin in report.files:
-        found = [one for one in report.findings if one.origin == origin]
-        failed = [one for one in found if id(one) in grave]
-        case = ET.SubElement(suite, "testcase", name=_in_xml(origin), classname="netpol-guard.check")
-        failures += bool(failed)
-        if failed:
-            message = failed[0].message + (f" (and {len(failed) - 1} more)" if len(failed) > 1 else "")
-            ET.SubElement(case, "failure", message=_in_xml(message), type=failed[0].rule.value).text = _texts(
-                failed
-            )
-        others = [one for one in found if id(one) not in grave]
-        if others:
-            ET.SubElement(case, "system-out").text = _texts(others)
-    counts = {"tests": str(len(report.files)), "failures": str(failures), "errors": "0", "skipped": "0"}
-    suite.attrib.update(counts)
-    suites = ET.Element("testsuites", counts)
-    suites.append(suite)
-    ET.indent(suites)
-    return ET.tostring(suites, encoding="unicode", xml_declaration=True)
+    return junit_suites("check", [_case(report, origin, strict=strict) for origin in report.files])
+
+
+def _case(report: Report, origin: str, *, strict: bool) -> TestCase:
+    found = [one for one in report.findings if one.origin == origin]
+    grave = [one for one in found if strict or one.level is Level.ERROR]
+    others = [one for one in found if not strict and one.level is not Level.ERROR]
+    if not grave:
+        return TestCase(origin, output=_texts(others))
+    message = grave[0].message + (f" (and {len(grave) - 1} more)" if len(grave) > 1 else "")
+    return TestCase(origin, (message, grave[0].rule.value, _texts(grave)), _texts(others))
 
 
 def _texts(findings: Sequence[Finding]) -> str:
@@ -190,9 +158,4 @@ def _texts(findings: Sequence[Finding]) -> str:
         )
         for one in findings
     )
-    return _in_xml("\n\n".join(lines))
-
-
-def _in_xml(text: str) -> str:
-    """Return ``text`` without the characters that XML cannot hold."""
-    return _NOT_IN_XML.sub("\ufffd", text)
+    return "\n\n".join(lines)

@@ -54,7 +54,7 @@ def _finding(name: str, clues: tuple[str, ...]) -> Finding:
         Severity.ERROR if len(clues) > 1 else Severity.WARNING,
         Area.NAMESPACES,
         f"namespace {name}",
-        f"looks like IOMETE's but lacks the label {MANAGED_LABEL}={MANAGED_VALUE}",
+        f"{name} looks like IOMETE's but lacks the label {MANAGED_LABEL}={MANAGED_VALUE}",
         name,
         clues,
         "no baseline lets its pods in or out: jobs there fail as soon as a policy isolates a pod, and the"

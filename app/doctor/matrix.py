@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from app.doctor.losses import loss_findings, severity_of
 from app.doctor.findings import Severity
+from app.doctor.losses import loss_findings, severity_of
 from app.engine.requirements import FlowId
 
 if TYPE_CHECKING:

@@ -110,7 +110,7 @@ class _Namespace:
         return self._finding(
             Check.BASELINE_TERMINATING,
             severity_of(losses),
-            f"{policy.name} is being deleted and only held by a finalizer: it no longer counts as allowing",
+            f"{policy.name} of {self._name} is being deleted and only held by a finalizer: it allows nothing",
             evidence=(f"{policy.name} has a deletionTimestamp",),
             consequence=consequences.JOBS_FAIL,
             repair=repairs.advice(
@@ -135,7 +135,8 @@ class _Namespace:
         yield self._finding(
             Check.BASELINE_SELECTS_OTHER_PODS,
             severity_of(others),
-            f"{policy.name} selects {pods_words(policy.pods)}, but the webhook is served by {real}",
+            f"{policy.name} of {self._name} selects {pods_words(policy.pods)}, but the webhook is"
+            f" served by {real}",
             evidence=(f"the Service's own selector counts, not the documented label: {real}",),
             consequence=self._webhook_consequence(others),
             repair=self._baselines(),
@@ -149,7 +150,7 @@ class _Namespace:
         yield self._finding(
             Check.BASELINE_ALTERED,
             severity_of(losses) if losses else Severity.NOTE,
-            f"{policy.name} does not say what the baseline of that name says",
+            f"{policy.name} of {self._name} does not say what the baseline of that name says",
             evidence=(_shape(policy),),
             consequence=self._webhook_consequence(losses)
             if kind is BaselineKind.OPERATOR
@@ -180,7 +181,7 @@ class _Namespace:
         yield self._finding(
             Check.BASELINE_MISSING,
             severity_of(losses) if losses else Severity.WARNING,
-            "has no baseline " + " and no ".join(_BASELINE_WORDS[one] for one in missing),
+            f"{self._name} has no baseline " + " and no ".join(_BASELINE_WORDS[one] for one in missing),
             evidence=(self._policies_words(),),
             consequence=consequences.JOBS_FAIL if losses else consequences.NEXT_POLICY,
             repair=self._baselines(),
@@ -231,7 +232,8 @@ class _Namespace:
                 yield self._finding(
                     Check.ISOLATES_WITHOUT_NEED,
                     Severity.NOTE,
-                    f"{policy.name} isolates pods that others isolate already, and allows nothing new",
+                    f"{policy.name} of {self._name} isolates pods that others isolate already, and"
+                    " allows nothing new",
                     evidence=(f"its rules are contained in those of {listed(one.name for one in others)}",),
                     consequence="none; whoever wrote it may believe that it restricts something",
                     repair=repairs.advice(
@@ -262,7 +264,7 @@ class _Namespace:
         return self._finding(
             Check.TOO_COMPLEX,
             Severity.UNCHECKED,
-            "its policies are too complex to verify within the time for one namespace",
+            f"the policies of {self._name} are too complex to verify in the time for one namespace",
             evidence=(f"{len(self._policies)} policies",),
             repair=repairs.advice("merge policies", f"kubectl get networkpolicy -n {self._name}"),
         )

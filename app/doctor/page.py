@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby, repeat
 from pathlib import Path
 
 from app.doctor.findings import Finding, Report, Severity
@@ -16,6 +16,8 @@ from app.engine.requirements import FlowId
 _CSS = Path(__file__).with_name("page.css")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _MOST_ROWS = 100
+_MOST_NAMES = 500
+_FEW = 12
 _MOST_OF_A_KIND = 12
 
 WORDS = {
@@ -43,6 +45,12 @@ _TONES = {
     Condition.NONE: "none",
     Condition.UNKNOWN: "unchecked",
 }
+_LEGEND = tag(
+    "p",
+    "Required flows, as far as the policies decide about them. Open a red or amber cell for an example"
+    " that is lost, and for what repairs it.",
+    class_="legend",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +67,15 @@ def report_page(report: Report, rows: Sequence[Row], imprint: Imprint) -> str:
     return document(
         "netpol-guard doctor",
         imprint,
-        _verdict(report),
-        *_findings(report.findings),
+        _verdict(report, imprint),
         _flows(rows),
+        *_findings(report.findings),
         _fine(report.fine),
     )
 
 
 def document(title: str, imprint: Imprint, *sections: str) -> str:
-    """Return a whole page with its styles, around ``sections``."""
-    meta = f"{imprint.cluster} · {imprint.moment:%Y-%m-%d %H:%M} UTC · netpol-guard {imprint.version}"
+    """Return a whole page with its styles, around ``sections``; its title names the cluster."""
     head = joined(
         Markup('<meta charset="utf-8">'),
         Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
@@ -76,20 +83,23 @@ def document(title: str, imprint: Imprint, *sections: str) -> str:
         tag("title", f"{title} · {imprint.cluster}"),
         tag("style", Markup(_CSS.read_text(encoding="utf-8"))),
     )
-    body = tag("main", tag("h1", title), *sections, tag("footer", meta))
+    body = tag("main", tag("h1", title), *sections)
     return f"<!doctype html>\n{tag('html', tag('head', head), tag('body', body), lang='en')}\n"
 
 
-def _verdict(report: Report) -> Markup:
+def _words(imprint: Imprint) -> str:
+    return f"{imprint.cluster} · {imprint.moment:%Y-%m-%d %H:%M} UTC · netpol-guard {imprint.version}"
+
+
+def _verdict(report: Report, imprint: Imprint) -> Markup:
     counts = [(one, sum(each.severity is one for each in report.findings)) for one in Severity]
     grave = next((one for one, count in counts if count and one.counts), None)
     words = "Healthy: nothing is cut off" if grave is None else _grave_words(counts)
-    chips = [
-        tag("li", f"{count} {WORDS[one]}", class_=one.value) for one, count in counts if count
-    ]
+    chips = [tag("li", f"{count} {WORDS[one]}", class_=one.value) for one, count in counts if count]
     tone = "fine" if grave is None else grave.value
     return joined(
         tag("div", tag("strong", words), class_=f"verdict {tone}"),
+        tag("p", _words(imprint), class_="meta"),
         tag("ul", *chips, class_="counts") if chips else "",
     )
 
@@ -113,7 +123,9 @@ def _kind(found: list[Finding]) -> Iterator[Markup]:
     if rest:
         items = [tag("li", f"{one.subject}: {one.title}") for one in rest]
         summary = tag("summary", f"and {len(rest)} more of this kind [{rest[0].check.value}]")
-        yield tag("details", summary, tag("ul", *items, class_="plain"), class_=f"card {rest[0].severity.value}")
+        yield tag(
+            "details", summary, tag("ul", *items, class_="plain"), class_=f"card {rest[0].severity.value}"
+        )
 
 
 def _card(one: Finding) -> Markup:
@@ -130,8 +142,8 @@ def _card(one: Finding) -> Markup:
 
 
 def _details(one: Finding) -> Iterator[Markup]:
-    for sentence in one.evidence:
-        yield joined(tag("dt", "Seen"), tag("dd", sentence))
+    for label, sentence in zip(chain(["Seen"], repeat("")), one.evidence, strict=False):
+        yield joined(tag("dt", label), tag("dd", sentence))
     for symptom in one.symptoms:
         small = [tag("small", sentence) for sentence in symptom.evidence]
         yield joined(tag("dt", "Follows"), tag("dd", symptom.title, *small, class_="symptom"))
@@ -148,24 +160,31 @@ def _details(one: Finding) -> Iterator[Markup]:
 def _flows(rows: Sequence[Row]) -> Markup:
     if not rows:
         return tag("section", tag("h2", "Namespaces and flows"), tag("p", "There is no managed namespace."))
-    shown = [one for one in rows if not one.is_fine][:_MOST_ROWS]
+    lost = [one for one in rows if not one.is_fine]
     fine = [one for one in rows if one.is_fine]
-    hidden = len(rows) - len(fine) - len(shown)
-    listed = fine[: max(0, _MOST_ROWS - len(shown))]
-    rest = len(fine) - len(listed)
+    few = fine if len(fine) <= _FEW else []
+    parts = [_table((*lost[:_MOST_ROWS], *few))] if lost or few else []
+    if len(lost) > _MOST_ROWS:
+        words = f"and {len(lost) - _MOST_ROWS} more namespaces in which something is lost"
+        parts.append(tag("p", words, class_="meta"))
+    if fine and not few:
+        parts.append(_folded(fine, "other namespaces" if lost else "namespaces"))
+    return tag("section", tag("h2", "Namespaces and flows"), *parts, _LEGEND if lost else "")
+
+
+def _folded(fine: Sequence[Row], words: str) -> Markup:
+    """Return the namespaces without a loss, to be unfolded: of thousands, the names of the first."""
+    names = ", ".join(one.namespace for one in fine[:_MOST_NAMES])
+    more = f" and {len(fine) - _MOST_NAMES} more" if len(fine) > _MOST_NAMES else ""
+    mark = tag("span", f"In {len(fine)} {words} every flow is open", class_="mark fine")
+    return tag("details", tag("summary", mark), tag("p", f"{names}{more}", class_="meta"), class_="card fine")
+
+
+def _table(rows: Iterable[Row]) -> Markup:
     titles = [tag("th", _COLUMNS[flow], scope="col") for flow in FlowId]
     head = tag("thead", tag("tr", tag("th", "Namespace", scope="col"), *titles))
-    body = tag("tbody", *map(_row, (*shown, *listed)))
-    more = [
-        tag("p", sentence, class_="meta")
-        for count, sentence in (
-            (hidden, f"and {hidden} more namespaces in which something is lost"),
-            (rest, f"and {rest} more namespaces in which everything is open"),
-        )
-        if count
-    ]
-    table = tag("div", tag("table", head, body, class_="flows"), class_="scroll")
-    return tag("section", tag("h2", "Namespaces and flows"), table, *more)
+    table = tag("table", head, tag("tbody", *map(_row, rows)), class_="flows")
+    return tag("div", table, class_="scroll")
 
 
 def _row(row: Row) -> Markup:
@@ -189,4 +208,8 @@ def _fine(sentences: Sequence[str]) -> Markup:
     if len(sentences) > len(shown):
         shown.append(tag("li", f"and {len(sentences) - len(shown)} more"))
     summary = tag("summary", tag("strong", f"{len(sentences)} things are as they should be"))
-    return tag("section", tag("h2", "Fine"), tag("details", summary, tag("ul", *shown, class_="plain"), class_="card fine"))
+    return tag(
+        "section",
+        tag("h2", "Fine"),
+        tag("details", summary, tag("ul", *shown, class_="plain"), class_="card fine"),
+    )

@@ -100,7 +100,8 @@ def _wrong(context: Context, verdict: Verdict, policy: Policy, losses: Sequence[
         severity_of(losses),
         Area.API_SERVER,
         f"namespace {verdict.namespace}",
-        f"{policy.name} lets in {addresses_words(_let_in(policy))}, but the API server calls from elsewhere",
+        f"{policy.name} of {verdict.namespace} lets in {addresses_words(_let_in(policy))}, but the API server"
+        " calls from elsewhere",
         verdict.namespace,
         tuple(f"the API server calls from {source_words(one)}" for one in sources),
         _silence(context, losses),
@@ -139,7 +140,8 @@ def _stale(context: Context, policy: Policy, addresses: IntervalSet) -> SourceFi
             Severity.WARNING if is_sure else Severity.NOTE,
             Area.API_SERVER,
             f"namespace {policy.namespace}",
-            f"{policy.name} lets in {addresses_words(addresses)}, from where no call of the API server comes",
+            f"{policy.name} of {policy.namespace} lets in {addresses_words(addresses)}, from where no call"
+            " of the API server comes",
             policy.namespace,
             tuple(f"known is {source_words(one)}" for one in sources),
             "whoever has that address now may talk to the webhook; none of IOMETE's traffic is cut",

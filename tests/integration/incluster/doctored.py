@@ -77,7 +77,7 @@ class Doctored:
         """Return doctor's report, as the user sees the cluster."""
         with self.cluster.entered():
             given = Given(only=frozenset(only), kubeconfig=self.cluster.kubeconfig(user))
-            return examination(given, lambda _: None)
+            return examination(given, lambda _: None).report
 
     def run(self, *arguments: str, user: str = "admin") -> subprocess.CompletedProcess[str]:
         """Run ``netpol-guard doctor`` as a program."""
