@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import TYPE_CHECKING
 
-from app.engine.points import Peer, Point, allowing, isolating
+from app.engine.explain import closest_rule
+from app.engine.points import Peer, Point, RuleRef, allowing, isolating
 from app.engine.policy import Direction
-from app.engine.words import listed, rule_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from app.engine.cluster import Cluster
     from app.engine.policy import Policy
 
 
+class Answer(Enum):
+    """What policies say about a flow."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    UNCERTAIN = "uncertain"
+
+
 @dataclass(frozen=True, slots=True)
 class End:
-    """One end of a flow: a pod with its namespace and labels, or an address outside the cluster."""
+    """One end of a flow: a pod with its namespace and labels, or an address outside the cluster.
+
+    ``address`` of a pod is its own, where it is known: an ``ipBlock`` may cover it, which not every network
+    plugin heeds. A pod in the host's network is, for policies, nothing but its node's address.
+    """
 
     namespace: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     address: int | None = None
+    is_host_network: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +50,52 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """What the policies of one end say: allowed or not, and why, in sentences."""
+    """What the policies of one end say, and the policies and rules that decide it.
+
+    ``allowing`` is empty where no policy isolates the pod. ``closest`` is the rule that denied traffic misses
+    by the least. An answer is uncertain where only an ``ipBlock`` that covers the peer's address allows.
+    """
 
     direction: Direction
-    is_allowed: bool
-    reasons: tuple[str, ...]
+    answer: Answer
+    point: Point
+    isolating: tuple[Policy, ...] = ()
+    allowing: tuple[RuleRef, ...] = ()
+    closest: RuleRef | None = None
 
 
-def explain_flow(cluster: Cluster, flow: Flow) -> tuple[Half, ...]:
-    """Return what the source's egress and the destination's ingress say; both must allow (rule 4).
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Both halves, without those of ends that no policy reaches."""
 
-    An end outside the cluster has no policies, so it has no half.
+    halves: tuple[Half, ...]
+
+    @property
+    def answer(self) -> Answer:
+        """Allowed only if both ends allow (rule 4)."""
+        answers = {one.answer for one in self.halves}
+        return next((one for one in (Answer.DENIED, Answer.UNCERTAIN) if one in answers), Answer.ALLOWED)
+
+
+def explain_flow(cluster: Cluster, flow: Flow) -> Explanation:
+    """Return what the source's egress and the destination's ingress say.
+
+    An end outside the cluster, or in the network of its host, has no policies, so it has no half.
     """
     ends = (
         (Direction.EGRESS, flow.source, flow.destination),
         (Direction.INGRESS, flow.destination, flow.source),
     )
-    return tuple(
+    halves = (
         _half(cluster.policies.get(near.namespace, ()), direction, _point(near, _peer(far, cluster), flow))
         for direction, near, far in ends
-        if near.namespace is not None
+        if near.namespace is not None and not near.is_host_network
     )
+    return Explanation(tuple(halves))
 
 
 def _peer(end: End, cluster: Cluster) -> Peer:
-    if end.namespace is None:
+    if end.namespace is None or end.is_host_network:
         return Peer(address=end.address)
     return Peer(end.namespace, cluster.namespaces[end.namespace].labels, end.labels, end.address)
 
@@ -70,19 +104,24 @@ def _point(near: End, far: Peer, flow: Flow) -> Point:
     return Point(near.labels, far, flow.place, flow.port_names)
 
 
-def _half(policies: tuple[Policy, ...], direction: Direction, point: Point) -> Half:
-    by = [one.name for one in isolating(policies, direction, point.labels)]
+def _half(standing: tuple[Policy, ...], direction: Direction, point: Point) -> Half:
+    # A policy that is being deleted is in force until it is gone, whatever may be taken for granted of it.
+    policies = tuple(replace(one, terminating=False) for one in standing)
+    by = tuple(isolating(policies, direction, point.labels))
     if not by:
-        return Half(direction, is_allowed=True, reasons=("no policy isolates this pod",))
-    found = list(allowing(policies, direction, point))
+        return Half(direction, Answer.ALLOWED, point)
+    plain = _without_address(point)
+    found = tuple(allowing(policies, direction, plain))
     if found:
-        return Half(
-            direction,
-            is_allowed=True,
-            reasons=tuple(f"allowed by {one} ({rule_words(one.rule)})" for one in found),
-        )
-    return Half(
-        direction,
-        is_allowed=False,
-        reasons=(f"isolated by {listed(by)}; no rule of any policy lets it through",),
-    )
+        return Half(direction, Answer.ALLOWED, point, by, found)
+    perhaps = tuple(allowing(policies, direction, point))
+    if perhaps:
+        return Half(direction, Answer.UNCERTAIN, point, by, perhaps)
+    return Half(direction, Answer.DENIED, plain, by, closest=closest_rule(plain, direction, policies))
+
+
+def _without_address(point: Point) -> Point:
+    """Return the point as it is where ``ipBlock`` does not match pods (rule 13)."""
+    if point.peer.namespace is None:
+        return point
+    return replace(point, peer=replace(point.peer, address=None))

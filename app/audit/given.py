@@ -14,6 +14,7 @@ from app.wire.namespaces import parse_namespace
 from app.wire.networkpolicy import Validation, parse_policy
 
 if TYPE_CHECKING:
+    from app.engine.cluster import Cluster
     from app.engine.policy import Policy
     from app.wire.errors import FieldError
     from app.wire.manifests import Document
@@ -41,10 +42,20 @@ class Given:
     read: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
 
-    def known_namespaces(self, others: Mapping[str, Namespace]) -> Mapping[str, Namespace]:
-        """Return ``others`` and those given; a namespace that nobody describes is taken for managed."""
-        assumed = {name: Namespace.of(name, {MANAGED_LABEL: MANAGED_VALUE}) for name in self.policies}
-        return {**assumed, **others, **self.namespaces}
+    def applied_to(self, cluster: Cluster, mentioned: Iterable[str] = ()) -> Cluster:
+        """Return ``cluster`` with what is given in it.
+
+        A namespace of the policies, or among ``mentioned``, that nobody describes is taken for managed.
+        """
+        names = (*self.policies, *mentioned)
+        assumed = {name: Namespace.of(name, {MANAGED_LABEL: MANAGED_VALUE}) for name in names}
+        policies = dict(cluster.policies)
+        for name, given in self.policies.items():
+            replaced = {one.policy.name for one in given}
+            standing = (one for one in policies.get(name, ()) if one.name not in replaced)
+            policies[name] = (*standing, *(one.policy for one in given))
+        namespaces = {**assumed, **cluster.namespaces, **self.namespaces}
+        return replace(cluster, namespaces=namespaces, policies=policies)
 
 
 def read_given(documents: Iterable[Document], namespace: str) -> Given:

@@ -85,7 +85,7 @@ class _Change:
         known = assumptions.known
         self.given = given
         self.assumptions = assumptions
-        self.cluster = replace(known, namespaces=given.known_namespaces(known.namespaces))
+        self.cluster = given.applied_to(known)
         self.guarded = guarded_namespaces(known) | guarded_namespaces(self.cluster)
         self.before = NamespaceTable({**self.cluster.namespaces, **known.namespaces})
         self.after = NamespaceTable(self.cluster.namespaces)
@@ -128,11 +128,8 @@ class _Namespace:
         self._change = change
         self._documents = change.documents(name)
         assumptions = change.assumptions
-        given = tuple(one.policy for one in change.given.policies.get(name, ()))
-        standing = () if assumptions.base is None else assumptions.base.policies.get(name, ())
-        replaced = {one.name for one in given}
-        after = (*(one for one in standing if one.name not in replaced), *given)
-        self._before = State(standing, change.before)
+        after = change.cluster.policies.get(name, ())
+        self._before = State(assumptions.known.policies.get(name, ()), change.before)
         self._bare = State(after, change.after)
         self._beside_baselines = State(self._with_baselines(after), change.after)
         self._is_whole_set = assumptions.base is None and not assumptions.baselines

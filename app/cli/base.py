@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.errors import InputError
+from app.wire.pods import PodIdentity, pod_identity
 from app.wire.state import Scope
 
 if TYPE_CHECKING:
-    from app.cluster.connection import Api
+    from app.cluster.connection import Connection
     from app.engine.cluster import Cluster, Source
 
 _SECONDS = 30.0
@@ -48,11 +49,19 @@ class Place:
         except ValueError as error:
             raise InputError("--api-server", str(error)) from error
 
-    def connect(self) -> Api:
+    def connect(self) -> Connection:
         """Return a connection to the live cluster. Raises ``SettingsError``."""
         from app.cluster.connection import Connection, configuration
 
         return Connection(configuration(self.kubeconfig, self.context))
+
+    def find_pod(self, namespace: str, name: str) -> PodIdentity | None:
+        """Return a pod of the live cluster, None where there is none. Raises ``StateUnreadable``."""
+        from app.cluster.objects import Objects
+        from app.wire.kinds import POD, Reference
+
+        found = Objects(self.connect(), "netpol-guard").get(Reference(POD, namespace, name))
+        return None if found is None else pod_identity(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +90,3 @@ def read_base(place: Place, namespaces: Collection[str] | None) -> Base:
     state.refresh()
     cluster = asyncio.run(state.read(Scope.managed(), timeout=_SECONDS))
     return Base(cluster, state.notes)
-
-
-def known_names(names: Iterable[str]) -> str:
-    """Return names for a message that says which there are."""
-    found = sorted(names)
-    return ", ".join(found) if found else "none"

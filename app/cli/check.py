@@ -78,7 +78,7 @@ class _Budget:
 
 def command(
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATH...", help="Files, folders, or - for standard input.")
+        list[str], typer.Argument(metavar="PATH", help="Files, folders, or - for standard input.")
     ],
     *,
     report: Annotated[Format, typer.Option("--format", help="How findings are shown.")] = Format.TEXT,

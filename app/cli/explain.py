@@ -2,98 +2,143 @@
 
 from __future__ import annotations
 
-import asyncio
-from ipaddress import ip_address
-from pathlib import Path
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.audit.flows import End, Flow, explain_flow
+from app.audit.findings import Level
+from app.audit.flows import Answer, Flow, explain_flow
+from app.audit.given import read_given
+from app.cli import options
+from app.cli.base import Place, read_base
+from app.cli.ends import FindPod, Wanted, find_end, parse_end, parse_port, pods_of
+from app.cli.explained import Explained
 from app.cli.group import Example
-from app.cluster.directory import DirectoryState
-from app.engine.addresses import place_of
-from app.engine.ports import LAST_PORT, Protocol, position
+from app.cli.inputs import read_manifests
+from app.cli.reports import place_words
+from app.cli.text import show
+from app.engine.cluster import Cluster
 from app.errors import InputError
-from app.wire.state import Scope
+from app.wire.networkpolicy import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
-    from app.engine.cluster import Cluster
+    from app.wire.manifests import Document
 
-_SECONDS = 30.0
 EXAMPLES: tuple[Example, ...] = (
     (
-        "A service of the control plane, from any pod of a data plane",
-        "netpol-guard explain --state deploy/sample --from data-plane-science \\",
+        "Two pods of the live cluster, by name",
+        "netpol-guard explain --live --from spark-jobs/driver-0 --to iomete-system/catalog-0 --port http",
+    ),
+    (
+        "Any pod of a namespace, to pods with a label, in an exported cluster",
+        "netpol-guard explain --state ./exported-cluster --from data-plane-science \\",
         "    --to iomete-system/service=spark-operator --port 15002",
     ),
     (
-        "The webhook, from the API server",
-        "netpol-guard explain --state deploy/sample --from 10.20.0.10 \\",
+        "The API server to a webhook, if a file were applied",
+        "netpol-guard explain new.yaml --live --from 10.20.0.10 \\",
         "    --to iomete-system/service=spark-operator --port 9443",
+    ),
+    (
+        "Files that are all policies there are",
+        "netpol-guard explain policies/ --from web/app=shop --to 8.8.8.8 --port 53/UDP",
     ),
 )
 
+_END_HELP = (
+    "A pod, namespace/name; pods by label, namespace/key=value,...; any pod, namespace; or an address."
+)
+
+
+class Format(Enum):
+    """How the answer is shown."""
+
+    TEXT = "text"
+    JSON = "json"
+
 
 def command(
-    state: Annotated[Path, typer.Option(help="A folder of manifests as kubectl get -o yaml prints them.")],
-    source: Annotated[str, typer.Option("--from", help="namespace/key=value,... or an address.")],
-    destination: Annotated[str, typer.Option("--to", help="namespace/key=value,... or an address.")],
-    port: Annotated[str, typer.Option(help="443, 53/UDP, or 8080/TCP/http with the port's name.")] = "443",
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH", help="Manifests as if applied; without a state, all there is."),
+    ] = None,
+    *,
+    source: Annotated[str, typer.Option("--from", help=_END_HELP)],
+    destination: Annotated[str, typer.Option("--to", help="The same, for the other end.")],
+    port: Annotated[
+        str, typer.Option("--port", help="443, 53/UDP, a port name of the pod, or 8080/TCP/http.")
+    ] = "443",
+    state: options.State = None,
+    live: options.Live = False,
+    kubeconfig: options.Kubeconfig = None,
+    context: options.Context = None,
+    report: Annotated[Format, typer.Option("--format", help="How the answer is shown.")] = Format.TEXT,
 ) -> int:
     """Say whether a flow is allowed, and by which policies.
 
-    Names the rule that allows it, or the policies that isolate the pod. Exit code 0: allowed; 1: denied.
+    Names the rules that allow it, or the policies that isolate the pod and the rule that comes closest.
+    Exit code 0: allowed; 1: denied, or it depends on the network plugin; 2: it could not look.
     """
-    reader = DirectoryState(state)
-    reader.refresh()
+    place = Place(state, kubeconfig, context, wants_live=live)
+    if not (paths or place.is_live or state):
+        raise InputError("", "explain by what? Give --live, --state DIR, or the policies' files")
     ends = parse_end("--from", source), parse_end("--to", destination)
-    cluster = asyncio.run(_read(reader, ends))
-    place, names = parse_port(port)
-    halves = explain_flow(cluster, Flow(ends[0], ends[1], place, names))
-    is_allowed = all(one.is_allowed for one in halves)
-    typer.echo(f"{source} -> {destination} {port}: {'allowed' if is_allowed else 'DENIED'}")
-    for half in halves:
-        word = "allowed" if half.is_allowed else "DENIED"
-        typer.echo(f"  {half.direction.field:<8} {word}")
-        for reason in half.reasons:
-            typer.echo(f"           {reason}")
-    return 0 if is_allowed else 1
+    documents = [one for file in read_manifests(paths or ()) for one in file.documents]
+    world = _world(place, documents, ends)
+    found = [find_end(one, world.find_pod) for one in ends]
+    known = parse_port(port, found[1].pod)
+    explanation = explain_flow(world.cluster, Flow(found[0].end, found[1].end, known.place, known.names))
+    notes = (*world.notes, *(note for one in found for note in one.notes))
+    explained = Explained(source, destination, known, explanation, notes)
+    if report is Format.JSON:
+        typer.echo(json.dumps(explained.as_object(), indent=2))
+    else:
+        show(explained.lines())
+    return 0 if explanation.answer is Answer.ALLOWED else 1
 
 
-async def _read(state: DirectoryState, ends: tuple[End, End]) -> Cluster:
-    cluster = await state.read(Scope.managed(), timeout=_SECONDS)
-    policies = dict(cluster.policies)
-    for end in ends:
-        if end.namespace is None:
-            continue
-        if end.namespace not in cluster.namespaces:
+@dataclass(frozen=True, slots=True)
+class _World:
+    """What the flow is judged by, and where its pods are found."""
+
+    cluster: Cluster
+    find_pod: FindPod
+    notes: tuple[str, ...]
+
+
+def _world(place: Place, documents: Sequence[Document], ends: Iterable[Wanted]) -> _World:
+    """Return the state with the documents applied.
+
+    Raises ``InputError`` for a policy that no API server takes, and for a namespace that is not in the state.
+    """
+    given = read_given(documents, DEFAULT_NAMESPACE)
+    for one in given.findings:
+        if one.level is Level.ERROR:
+            raise InputError(place_words(one), one.message)
+    options = {one.namespace: one.option for one in ends if one.namespace is not None}
+    base = read_base(place, frozenset(options))
+    before = base.cluster or Cluster()
+    undescribed = sorted(options.keys() - before.namespaces.keys() - given.namespaces.keys())
+    notes = tuple(f"taken for managed, as no file describes it: namespace {one}" for one in undescribed)
+    if base.cluster is not None:
+        _demand_known(undescribed, options, given.applied_to(before))
+        notes = base.notes
+    return _World(given.applied_to(before, options), _find_pod(place, documents), notes)
+
+
+def _demand_known(names: Iterable[str], options: Mapping[str, str], cluster: Cluster) -> None:
+    for name in names:
+        if name not in cluster.namespaces:
             known = ", ".join(sorted(cluster.namespaces))
-            raise InputError(end.namespace, f"no such namespace in the state; there are {known}")
-        one = await state.read(Scope.namespace(end.namespace), timeout=_SECONDS)
-        policies.update(one.policies)
-    return type(cluster)(cluster.namespaces, policies)
+            raise InputError(options[name], f"there is no namespace {name} in the state; there are {known}")
 
 
-def parse_end(option: str, text: str) -> End:
-    """Return the end that ``text`` names: an address, or ``namespace`` or ``namespace/key=value,...``."""
-    try:
-        return End(address=place_of(ip_address(text)))
-    except ValueError:
-        pass
-    namespace, _, labels = text.partition("/")
-    pairs = [one.partition("=") for one in labels.split(",") if one]
-    if not namespace or any(not sign for _, sign, _ in pairs):
-        raise InputError(option, f"{text!r} is neither an address nor namespace/key=value,key=value")
-    return End(namespace, {key: value for key, _, value in pairs})
-
-
-def parse_port(text: str) -> tuple[int, frozenset[str]]:
-    """Return place and names for ``443``, ``53/UDP`` or ``8080/TCP/http`` (the pod's name for it)."""
-    number, _, rest = text.partition("/")
-    protocol, _, name = rest.partition("/")
-    known = {one.value for one in Protocol}
-    if not number.isdigit() or not 1 <= int(number) <= LAST_PORT or (protocol or "TCP").upper() not in known:
-        raise InputError("--port", f"{text!r} is no port such as 443, 53/UDP or 8080/TCP/http")
-    names = frozenset({name}) if name else frozenset()
-    return position(Protocol((protocol or "TCP").upper()), int(number)), names
+def _find_pod(place: Place, documents: Sequence[Document]) -> FindPod:
+    if place.is_live:
+        return place.find_pod
+    files = read_manifests([str(place.state)] if place.state is not None else ())
+    return pods_of([*(one for file in files for one in file.documents), *documents])

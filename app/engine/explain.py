@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from app.engine.cluster import Source
-    from app.engine.policy import Policy
+    from app.engine.points import Point
+    from app.engine.policy import Direction, Policy
 
 _CONSEQUENCES = {
     FlowId.WEBHOOK_INGRESS: "pod creations in every managed namespace hang for up to 30 s, then go through "
@@ -96,18 +97,17 @@ def why_words(loss: Loss, policies: Sequence[Policy]) -> str:
     """Return which policies isolate the pod of the witness, and which rule comes closest."""
     direction = loss.flow.region.direction
     names = listed(dict.fromkeys(one.name for one in loss.isolating))
-    closest = closest_rule(loss, policies)
+    closest = closest_rule(loss.point, direction, policies)
     sentence = f"isolated for {direction.value} by {names}; no rule lets it through"
     if closest is None:
         return sentence
-    return f"{sentence}. Closest is {closest} ({rule_words(closest.rule)}): {_misses(closest, loss)}"
+    return f"{sentence}. Closest is {closest_words(closest, loss.point)}"
 
 
-def closest_rule(loss: Loss, policies: Sequence[Policy]) -> RuleRef | None:
-    """Return the rule that fails to match the witness by the least: pods, then peer, then port."""
-    direction = loss.flow.region.direction
+def closest_rule(point: Point, direction: Direction, policies: Iterable[Policy]) -> RuleRef | None:
+    """Return the rule that fails to match ``point`` by the least: peer, then pods, then port."""
     ranked = [
-        (_score(reference, loss), -place, reference)
+        (_score(reference, point), -place, reference)
         for place, reference in enumerate(
             RuleRef(policy, direction, index)
             for policy in policies
@@ -118,8 +118,8 @@ def closest_rule(loss: Loss, policies: Sequence[Policy]) -> RuleRef | None:
     return None if best is None or best[0] == 0 else best[2]
 
 
-def _score(reference: RuleRef, loss: Loss) -> int:
-    point, rule = loss.point, reference.rule
+def _score(reference: RuleRef, point: Point) -> int:
+    rule = reference.rule
     return (
         4 * peers_match(rule.peers, point.peer)
         + 2 * reference.policy.pods.matches(point.labels)
@@ -127,8 +127,9 @@ def _score(reference: RuleRef, loss: Loss) -> int:
     )
 
 
-def _misses(reference: RuleRef, loss: Loss) -> str:
-    point, rule = loss.point, reference.rule
+def closest_words(reference: RuleRef, point: Point) -> str:
+    """Return a rule that comes close to ``point``, and what it misses."""
+    rule = reference.rule
     missed = []
     if not reference.policy.pods.matches(point.labels):
         missed.append("its policy does not select the pod")
@@ -136,4 +137,4 @@ def _misses(reference: RuleRef, loss: Loss) -> str:
         missed.append("not this peer")
     if not rule.ports.contains(point.place, point.port_names):
         missed.append("not this port")
-    return listed(missed)
+    return f"{reference} ({rule_words(rule)}): {listed(missed)}"
