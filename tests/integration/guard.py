@@ -44,18 +44,23 @@ def configuration() -> dict[str, Any]:
 
 @contextmanager
 def running_guard(control_plane: ControlPlane, folder: Path, **settings: Any) -> Iterator[Guard]:  # noqa: ANN401 - any setting
-    """Start a guard and wait until it is ready; end it afterwards."""
+    """Start a guard of the control plane and wait until it is ready; end it afterwards."""
     serving = control_plane.authority.issue(folder, "guard", ("127.0.0.1", "localhost"))
-    config = folder / "settings.yaml"
     chosen = {
         "state": {"kubeconfig": str(control_plane.kubeconfig("admin"))},
-        "listen": {"host": "127.0.0.1", "port": 0, "healthHost": "127.0.0.1", "healthPort": 0},
         "tls": {"certFile": str(serving.certificate), "keyFile": str(serving.key)},
-        "drainSeconds": 0,
         **settings,
     }
-    config.write_text(yaml.safe_dump(chosen))
-    log = folder / "guard.log"
+    with guard_process(folder, chosen) as guard:
+        yield guard
+
+
+@contextmanager
+def guard_process(folder: Path, settings: dict[str, Any]) -> Iterator[Guard]:
+    """Start `serve` with the settings, on free ports of loopback, and wait until it is ready; then end it."""
+    config, log = folder / "settings.yaml", folder / "guard.log"
+    listen = {"host": "127.0.0.1", "port": 0, "healthHost": "127.0.0.1", "healthPort": 0}
+    config.write_text(yaml.safe_dump({"listen": listen, "drainSeconds": 0, **settings}))
     with log.open("w") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "app", "serve", "--config", str(config)],

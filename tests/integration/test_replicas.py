@@ -1,6 +1,6 @@
 """Two replicas behind one address, and changes that are harmless only alone.
 
-``NETPOL_GUARD_TRIALS=1000`` makes it as many trials as that.
+``DELETION_TRIALS=1000`` makes it as many trials as that.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.integration.decisions.objects import (
 )
 from tests.integration.guard import configuration, running_guard
 
-TRIALS = int(os.environ.get("NETPOL_GUARD_TRIALS", "60"))
+TRIALS = int(os.environ.get("DELETION_TRIALS", "60"))
 TWINS = ("one", "two")
 
 
