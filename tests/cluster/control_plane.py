@@ -35,7 +35,7 @@ from tests.cluster.processes import Process, free_ports
 
 HERE = Path(__file__).resolve().parent
 READY_SECONDS = 90.0
-KUBECTL_SECONDS = 60.0
+KUBECTL_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,11 @@ class Kubelet:
     def __init__(self, client: ApiClient, lan: Lan, folder: Path, api_servers: list[tuple[str, int]]) -> None:
         """Make the worker Nodes, and run the Pods that there are and that come.
 
-        `api_servers` are what the Pods are told in `KUBERNETES_SERVICE_HOST` and `_PORT`, in turn.
+        `api_servers` are what the Pods are told in `KUBERNETES_SERVICE_HOST` and `_PORT`, in turn. A test may
+        change `habits`, for all Pods to come, or `habits_for`, which gets a Pod's manifest.
         """
         self.habits = Habits()
+        self.habits_for: Callable[[Mapping[str, Any]], Habits] = lambda _pod: self.habits
         self.images: dict[str, Image] = {"netpol-guard": GUARD}
         self._api_servers = api_servers
         self._lan = lan
@@ -115,7 +117,7 @@ class Kubelet:
             return  # it went in the meantime
         station = self._lan.attach(node.number, _FIRST_HOST + turn % _HOSTS)
         api_server = self._api_servers[number % len(self._api_servers)]
-        running = Pod(pod, node, station, api_server, habits=self.habits)
+        running = Pod(pod, node, station, api_server, habits=self.habits_for(pod))
         with self._lock:
             self._pods[metadata["uid"]] = running
 

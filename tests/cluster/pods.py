@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class Habits:
     """How often a Pod's volumes are brought up to date (a real kubelet: 60 to 90 s)."""
     restart_seconds: float = 1.0
     """How long a container that ended is left alone (a real kubelet: 10 s and more)."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables over those of the Pod, from the next start of a container on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,10 +254,9 @@ class Pod:
         image = self.node.images(container["image"])
         if image is None:
             return Container(container, None, self.address, 0.0)
-        spec = self._spec_of(container, image)
         return Container(
             container,
-            lambda: start(spec, self._folder, self.station.namespace),
+            lambda: start(self._spec_of(container, image), self._folder, self.station.namespace),
             self.address,
             self.habits.restart_seconds,
         )
@@ -283,7 +284,7 @@ class Pod:
             source = each.get("valueFrom")
             value = self._value(source) if source else _expanded(each.get("value", ""), environment)
             environment[each["name"]] = value
-        return environment
+        return {**environment, **self.habits.environment}
 
     def _value(self, source: Mapping[str, Any]) -> str:
         if "fieldRef" in source:

@@ -45,6 +45,14 @@ def make_managed(cluster: Cluster, namespace: str = "managed") -> None:
     cluster.kubectl("wait", "pod/paused", "-n", namespace, "--for=condition=Ready", "--timeout=30s")
 
 
+def baselined_namespace(cluster: Cluster, name: str) -> None:
+    """Make a managed namespace with a webhook in it and both baselines."""
+    make_managed(cluster, name)
+    cluster.apply(*spark_operator(name))
+    done = cluster.guard("bootstrap", "--baselines-only", "--yes", "--pause", "0", "-n", name)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def spark_operator(namespace: str) -> list[dict[str, Any]]:
     """Return a webhook in a namespace: its Pod (without a program), Service and configuration."""
     labels = {"service": "spark-operator"}

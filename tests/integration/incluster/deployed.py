@@ -1,0 +1,65 @@
+"""The guard as `deploy/` ships it, applied with `kubectl apply -k`, as an admin without our CLI would."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.cluster import IMAGE, Cluster
+from tests.cluster.container import CHECKOUT
+from tests.cluster.pods import Pod
+from tests.integration.incluster.scenes import eventually
+
+GUARD = "netpol-guard"
+"""The name of its namespace, Deployment, Service and configuration."""
+
+
+def overlay(folder: Path, settings: dict[str, Any] | None = None) -> Path:
+    """Write an overlay of `deploy/` with the image of the tests and, where given, other settings."""
+    name, _, tag = IMAGE.rpartition(":")
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": f"{GUARD}-settings", "namespace": GUARD},
+    }
+    kustomization: dict[str, Any] = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [os.path.relpath(CHECKOUT / "deploy", folder)],
+        "images": [{"name": GUARD, "newName": name, "newTag": tag}],
+    }
+    if settings is not None:
+        data = {"data": {"settings.yaml": json.dumps(settings)}}
+        kustomization["patches"] = [{"patch": json.dumps({**config, **data})}]
+    (folder / "kustomization.yaml").write_text(json.dumps(kustomization))
+    return folder
+
+
+def apply(cluster: Cluster, folder: Path) -> None:
+    """Run `kubectl apply -k` on an overlay."""
+    cluster.kubectl("apply", "-k", str(folder))
+
+
+def wait_until_guarding(cluster: Cluster) -> None:
+    """Wait for the roll-out, and for the guard itself to raise `failurePolicy`."""
+    cluster.kubectl("rollout", "status", f"deployment/{GUARD}", "-n", GUARD, "--timeout=60s")
+    assert eventually(lambda: failure_policies(cluster) == {"Fail"}), cluster.kubelet.describe()
+
+
+def configuration(cluster: Cluster) -> dict[str, Any]:
+    """Return the webhook configuration as it is stored."""
+    shown = cluster.kubectl("get", "validatingwebhookconfiguration", GUARD, "-o", "json").stdout
+    stored: dict[str, Any] = json.loads(shown)
+    return stored
+
+
+def failure_policies(cluster: Cluster) -> set[str]:
+    """Return what the webhooks say is to happen without an answer."""
+    return {webhook["failurePolicy"] for webhook in configuration(cluster)["webhooks"]}
+
+
+def replicas(cluster: Cluster) -> list[Pod]:
+    """Return the guard's Pods."""
+    return cluster.kubelet.pods(GUARD, {"app.kubernetes.io/name": GUARD})

@@ -1,0 +1,91 @@
+"""The authority is replaced under continuous requests, while the replicas hear of each step far apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.certificates.expiry import CLOCK_SKEW, Validity
+from app.certificates.issue import issue_serving, make_authority
+from app.certificates.rotate import Holding
+from app.certificates.secret import secret_with
+from tests.cluster.cluster import Cluster
+from tests.cluster.pods import Habits
+from tests.integration.incluster import deployed
+from tests.integration.incluster.deployed import GUARD, replicas
+from tests.integration.incluster.handshakes import Handshakes, bundle_of
+from tests.integration.incluster.load import Load, Outcome, questions
+from tests.integration.incluster.scenes import baselined_namespace, eventually, make_managed
+
+LAG_SECONDS = 90
+"""How rarely the slower replica looks (as rarely as kubelets refresh Secrets); the other looks often."""
+AUTHORITY_LIFE = timedelta(days=999)
+STARTED_BY = timedelta(seconds=20)
+"""When the authority comes to have a third of its life left, so that the next one is due."""
+SETTINGS = {
+    "webhook": {"checkSeconds": 1},
+    # A day for the former authority is too long for a test; everything else happens as it always does.
+    "tls": {"overlapDays": 0.0002, "settleSeconds": 3},
+}
+
+
+def ageing() -> Holding:
+    """Return certificates whose authority is to be replaced in a moment."""
+    now = datetime.now(UTC)
+    started = now + STARTED_BY - 2 * AUTHORITY_LIFE / 3 + CLOCK_SKEW / 3  # it counts from before its start
+    authority = make_authority("netpol-guard", Validity.lasting(AUTHORITY_LIFE, started))
+    hosts = (f"{GUARD}.{GUARD}.svc",)
+    return Holding(issue_serving(authority, hosts, Validity.lasting(timedelta(days=90), now)), authority)
+
+
+def slow_second_replica() -> Any:  # noqa: ANN401 - a function of the kubelet's
+    """Return the kubelet's habits for Pods: every second one of the guard's looks rarely."""
+    seen: list[str] = []
+
+    def habits_for(pod: Mapping[str, Any]) -> Habits:
+        if pod["metadata"]["namespace"] != GUARD:
+            return Habits()
+        seen.append(pod["metadata"]["name"])
+        is_slow = len(seen) % 2 == 0
+        return Habits(
+            environment={"NETPOL_GUARD_WEBHOOK__CHECK_SECONDS": str(LAG_SECONDS)} if is_slow else {}
+        )
+
+    return habits_for
+
+
+@pytest.fixture
+def rotating(cluster: Cluster, tmp_path: Path) -> Cluster:
+    make_managed(cluster, "bare")
+    baselined_namespace(cluster, "baselined")
+    cluster.kubelet.habits_for = slow_second_replica()
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": GUARD}}
+    cluster.apply(namespace, secret_with(ageing(), GUARD))
+    deployed.apply(cluster, deployed.overlay(tmp_path, SETTINGS))
+    deployed.wait_until_guarding(cluster)
+    return cluster
+
+
+@pytest.mark.slow
+def test_no_admission_and_no_handshake_fails_while_the_authority_is_replaced(rotating: Cluster) -> None:
+    first = bundle_of(rotating)
+    assert first.count("BEGIN CERTIFICATE") == 1, "the next authority came too early for this test"
+    lengths = [1]
+
+    def is_replaced() -> bool:
+        bundle = bundle_of(rotating)
+        lengths.append(bundle.count("BEGIN CERTIFICATE"))
+        return lengths[-1] == 1 and bundle != first
+
+    with Load(rotating, questions("bare", "baselined")) as load, Handshakes(rotating) as handshakes:
+        assert eventually(is_replaced, seconds=4 * LAG_SECONDS), rotating.kubelet.describe()
+        load.wait_for(more=20)
+    assert max(lengths) == 2, "the two overlapped"
+    assert handshakes.failures == []
+    assert handshakes.done > 100
+    assert {each.outcome for each in load.answered} == {Outcome.RIGHT}, load.of(Outcome.FAILED)
+    assert all(each.is_ready and not each.restarts for each in replicas(rotating))
