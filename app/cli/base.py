@@ -60,7 +60,7 @@ class Place:
         from app.cluster.objects import Objects
         from app.wire.kinds import POD, Reference
 
-        found = Objects(self.connect(), "netpol-guard").get(Reference(POD, namespace, name))
+        found = Objects(self.connect(), "netpol-guard").get(Reference(POD, name, namespace))
         return None if found is None else pod_identity(found)
 
 
