@@ -14,7 +14,7 @@ from app.engine.fix import Broken, find_fix
 from app.engine.judge import NOTHING_LOST, Judge, State, Verdict, keepers_of
 from app.engine.regions import Facts, NamespaceTable
 from app.engine.requirements import FlowId, guarded_namespaces, required_flows
-from app.engine.words import flow_words, listed
+from app.engine.words import flow_words, listed, source_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -242,7 +242,7 @@ class PolicyJudgement:
 def _left_out_notes(baseline: Baseline) -> list[str]:
     if not baseline.left_out:
         return []
-    return [f"this baseline leaves out API server sources: {listed(one.origin for one in baseline.left_out)}"]
+    return [f"this baseline leaves out API server sources: {listed(map(source_words, baseline.left_out))}"]
 
 
 def fix_lines(fix: Fix) -> list[str]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Entries = dict[str, str | None]
 """Entries of the ConfigMap by key; None takes one away."""
 
-LOOK_SECONDS = 60.0
+LOOK_SECONDS = 20.0
 _NOTED_EVERY = timedelta(hours=1)
 _MOST_PEERS = 1024
 _MOST_UNKNOWN = 8

@@ -68,9 +68,10 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class _Silence:
-    """A probe that no guard answered; ``why`` as far as the API server told."""
+    """A probe that no guard answered: why, as far as the API server told, and what to look at."""
 
     why: str
+    how: str
 
 
 @dataclass(slots=True)
@@ -81,14 +82,14 @@ class _Record:
     seen: Counter[ProbeAnswer] = field(default_factory=Counter)
     probes: int = 0
     quiet: int = 0
-    trouble: str = ""
+    silence: _Silence | None = None
 
     def take(self, outcome: ProbeAnswer | _Silence) -> None:
         """Count one outcome."""
         self.probes += 1
         self.quiet += 1
         if isinstance(outcome, _Silence):
-            self.trouble = outcome.why
+            self.silence = outcome
             return
         # Answers are the same but for their nonce.
         answer = ProbeAnswer("", outcome.peer, outcome.pod, outcome.node)
@@ -116,7 +117,8 @@ class _Record:
         hidden = sum(times for one, times in self.seen.items() if one.peer is None)
         pods = tuple(sorted({one.pod for one in self.seen}))
         answers = self.seen.total()
-        return Coverage(self.vantage.name, self.vantage.way, self.probes, answers, hidden, pods, self.trouble)
+        trouble = "" if self.silence is None else self.silence.why
+        return Coverage(self.vantage.name, self.vantage.way, self.probes, answers, hidden, pods, trouble)
 
 
 class Prober:
@@ -146,7 +148,7 @@ class Prober:
         with ThreadPoolExecutor(len(places.usable)) as pool:
             records = list(pool.map(lambda one: self._ask(one, namespace, patience), places.usable))
         if not any(record.seen for record in records):
-            raise StateUnreadable(_WHAT, _unanswered(records[0], namespace), _HOW_TO_BE_ANSWERED)
+            raise _unanswered(records[0], namespace)
         sightings = tuple(one for record in records for one in record.sightings())
         coverage = tuple(record.coverage() for record in records)
         self._progress("reading what the measured addresses belong to")
@@ -197,12 +199,10 @@ def _probe(objects: Objects, namespace: str) -> ProbeAnswer | _Silence:
     if answer is not None:
         return answer
     if failure is None:
-        return _Silence(
-            "no guard answered: the webhook was not called, or could not be reached and is skipped"
-        )
+        return _Silence(_NOT_ANSWERED, _HOW_TO_BE_ANSWERED)
     if failure.status and _NOT_CALLED not in failure.said:
         raise StateUnreadable(_WHAT, failure.why, failure.how)
-    return _Silence(failure.why)
+    return _Silence(failure.why, _HOW_TO_BE_ANSWERED if failure.status else failure.how)
 
 
 def _grant(verb: str, namespace: str) -> str:
@@ -210,11 +210,14 @@ def _grant(verb: str, namespace: str) -> str:
     return f"grant this rule: {rule} in namespace {namespace}"
 
 
+_NOT_ANSWERED = "no guard answered: the webhook was not called, or could not be reached and is skipped"
 _HOW_TO_BE_ANSWERED = (
     "look at the guard's pods and at its ValidatingWebhookConfiguration: with failurePolicy Ignore the API"
     " server goes on without an answer, and says nothing"
 )
 
 
-def _unanswered(record: _Record, namespace: str) -> str:
-    return f"none of {record.probes} probes in namespace {namespace} was answered: {record.trouble}"
+def _unanswered(record: _Record, namespace: str) -> StateUnreadable:
+    silence = record.silence or _Silence("there was no time", "allow more")
+    why = f"none of {record.probes} probes in namespace {namespace} was answered: {silence.why}"
+    return StateUnreadable(_WHAT, why, silence.how)

@@ -80,7 +80,7 @@ def discover(
             alive.append(one)
         else:
             notes.append(
-                f"{one.place} is not required any more: it was {source.origin}, last seen on"
+                f"{one.place} is not required any more: it was measured ({source.origin}), last seen on"
                 f" {one.last_seen:%Y-%m-%d}, and nothing else lists it"
             )
     derived = (found for one in alive for found in siblings(one.place, facts.nodes))

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from app.engine.cluster import Provenance
 from app.engine.judge import Certainty, Loss
 from app.engine.points import RuleRef, peers_match
-from app.engine.policy import PodPeer
 from app.engine.requirements import FlowId
-from app.engine.words import addresses_words, flow_words, listed, peer_words, rule_words, witness_words
+from app.engine.words import flow_words, listed, rule_words, source_words, witness_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,13 +65,9 @@ def source_lines(loss: Loss, losses: Iterable[Loss]) -> tuple[str, ...]:
 
 
 def _source_words(source: Source) -> str:
-    if source.addresses is not None:
-        what = addresses_words(source.addresses)
-    else:
-        what = peer_words(source.pods or PodPeer())
     if source.provenance is Provenance.DECLARED:
-        return f"{what}, {source.origin}: change it there if the API server does not call from it"
-    return f"{what} ({source.origin})"
+        return f"{source_words(source)}: change it there if the API server does not call from it"
+    return source_words(source)
 
 
 def loss_lines(loss: Loss, policies: Sequence[Policy]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from app.engine.addresses import networks_of, one_by_one
 from app.engine.cluster import MANAGED
 from app.engine.intervals import IntervalSet
+from app.engine.policy import PodPeer
 from app.engine.ports import ALL_PORTS, LAST_PORT, PortSet, at
 from app.engine.requirements import FlowId
 from app.engine.selectors import EVERYTHING, pinned_names
@@ -14,8 +15,9 @@ from app.engine.selectors import EVERYTHING, pinned_names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from app.engine.cluster import Source
     from app.engine.points import Peer, Point
-    from app.engine.policy import Peers, PodPeer, Rule
+    from app.engine.policy import Peers, Rule
     from app.engine.requirements import RequiredFlow
     from app.engine.selectors import LabelSet, Selector
 
@@ -122,6 +124,13 @@ def peers_words(peers: Peers | None) -> str:
 def rule_words(rule: Rule) -> str:
     """Return a rule in words: peers, then ports."""
     return f"{peers_words(rule.peers)}, {ports_words(rule.ports)}"
+
+
+def source_words(source: Source) -> str:
+    """Return where calls of the API server come from, and where that is known from, in words."""
+    if source.addresses is not None:
+        return f"{addresses_words(source.addresses)} ({source.origin})"
+    return f"{peer_words(source.pods or PodPeer())} ({source.origin})"
 
 
 def far_end_words(peer: Peer) -> str:

@@ -107,9 +107,7 @@ class Found:
     @property
     def source(self) -> Source:
         """The place as a measured source."""
-        return self.place.source(
-            f"measured: calls of API server {' and '.join(self.api_servers)} came from it"
-        )
+        return self.place.source(f"a probe just now, asking {' and '.join(self.api_servers)}")
 
 
 @dataclass(frozen=True, slots=True)

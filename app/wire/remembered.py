@@ -82,7 +82,7 @@ class Remembered:
         """The place as a measured source."""
         asked = f", asking {' and '.join(self.through)}" if self.through else ""
         by = f" by {self.by}" if self.by else ""
-        return self.place.source(f"measured{by} on {self.first_seen:%Y-%m-%d}{asked}")
+        return self.place.source(f"a probe{by} on {self.first_seen:%Y-%m-%d}{asked}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ IMAGE = "registry.example/netpol-guard:test"
 PORTS = Ports(etcd=2379, etcd_peers=2380, api_server=6443, controller_manager=10257)
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 _FIRST_API_SERVER = 11
+_OUTSIDE = 200
 _COMMAND_SECONDS = 300.0
 
 
@@ -103,6 +104,12 @@ class Cluster:
         """Move the calling thread, and what it starts meanwhile, into the cluster's network."""
         with self._lan.middle.namespace.entered():
             yield
+
+    def attach_outside(self, unreachable: Sequence[str] = ()) -> Station:
+        """Return a host on the cluster's network that is no Node, and cannot reach some of the addresses."""
+        station = self._lan.attach(0, _OUTSIDE)
+        station.namespace.ip(*(f"route add unreachable {address}" for address in unreachable))
+        return station
 
     def kubectl(
         self, *args: str, user: str = accounts.ADMIN, stdin: str | None = None, check: bool = True

@@ -49,9 +49,9 @@ def test_an_address_becomes_a_measured_source_that_names_the_api_servers_it_was_
         (
             "10.99.0.1/32",
             Provenance.MEASURED,
-            f"measured: calls of API server {FIRST} and {SECOND} came from it",
+            f"a probe just now, asking {FIRST} and {SECOND}",
         ),
-        ("fd00::1/128", Provenance.MEASURED, f"measured: calls of API server {SECOND} came from it"),
+        ("fd00::1/128", Provenance.MEASURED, f"a probe just now, asking {SECOND}"),
     ]
     assert found.notes == ()
 

@@ -111,7 +111,7 @@ def test_measured_sources_come_first_and_are_not_guessed_again() -> None:
         (Provenance.MEASURED, "10.20.0.10/32"),
         (Provenance.GUESSED, "10.20.0.11/32"),
     ]
-    assert found[0].origin == "measured by admin on 2026-11-25, asking 10.20.0.1:6443"
+    assert found[0].origin == "a probe by admin on 2026-11-25, asking 10.20.0.1:6443"
 
 
 def test_a_measured_source_that_nothing_lists_expires_after_seven_days_unseen_and_a_note_says_so() -> None:
@@ -124,7 +124,9 @@ def test_a_measured_source_that_nothing_lists_expires_after_seven_days_unseen_an
     later = discover(known, now=week + timedelta(seconds=1))
     assert [one.provenance for one in later.sources] == [Provenance.GUESSED]
     (note,) = later.notes
-    assert note.startswith("10.9.9.9 is not required any more: it was measured by admin on 2026-11-25")
+    assert note.startswith(
+        "10.9.9.9 is not required any more: it was measured (a probe by admin on 2026-11-25"
+    )
     assert note.endswith("last seen on 2026-11-25, and nothing else lists it")
 
 

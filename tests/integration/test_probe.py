@@ -208,4 +208,4 @@ def test_the_live_state_follows_the_config_map(
         return [one for one in cluster.sources if one.provenance is Provenance.MEASURED]
 
     (found,) = with_state(state, scenario)
-    assert found.origin.startswith("measured by admin on ")
+    assert found.origin.startswith("a probe by admin on ")

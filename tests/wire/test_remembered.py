@@ -74,7 +74,7 @@ def test_an_address_and_pods_become_measured_sources() -> None:
     assert source.provenance is Provenance.MEASURED
     assert source.addresses is not None
     assert [str(one) for one in networks_of(source.addresses)] == ["10.20.0.10/32"]
-    assert source.origin == "measured by admin on 2026-11-20, asking 10.99.0.1:6443"
+    assert source.origin == "a probe by admin on 2026-11-20, asking 10.99.0.1:6443"
     pods = AGENTS.source("x").pods
     assert pods is not None
     assert pods.pods.matches({"k8s-app": "konnectivity-agent"})

@@ -1,0 +1,232 @@
+"""Where calls come from, measured through real API servers, each with a source of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.cluster.connection import Connection, configuration
+from app.cluster.memory import recall, remember
+from app.cluster.prober import Patience, Prober
+from app.engine.addresses import networks_of
+from app.engine.cluster import Provenance
+from app.wire.identity import NAME, SOURCES_CONFIG_MAP
+from app.wire.measurement import Measurement, Way
+from tests.cluster.cluster import Cluster, Shape
+from tests.cluster.lan import Family
+from tests.integration.incluster.balancer import balanced
+from tests.integration.incluster.conftest import MakeCluster
+from tests.integration.incluster.guards import install
+from tests.integration.incluster.scenes import eventually, make_managed, spark_operator
+
+MANAGED = "managed"
+PATIENCE = Patience(for_first_answer=60)
+HIGHLY_AVAILABLE = Shape(api_servers=3, hidden_source=True)
+HIDDEN = "10.98.0.13"
+
+
+def guarded(cluster: Cluster) -> Cluster:
+    install(cluster)
+    make_managed(cluster, MANAGED)
+    return cluster
+
+
+def measure(cluster: Cluster, member: int = 0) -> Measurement:
+    with cluster.entered():
+        return Prober(configuration(cluster.kubeconfig(member=member))).measure(MANAGED, PATIENCE)
+
+
+def addresses(measurement: Measurement) -> set[str]:
+    return {str(one.place) for one in measurement.found}
+
+
+def guard_pods(cluster: Cluster) -> set[str]:
+    return {one.name for one in cluster.kubelet.pods(NAME)}
+
+
+def connection(cluster: Cluster) -> Connection:
+    return Connection(configuration(cluster.kubeconfig()))
+
+
+def noted(cluster: Cluster) -> dict[str, str]:
+    """Return the data of the ConfigMap."""
+    path = f"/api/v1/namespaces/{NAME}/configmaps/{SOURCES_CONFIG_MAP}"
+    found: dict[str, str] = json.loads(cluster.client().request("GET", path).text).get("data", {})
+    return found
+
+
+@pytest.fixture(scope="module")
+def one(cluster: Cluster) -> Cluster:
+    """A cluster with one API server and the guard."""
+    return guarded(cluster)
+
+
+def test_the_source_of_the_only_api_server_is_measured_on_every_node_of_the_guard(one: Cluster) -> None:
+    found = measure(one)
+    assert addresses(found) == {"10.99.0.1"}
+    (coverage,) = found.coverage
+    assert coverage.way is Way.SINGLE
+    assert set(coverage.pods) == guard_pods(one)
+    assert {seen.node for each in found.found for seen in each.sightings} == {"worker-1", "worker-2"}
+    assert found.notes == ()
+
+
+def test_every_probe_reaches_a_replica_anew(one: Cluster) -> None:
+    """A connection that is kept would reach the same replica again and again."""
+    (found,) = measure(one).found
+    counts = {pod: sum(seen.times for seen in found.sightings if seen.pod == pod) for pod in found.pods}
+    assert len(counts) == 2
+    assert min(counts.values()) >= 2
+
+
+def test_a_seen_source_is_noted_again_by_the_guard_with_the_rights_that_it_ships_with(one: Cluster) -> None:
+    with one.entered():
+        remember(connection(one), measure(one), by="admin")
+    old = {"data": {"10.99.0.1": noted(one)["10.99.0.1"].replace('"lastSeen":"20', '"lastSeen":"19')}}
+    old["data"]["10.99.0.1"] = old["data"]["10.99.0.1"].replace('"firstSeen":"20', '"firstSeen":"19')
+    one.client().request(
+        "PATCH",
+        f"/api/v1/namespaces/{NAME}/configmaps/{SOURCES_CONFIG_MAP}",
+        old,
+        content_type="application/merge-patch+json",
+    )
+    make_review(one)
+    assert eventually(lambda: "seen.10.99.0.1" in noted(one))
+    with one.entered():
+        (remembered,) = recall(connection(one)).measured
+    assert remembered.last_seen.year > remembered.first_seen.year + 50
+
+
+def make_review(cluster: Cluster, member: int = 0) -> None:
+    """Let the API server ask the guard about something harmless."""
+    policy = {"metadata": {"name": "harmless"}, "spec": {"podSelector": {}, "ingress": [{}]}}
+    path = f"/apis/networking.k8s.io/v1/namespaces/{MANAGED}/networkpolicies?dryRun=All"
+    answer = cluster.client(member=member).request("POST", path, policy)
+    assert answer.ok, answer.text
+
+
+@pytest.mark.parametrize(
+    ("families", "source"),
+    [
+        ((Family.IPV6,), "fd00:99::b"),
+        ((Family.IPV6, Family.IPV4), "fd00:99::b"),
+        ((Family.IPV4, Family.IPV6), "10.99.0.11"),
+    ],
+    ids=lambda value: "+".join(one.value for one in value) if isinstance(value, tuple) else "",
+)
+def test_sources_of_either_family_are_measured(
+    make_cluster: MakeCluster, families: tuple[Family, ...], source: str
+) -> None:
+    cluster = guarded(make_cluster(Shape(families=families, api_servers=2)))
+    found = measure(cluster)
+    listed = {each.sources[0] for each in cluster.api_servers}
+    assert source in listed
+    assert addresses(found) == listed
+    assert [each.way for each in found.coverage] == [Way.SINGLE, Way.SINGLE]
+    for each in found.sources:
+        assert each.addresses is not None
+        (network,) = networks_of(each.addresses)
+        assert network.num_addresses == 1
+
+
+def test_a_source_in_no_endpointslice_is_measured_required_and_unknown_until_then(
+    make_cluster: MakeCluster,
+) -> None:
+    cluster = guarded(make_cluster(HIGHLY_AVAILABLE))
+    cluster.apply(*spark_operator(MANAGED))
+    narrow = operator_policy("10.99.0.11", "10.99.0.12", "10.99.0.13")
+    assert eventually(lambda: answered(cluster, narrow, member=2)[0])
+    # A review from there is told of, and makes nothing required.
+    assert eventually(lambda: f"unknown.{HIDDEN}" in noted(cluster), 60)
+    assert answered(cluster, narrow)[0]
+
+    found = measure(cluster)
+    assert addresses(found) == {"10.99.0.11", "10.99.0.12", HIDDEN}
+    assert {each.api_server: each.answers == each.probes for each in found.coverage} == {
+        "10.99.0.11:6443": True,
+        "10.99.0.12:6443": True,
+        "10.99.0.13:6443": True,
+    }
+    (hidden,) = (each for each in found.found if str(each.place) == HIDDEN)
+    assert hidden.api_servers == ("10.99.0.13:6443",)
+    assert set(hidden.pods) == guard_pods(cluster)
+
+    with cluster.entered():
+        remember(connection(cluster), found, by="admin")
+    assert eventually(lambda: not answered(cluster, narrow)[0])
+    message = answered(cluster, narrow)[1]
+    assert "would cut the API server from webhook spark-operator-webhook" in message
+    assert f"measured: {HIDDEN} (a probe by admin on " in message
+    assert "asking 10.99.0.13:6443)" in message
+    wide = operator_policy("10.99.0.11", "10.99.0.12", "10.99.0.13", HIDDEN)
+    assert answered(cluster, wide)[0]
+    assert eventually(lambda: f"unknown.{HIDDEN}" not in noted(cluster), 60)
+
+
+def operator_policy(*sources: str) -> dict[str, Any]:
+    """Return a policy for the webhook's pods that lets these sources and the managed namespaces in."""
+    managed = {"namespaceSelector": {"matchLabels": {"iomete.com/managed": "true"}}}
+    blocks = [{"ipBlock": {"cidr": f"{each}/32"}} for each in sources]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "operator", "namespace": MANAGED},
+        "spec": {
+            "podSelector": {"matchLabels": {"service": "spark-operator"}},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [managed, *blocks]}],
+        },
+    }
+
+
+def answered(cluster: Cluster, policy: dict[str, Any], member: int = 0) -> tuple[bool, str]:
+    """Return whether the guard lets the policy through, and what it says; nothing is stored."""
+    path = f"/apis/networking.k8s.io/v1/namespaces/{MANAGED}/networkpolicies?dryRun=All"
+    answer = cluster.client(member=member).request("POST", path, policy)
+    return answer.ok, answer.message
+
+
+def balanced_kubeconfig(cluster: Cluster, shared: str, folder: Path) -> Path:
+    """Write a kubeconfig for the load balancer's address, whose certificates are those of its members."""
+    written = yaml.safe_load(cluster.kubeconfig().read_text())
+    written["clusters"][0]["cluster"].update({"server": f"https://{shared}", "tls-server-name": "kubernetes"})
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(written))
+    return path
+
+
+def test_behind_one_address_all_members_are_measured_by_chance_and_a_note_says_so(
+    make_cluster: MakeCluster, tmp_path: Path
+) -> None:
+    cluster = guarded(make_cluster(HIGHLY_AVAILABLE))
+    members = [each.address for each in cluster.api_servers]
+    outside = cluster.attach_outside(unreachable=members)
+    with balanced(cluster, members, 7443) as shared, outside.namespace.entered():
+        kubeconfig = balanced_kubeconfig(cluster, shared, tmp_path)
+        found = Prober(configuration(kubeconfig)).measure(MANAGED, PATIENCE)
+    assert addresses(found) == {"10.99.0.11", "10.99.0.12", HIDDEN}
+    (coverage,) = found.coverage
+    assert (coverage.api_server, coverage.way) == (shared, Way.SHARED)
+    assert any(note.startswith(f"{shared} may stand for several API servers") for note in found.notes)
+    for member in members:
+        unreached = f"API server {member}:6443 cannot be asked by itself: the API server cannot be reached"
+        assert any(note.startswith(unreached) for note in found.notes)
+
+
+def test_a_probe_with_kubectl_shows_the_answer_as_a_warning(one: Cluster) -> None:
+    nonce = "0123456789abcdef0123"
+    annotated = {**operator_policy("10.99.0.1"), "spec": {"podSelector": {}, "ingress": [{}]}}
+    annotated["metadata"]["annotations"] = {f"{NAME}.iomete.com/probe": nonce}
+    shown = one.kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(annotated)).stderr
+    assert f"Warning: netpol-guard probe {nonce}: peer=10.99.0.1 pod=netpol-guard-" in shown
+
+
+def test_what_was_measured_is_known_as_measured_to_whoever_reads_the_live_state(one: Cluster) -> None:
+    with one.entered():
+        memory = remember(connection(one), measure(one), by="admin")
+    assert {each.source.provenance for each in memory.measured} == {Provenance.MEASURED}
+    assert json.loads(noted(one)["10.99.0.1"])["by"] == "admin"
