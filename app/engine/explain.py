@@ -12,7 +12,7 @@ from app.engine.cluster import Provenance
 from app.engine.judge import Certainty, Loss
 from app.engine.points import RuleRef, peers_match
 from app.engine.requirements import FlowId
-from app.engine.words import flow_words, listed, rule_words, source_words, witness_words
+from app.engine.words import flow_words, listed, place_words, rule_words, source_words, witness_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,7 +66,8 @@ def source_lines(loss: Loss, losses: Iterable[Loss]) -> tuple[str, ...]:
 
 def _source_words(source: Source) -> str:
     if source.provenance is Provenance.DECLARED:
-        return f"{source_words(source)}: change it there if the API server does not call from it"
+        where = f"{place_words(source)}, {source.origin}"
+        return f"{where}: change it there if the API server does not call from it"
     return source_words(source)
 
 

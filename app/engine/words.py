@@ -126,11 +126,16 @@ def rule_words(rule: Rule) -> str:
     return f"{peers_words(rule.peers)}, {ports_words(rule.ports)}"
 
 
+def place_words(source: Source) -> str:
+    """Return where calls of the API server come from in words."""
+    if source.addresses is not None:
+        return addresses_words(source.addresses)
+    return peer_words(source.pods or PodPeer())
+
+
 def source_words(source: Source) -> str:
     """Return where calls of the API server come from, and where that is known from, in words."""
-    if source.addresses is not None:
-        return f"{addresses_words(source.addresses)} ({source.origin})"
-    return f"{peer_words(source.pods or PodPeer())} ({source.origin})"
+    return f"{place_words(source)} ({source.origin})"
 
 
 def far_end_words(peer: Peer) -> str:
