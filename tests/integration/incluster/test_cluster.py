@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import signal
 import socket
@@ -10,129 +9,28 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.cluster.authority import Authority
-from tests.cluster.cluster import IMAGE, Cluster, Shape
+from tests.cluster.cluster import Cluster, Shape
 from tests.cluster.lan import Family
-from tests.integration.guard import configuration
+from tests.integration.incluster import deployed
 from tests.integration.incluster.conftest import MakeCluster
+from tests.integration.incluster.deployed import GUARD, replicas
 from tests.integration.incluster.scenes import deny_all, eventually, make_managed, spark_operator
 
-NAMESPACE = "netpol-guard"
-SERVICE = f"netpol-guard.{NAMESPACE}.svc"
-RESTRICTED = {
-    "readOnlyRootFilesystem": True,
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-}
-
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
-
-
-@pytest.fixture(scope="module")
-def guarded(cluster: Cluster, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+def guarded(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     """A cluster with two replicas of the guard behind its Service, registered."""
-    install(cluster, authority, tmp_path_factory.mktemp("certificates"))
-    make_managed(cluster)
+    install(cluster, tmp_path_factory.mktemp("overlay"))
     return cluster
 
 
-def install(cluster: Cluster, authority: Authority, folder: Path) -> None:
-    cluster.apply(*manifests(authority, folder))
-    cluster.kubectl("rollout", "status", "deployment/netpol-guard", "-n", NAMESPACE, "--timeout=60s")
-    cluster.apply(registration(authority))
-
-
-def registration(authority: Authority) -> dict[str, Any]:
-    made = configuration()
-    for webhook in made["webhooks"]:
-        webhook["clientConfig"]["caBundle"] = base64.b64encode(authority.pem.encode()).decode()
-    return made
-
-
-def manifests(authority: Authority, folder: Path) -> list[dict[str, Any]]:
-    files = authority.issue(folder, "guard", [SERVICE])
-    settings = {
-        "tls": {"certFile": "/etc/netpol-guard/tls/tls.crt", "keyFile": "/etc/netpol-guard/tls/tls.key"},
-        "listen": {"host": "::", "healthHost": "::"},
-        "drainSeconds": 1,
-    }
-    data = {
-        key: base64.b64encode(path.read_bytes()).decode()
-        for key, path in (("tls.crt", files.certificate), ("tls.key", files.key))
-    }
-    metadata = {"name": "netpol-guard", "namespace": NAMESPACE}
-    labels = {"app.kubernetes.io/name": "netpol-guard"}
-    subject = {"kind": "ServiceAccount", "name": "default", "namespace": NAMESPACE}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
-    return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": "netpol-guard"},
-            "roleRef": role,
-            "subjects": [subject],
-        },
-        {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data},
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": metadata,
-            "data": {"settings.yaml": json.dumps(settings)},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": metadata,
-            "spec": {"selector": labels, "ports": [{"port": 443, "targetPort": "webhook"}]},
-        },
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": metadata,
-            "spec": {
-                "replicas": 2,
-                "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": pod_spec()},
-            },
-        },
-    ]
-
-
-def pod_spec() -> dict[str, Any]:
-    return {
-        "securityContext": {"runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532},
-        "terminationGracePeriodSeconds": 5,
-        "volumes": [
-            {"name": "tls", "secret": {"secretName": "netpol-guard", "defaultMode": 0o400}},
-            {"name": "settings", "configMap": {"name": "netpol-guard"}},
-        ],
-        "containers": [
-            {
-                "name": "guard",
-                "image": IMAGE,
-                "args": ["serve", "--config", "/etc/netpol-guard/settings/settings.yaml"],
-                "securityContext": RESTRICTED,
-                "ports": [
-                    {"name": "webhook", "containerPort": 8443},
-                    {"name": "health", "containerPort": 8080},
-                ],
-                "env": [{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
-                "readinessProbe": {"httpGet": {"path": "/readyz", "port": "health"}, "periodSeconds": 1},
-                "volumeMounts": [
-                    {"name": "tls", "mountPath": "/etc/netpol-guard/tls", "readOnly": True},
-                    {"name": "settings", "mountPath": "/etc/netpol-guard/settings", "readOnly": True},
-                ],
-            }
-        ],
-    }
+def install(cluster: Cluster, folder: Path) -> None:
+    make_managed(cluster)
+    deployed.apply(cluster, deployed.overlay(folder, {"webhook": {"checkSeconds": 1}}))
+    deployed.wait_until_guarding(cluster)
 
 
 def is_judged(cluster: Cluster, member: int = 0) -> bool:
@@ -167,7 +65,7 @@ def test_the_guard_answers_through_its_service(guarded: Cluster) -> None:
 
 
 def test_a_container_runs_as_the_pods_user_without_capabilities(guarded: Cluster) -> None:
-    process = guarded.kubelet.pods(NAMESPACE)[0].processes[0]
+    process = replicas(guarded)[0].processes[0]
     status = Path(f"/proc/{process.pid}/status").read_text()
     assert "Uid:\t65532\t65532" in status
     assert "CapBnd:\t0000000000000000" in status
@@ -179,37 +77,27 @@ def test_a_container_runs_as_the_pods_user_without_capabilities(guarded: Cluster
 
 
 def test_a_killed_replica_is_started_again(guarded: Cluster) -> None:
-    pod = guarded.kubelet.pods(NAMESPACE)[0]
+    pod = replicas(guarded)[0]
     pod.kill(signal.SIGKILL)
     guarded.kubelet.wait_until(lambda _: pod.restarts == 1 and pod.is_ready, "the second run")
-    guarded.kubectl("rollout", "status", "deployment/netpol-guard", "-n", NAMESPACE, "--timeout=30s")
-    listed = guarded.kubectl("get", "pod", pod.name, "-n", NAMESPACE, "-o", "json").stdout
+    guarded.kubectl("rollout", "status", f"deployment/{GUARD}", "-n", GUARD, "--timeout=30s")
+    listed = guarded.kubectl("get", "pod", pod.name, "-n", GUARD, "-o", "json").stdout
     container = json.loads(listed)["status"]["containerStatuses"][0]
     assert (container["restartCount"], container["lastState"]["terminated"]["exitCode"]) == (1, 137)
 
 
-def test_a_secret_reaches_each_pod_at_its_own_time(guarded: Cluster) -> None:
-    early, late = guarded.kubelet.pods(NAMESPACE)[:2]
+def test_what_is_mounted_reaches_each_pod_at_its_own_time(guarded: Cluster) -> None:
+    early, late = replicas(guarded)
     late.habits.volume_seconds = 3600.0
     late.refresh_volumes()
-    guarded.kubelet.wait_until(lambda _: bool(late.files("tls")), "the first refresh")
-    guarded.kubectl(
-        *("patch", "secret", "netpol-guard", "-n", NAMESPACE),
-        *("-p", json.dumps({"data": {"more": base64.b64encode(b"new").decode()}})),
-    )
-    guarded.kubelet.wait_until(lambda _: early.files("tls").get("more") == b"new", "the early Pod's Secret")
-    assert "more" not in late.files("tls")
-    late.refresh_volumes()
-    guarded.kubelet.wait_until(lambda _: late.files("tls").get("more") == b"new", "the late Pod's Secret")
-
-
-def test_a_rolling_restart_replaces_every_pod(guarded: Cluster) -> None:
-    before = {each.uid for each in guarded.kubelet.pods(NAMESPACE)}
-    guarded.kubectl("rollout", "restart", "deployment/netpol-guard", "-n", NAMESPACE)
-    guarded.kubectl("rollout", "status", "deployment/netpol-guard", "-n", NAMESPACE, "--timeout=60s")
+    more = json.dumps({"data": {"more": "new"}})
+    guarded.kubectl("patch", "configmap", f"{GUARD}-settings", "-n", GUARD, "-p", more)
     guarded.kubelet.wait_until(
-        lambda pods: not before & {each.uid for each in pods}, "the end of the Pods before"
+        lambda _: early.files("settings").get("more") == b"new", "the early Pod's file"
     )
+    assert "more" not in late.files("settings")
+    late.refresh_volumes()
+    guarded.kubelet.wait_until(lambda _: late.files("settings").get("more") == b"new", "the late Pod's file")
 
 
 @pytest.mark.parametrize(
@@ -224,9 +112,7 @@ def test_a_service_webhook_is_called_in_other_families_too(
     make_cluster: MakeCluster, tmp_path: Path, families: tuple[Family, ...], source: str
 ) -> None:
     cluster = make_cluster(Shape(families=families))
-    authority = Authority()
-    install(cluster, authority, tmp_path)
-    make_managed(cluster)
+    install(cluster, tmp_path)
     assert eventually(lambda: is_judged(cluster))
     assert source_seen_by(cluster, 0) == source
     pod = cluster.kubelet.pods("managed")[0]
@@ -237,9 +123,7 @@ def test_each_of_three_api_servers_has_a_source_and_one_is_listed_nowhere(
     make_cluster: MakeCluster, tmp_path: Path
 ) -> None:
     cluster = make_cluster(Shape(api_servers=3, hidden_source=True))
-    authority = Authority()
-    install(cluster, authority, tmp_path)
-    make_managed(cluster)
+    install(cluster, tmp_path)
     for member, api_server in enumerate(cluster.api_servers):
         assert eventually(partial(is_judged, cluster, member))
         assert source_seen_by(cluster, member) == api_server.sources[0]
@@ -267,7 +151,7 @@ def test_nothing_of_a_cluster_is_left_behind(network_namespaces: None) -> None: 
 def test_a_flow_that_is_lost_for_a_moment_only_is_found_in_the_history(cluster: Cluster) -> None:
     make_managed(cluster)
     cluster.apply(*spark_operator("managed"))
-    cluster.kubectl("delete", "validatingwebhookconfiguration", "netpol-guard", "--ignore-not-found")
+    cluster.kubectl("delete", "validatingwebhookconfiguration", GUARD, "--ignore-not-found")
     webhook_ingress = {
         **deny_all("managed"),
         "metadata": {"name": "let-in", "namespace": "managed"},
