@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from app.cluster.connection import Api
     from app.engine.cluster import Cluster, Source
 
-_GREETING_SECONDS = 4.0
+_GREETING_SECONDS = 3.0
 """Whether anybody answers is found out in a moment, rather than after the time-out of a long list."""
 _SECONDS = 30.0
 
