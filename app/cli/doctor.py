@@ -70,7 +70,14 @@ def command(
 
     if fix and (state is not None or report is not Format.TEXT):
         raise InputError("--fix", "repairs a live cluster, with --format text; leave --state away")
-    given = Given(tuple(api_server or ()), frozenset(namespace or ()), calls, state, kubeconfig, context)
+    given = Given(
+        tuple(api_server or ()),
+        frozenset(namespace or ()),
+        calls=calls,
+        folder=state,
+        kubeconfig=kubeconfig,
+        context=context,
+    )
     progress, output = Console(stderr=True), Console(highlight=False)
 
     def look() -> Examination:

@@ -19,6 +19,8 @@ from app.doctor.examine import examine
 from app.doctor.findings import Report
 from app.doctor.matrix import Row, matrix_of
 from app.doctor.neighbours import NEIGHBOUR_SELECTORS
+from app.doctor.page import Imprint
+from app.doctor.reach import Reach, reach_of
 from app.doctor.verdicts import Verdicts
 from app.engine.cluster import Source
 from app.errors import InputError, SettingsError
@@ -74,6 +76,14 @@ def examination(given: Given, tell: Tell) -> Examination:
     cluster, sighting = look(given, tell)
     context = context_of(sighting, given)
     return Examination(examine(context, tell), context, cluster)
+
+
+def mapped(given: Given, tell: Tell) -> tuple[Reach, Imprint]:
+    """Return who reaches whom, and what a page says about itself. Raises like ``examination``."""
+    cluster, sighting = look(given, tell)
+    context = context_of(sighting, given)
+    tell("judging who reaches whom")
+    return reach_of(context.verdicts, given.only), Imprint(cluster, context.survey.moment, __version__)
 
 
 def look(given: Given, tell: Tell) -> tuple[str, Sighting]:

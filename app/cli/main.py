@@ -31,6 +31,7 @@ class _Commands(LazyGroup):
         "bootstrap",
         "uninstall",
         "doctor",
+        "map",
     )
 
 

@@ -61,6 +61,11 @@ class Imprint:
     moment: datetime
     version: str
 
+    @property
+    def words(self) -> str:
+        """The same in one line."""
+        return f"{self.cluster} · {self.moment:%Y-%m-%d %H:%M} UTC · netpol-guard {self.version}"
+
 
 def report_page(report: Report, rows: Sequence[Row], imprint: Imprint) -> str:
     """Return the page."""
@@ -87,10 +92,6 @@ def document(title: str, imprint: Imprint, *sections: str) -> str:
     return f"<!doctype html>\n{tag('html', tag('head', head), tag('body', body), lang='en')}\n"
 
 
-def _words(imprint: Imprint) -> str:
-    return f"{imprint.cluster} · {imprint.moment:%Y-%m-%d %H:%M} UTC · netpol-guard {imprint.version}"
-
-
 def _verdict(report: Report, imprint: Imprint) -> Markup:
     counts = [(one, sum(each.severity is one for each in report.findings)) for one in Severity]
     grave = next((one for one, count in counts if count and one.counts), None)
@@ -99,7 +100,7 @@ def _verdict(report: Report, imprint: Imprint) -> Markup:
     tone = "fine" if grave is None else grave.value
     return joined(
         tag("div", tag("strong", words), class_=f"verdict {tone}"),
-        tag("p", _words(imprint), class_="meta"),
+        tag("p", imprint.words, class_="meta"),
         tag("ul", *chips, class_="counts") if chips else "",
     )
 

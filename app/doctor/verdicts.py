@@ -57,8 +57,8 @@ class Verdicts:
         """Return the verdict on a managed namespace."""
         policies = self.cluster.policies.get(namespace, ())
         flows = self._flows(namespace)
-        key = ("losses", self._webhook_key(namespace), _meaning(policies))
-        losses = self._remembered(key, lambda: self.losses(policies, flows))
+        key = ("losses", self._webhook_key(namespace), meaning(policies))
+        losses = self.remembered(key, lambda: self.losses(policies, flows))
         stamped = () if losses is None else tuple(_stamped(one, namespace) for one in losses)
         baselines = self._baselines(namespace, policies)
         return Verdict(namespace, policies, flows, stamped, baselines, losses is not None)
@@ -75,7 +75,7 @@ class Verdicts:
 
     def is_without_effect(self, policy: Policy, others: tuple[Policy, ...]) -> bool:
         """Tell whether ``policy`` surely changes nothing beside ``others``."""
-        key = ("effect", _meaning((policy,)), _meaning(others))
+        key = ("effect", meaning((policy,)), meaning(others))
 
         def ask() -> bool:
             try:
@@ -84,7 +84,7 @@ class Verdicts:
             except TooComplexError:
                 return False
 
-        return self._remembered(key, ask)
+        return self.remembered(key, ask)
 
     def _flows(self, namespace: str) -> tuple[RequiredFlow, ...]:
         """Return the required flows; all namespaces without a webhook have the same, but for the name."""
@@ -93,7 +93,7 @@ class Verdicts:
         def ask() -> tuple[RequiredFlow, ...]:
             return required_flows(self.cluster, namespace, self.options, self.guarded)
 
-        found = self._remembered(key, ask)
+        found = self.remembered(key, ask)
         return tuple(replace(one, namespace=namespace) for one in found)
 
     def _webhook_key(self, namespace: str) -> _Key:
@@ -105,16 +105,18 @@ class Verdicts:
         return {name: baseline for name, baseline in found if baseline is not None}
 
     def _baseline(self, namespace: str, policy: Policy) -> Baseline | None:
-        key = ("baseline", self._webhook_key(namespace), _meaning((policy,)))
-        return self._remembered(key, lambda: recognise(policy, self.cluster))
+        key = ("baseline", self._webhook_key(namespace), meaning((policy,)))
+        return self.remembered(key, lambda: recognise(policy, self.cluster))
 
-    def _remembered(self, key: _Key, ask: Callable[[], V]) -> V:
+    def remembered(self, key: _Key, ask: Callable[[], V]) -> V:
+        """Return what ``ask`` returned the first time for ``key``, whose first member names the question."""
         if key not in self._memory:
             self._memory[key] = ask()
         return self._memory[key]  # type: ignore[return-value]  # each key is asked by one question alone
 
 
-def _meaning(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
+def meaning(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
+    """Return the policies without the name of their namespace: equal for namespaces with the same ones."""
     return tuple(replace(one, namespace="") for one in policies)
 
 

@@ -15,12 +15,12 @@ _NARROWEST = 500
 """No window of Chromium is narrower; a phone's width is a frame inside."""
 
 
-def browser() -> str:
-    """Return the program; the test is left out where there is none, but fails in CI."""
-    found = next(filter(None, map(shutil.which, _NAMES)), None)
+def program(*names: str) -> str:
+    """Return the first program of these names; the test is left out where there is none, but fails in CI."""
+    found = next(filter(None, map(shutil.which, names)), None)
     if found is not None:
         return found
-    reason = f"no browser to open the page in: one of {', '.join(_NAMES)}"
+    reason = f"not installed here: {' or '.join(names)}"
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
@@ -44,7 +44,7 @@ def picture_of(page: Path, picture: Path, *, width: int, height: int, dark: bool
 
 def _run(*arguments: str) -> str:
     command = [
-        browser(),
+        program(*_NAMES),
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
