@@ -17,6 +17,7 @@ from app.cli.installing import (
     show_notes,
     show_plan,
 )
+from app.cluster.plugins import plugin_limit
 from app.engine.cluster import Provenance
 from app.engine.requirements import Options
 from app.engine.words import flow_words, listed
@@ -27,7 +28,6 @@ from app.install.preflight import (
     opening_problems,
     permission_problem,
     permissions,
-    plugin_problem,
     policy_permissions,
     source_problem,
     version_problem,
@@ -89,11 +89,12 @@ def bring_baselines(tools: Tools, request: Request) -> int:
     refuse(permission_problem(tools.server, _permissions(request)))
     stock = tools.stock(request.declared, labelled=request.labelled, only=request.namespaces)
     chosen = choose(stock.cluster, request.namespaces)
+    limit = plugin_limit(tools.objects, stock.cluster.sources)
     refuse(
         *chosen.problems,
         *opening_problems(stock.cluster, request.openings),
         source_problem(stock.cluster),
-        plugin_problem(tools.objects, stock.cluster.sources),
+        *([] if limit is None else [str(limit)]),
     )
     show(source_lines(stock.cluster.sources))
     plan = plan_policies(stock, chosen.names, request.wishes, Options())

@@ -7,24 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from app.engine.cluster import MANAGED, MANAGED_LABEL, MANAGED_VALUE
-from app.errors import StateUnreadable
-from app.wire.kinds import CONFIG_MAP, NETWORK_POLICY, Reference
+from app.wire.kinds import NETWORK_POLICY
 from app.wire.state import Permission
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from app.engine.cluster import Cluster, Source
+    from app.engine.cluster import Cluster
     from app.engine.policy import Namespace
-    from app.install.ports import Store
     from app.wire.kinds import Kind
     from app.wire.state import Access
 
 OLDEST = (1, 30)
 """``matchConditions`` are stable since then (``decision.md``, Defaults)."""
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
-_CILIUM = Reference(CONFIG_MAP, "cilium-config", "kube-system")
-_NODE_MATCHING = "policy-cidr-match-mode"
 
 
 class Server(Protocol):
@@ -82,23 +78,6 @@ def permission_problem(server: Server, wanted: Sequence[Permission]) -> str | No
             "these permissions are missing; ask a cluster admin for them, or use a kubeconfig that has them:",
             *lines,
         )
-    )
-
-
-def plugin_problem(store: Store, sources: Sequence[Source]) -> str | None:
-    """Return why the network plugin cannot express the policies, None where it can as far as is known."""
-    try:
-        found = store.get(_CILIUM)
-    except StateUnreadable:
-        return None
-    modes = ((found or {}).get("data") or {}).get(_NODE_MATCHING, "")
-    if found is None or "nodes" in modes or not any(one.addresses for one in sources):
-        return None
-    return (
-        "Cilium does not match nodes by ipBlock here, so no NetworkPolicy can let the API server in by its"
-        " address: the baselines would cut every webhook off. Set policyCIDRMatchMode to nodes in Cilium's"
-        f" configuration (key {_NODE_MATCHING}: nodes in ConfigMap {_CILIUM.namespace}/{_CILIUM.name}),"
-        " restart the agents, and run this again"
     )
 
 

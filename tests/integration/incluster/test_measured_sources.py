@@ -11,6 +11,8 @@ import yaml
 
 from app.cluster.connection import Connection, configuration
 from app.cluster.memory import recall, remember
+from app.cluster.objects import Objects
+from app.cluster.plugins import PluginLimit, plugin_limit
 from app.cluster.prober import Patience, Prober
 from app.engine.addresses import networks_of
 from app.engine.cluster import Provenance
@@ -223,6 +225,28 @@ def test_a_probe_with_kubectl_shows_the_answer_as_a_warning(one: Cluster) -> Non
     annotated["metadata"]["annotations"] = {f"{NAME}.iomete.com/probe": nonce}
     shown = one.kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(annotated)).stderr
     assert f"Warning: netpol-guard probe {nonce}: peer=10.99.0.1 pod=netpol-guard-" in shown
+
+
+def test_where_cilium_does_not_match_nodes_a_measured_source_is_told_to_be_out_of_reach(one: Cluster) -> None:
+    sources = measure(one).sources
+    metadata = {"name": "cilium-config", "namespace": "kube-system"}
+    cilium = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ipam": "cluster-pool"}}
+
+    def limit() -> PluginLimit | None:
+        with one.entered():
+            return plugin_limit(Objects(connection(one), "tests"), sources)
+
+    assert limit() is None
+    one.apply(cilium)
+    try:
+        found = limit()
+        assert found is not None
+        assert found.sources == sources
+        assert "the API server calls from nodes (10.99.0.1)" in found.why
+        one.apply({**cilium, "data": {"policy-cidr-match-mode": "nodes"}})
+        assert limit() is None
+    finally:
+        one.kubectl("delete", "configmap", "cilium-config", "-n", "kube-system")
 
 
 def test_what_was_measured_is_known_as_measured_to_whoever_reads_the_live_state(one: Cluster) -> None:
