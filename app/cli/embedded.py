@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import ssl
+import sys
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -77,28 +79,50 @@ def _request(change: Object) -> Object:
     }
 
 
-def show_changes(port: int, authority: Path) -> None:
-    """Submit every change to the webhook on ``port``, and print each answer as kubectl would."""
+def show_changes(port: int, authority: Path, state: Path) -> None:
+    """Submit every change to the webhook on ``port``, and print each answer as kubectl would.
+
+    Then say how to go on: with the first change as a review that stands in a file, and by other commands.
+    """
     context = ssl.create_default_context(cafile=str(authority))
-    typer.echo(f"netpol-guard serves https://localhost:{port}/validate with a sample IOMETE cluster.\n")
-    for change in read_changes():
+    changes = read_changes()
+    typer.echo(f"netpol-guard serves https://localhost:{port}/validate with the cluster of {state}.")
+    typer.echo(f"{len(changes)} changes that people make, and what kubectl would show them:\n")
+    for change in changes:
         typer.secho(f"# {change.title}", fg=typer.colors.CYAN)
         typer.echo(f"$ {change.command}")
         typer.echo(as_kubectl_shows(submit(change.request, port, context), change.request) + "\n")
-    typer.echo("Try a change of your own (an AdmissionReview in review.json):")
+    review = authority.with_name("review.json")
+    review.write_text(json.dumps(_review(changes[0].request), indent=2))
+    typer.secho("Try a change of your own: edit the review in this file, and send it", fg=typer.colors.CYAN)
     typer.echo(
         f"  curl --cacert {authority} -H 'Content-Type: application/json' "
-        f"--data @review.json https://localhost:{port}/validate"
+        f"--data @{review} https://localhost:{port}/validate"
     )
+    typer.secho("Or judge a manifest, or a single flow, by the same cluster", fg=typer.colors.CYAN)
+    program = "netpol-guard" if shutil.which("netpol-guard") else f"{from_here(Path(sys.executable))} -m app"
+    flow = "--from monitoring --to data-plane-science --port 9090"
+    typer.echo(f"  {program} check FILE --state {state}")
+    typer.echo(f"  {program} explain --state {state} {flow}")
+    typer.echo("\nCtrl-C ends it.")
+
+
+def from_here(path: Path) -> Path:
+    """Return a path as it is typed where we are."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _review(request: Object) -> Object:
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
 
 
 def submit(request: Object, port: int, context: ssl.SSLContext) -> Object:
     """Return the webhook's response to ``request``."""
-    body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
     connection = http.client.HTTPSConnection("localhost", port, timeout=10, context=context)
     try:
         headers = {"Content-Type": "application/json"}
-        connection.request("POST", "/validate?timeout=5s", json.dumps(body), headers)
+        connection.request("POST", "/validate?timeout=5s", json.dumps(_review(request)), headers)
         response: Object = json.loads(connection.getresponse().read())["response"]
         return response
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from app.serving.server import Bound
     from app.settings.model import Settings
 
+_LOCAL = "127.0.0.1"
 EXAMPLES: tuple[Example, ...] = (
     ("A sample cluster on localhost, with a few changes and their verdicts", "netpol-guard serve --embedded"),
     (
@@ -70,6 +72,17 @@ def command(
     return run(run_webhook(settings, None))
 
 
+def _free(port: int) -> int:
+    """Return ``port``, or 0, which is any free one, where somebody has it: a demonstration shall not fail."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_LOCAL, port))
+        except OSError:
+            return 0
+    return port
+
+
 def _with_state(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(
         update={"state": settings.state.model_copy(update={"directory": folder, "kubeconfig": None})}
@@ -79,12 +92,14 @@ def _with_state(settings: Settings, folder: Path) -> Settings:
 def _serve_embedded(settings: Settings, folder: Path, *, once: bool) -> int:
     """Serve the sample cluster on localhost, and show a few changes with their verdicts."""
     from app import logs
-    from app.cli.embedded import own_certificate, show_changes
+    from app.cli.embedded import from_here, own_certificate, show_changes
     from app.cli.wiring import run_webhook
     from app.serving.server import run
 
     logs.configure(logs.LogLevel.WARNING, logs.LogFormat.TEXT)
-    listen = settings.listen.model_copy(update={"host": "127.0.0.1", "health_host": "127.0.0.1"})
+    listen = settings.listen
+    ports = {"port": _free(listen.port), "health_port": _free(listen.health_port)}
+    listen = listen.model_copy(update={"host": _LOCAL, "health_host": _LOCAL, **ports})
     settings = _with_state(settings.model_copy(update={"listen": listen, "drain_seconds": 0.0}), folder)
     with TemporaryDirectory(prefix="netpol-guard-") as temporary:
         certificate, key, authority = own_certificate(Path(temporary))
@@ -92,7 +107,7 @@ def _serve_embedded(settings: Settings, folder: Path, *, once: bool) -> int:
         def started(bound: Bound) -> None:
             def show() -> None:
                 try:
-                    show_changes(bound.port, authority)
+                    show_changes(bound.port, authority, from_here(folder))
                 finally:
                     if once:
                         os.kill(os.getpid(), signal.SIGTERM)

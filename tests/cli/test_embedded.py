@@ -1,17 +1,42 @@
 from __future__ import annotations
 
+import shlex
+import socket
 import subprocess
 import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from ssl import create_default_context
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "app", "serve", "--embedded"]
+
+
+@contextmanager
+def embedded(tmp_path: Path, ports: str = "port: 0, healthPort: 0") -> Iterator[list[str]]:
+    """Yield the lines of an embedded run that goes on; end it afterwards."""
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(f"listen: {{{ports}}}\n")
+    command = [*COMMAND, "--config", str(settings)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            lines: list[str] = []
+            for line in process.stdout or ():
+                lines.append(line.rstrip("\n"))
+                if line.startswith("Ctrl-C ends it"):
+                    break
+            yield lines
+        finally:
+            process.terminate()
 
 
 def test_the_embedded_run_shows_five_changes_with_their_verdicts_as_kubectl_would(tmp_path: Path) -> None:
     settings = tmp_path / "settings.yaml"
     settings.write_text("listen: {port: 0, healthPort: 0}\n")
     shown = subprocess.run(
-        [sys.executable, "-m", "app", "serve", "--embedded", "--once", "--config", str(settings)],
+        [*COMMAND, "--once", "--config", str(settings)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -20,4 +45,33 @@ def test_the_embedded_run_shows_five_changes_with_their_verdicts_as_kubectl_woul
     ).stdout
     assert shown.count("Error from server (Forbidden): admission webhook") == 4
     assert "Warning: netpol-guard: default-deny has no effect" in shown
-    assert "curl --cacert" in shown
+
+
+def test_the_curl_line_that_it_prints_works_as_it_stands(tmp_path: Path) -> None:
+    with embedded(tmp_path) as lines:
+        words = shlex.split(next(line for line in lines if line.startswith("  curl ")))
+        authority = words[words.index("--cacert") + 1]
+        review = Path(words[words.index("--data") + 1].removeprefix("@"))
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(words[-1], review.read_bytes(), headers)  # noqa: S310 - our own server
+        context = create_default_context(cafile=authority)
+        with urllib.request.urlopen(request, context=context) as answer:  # noqa: S310 - the same
+            assert '"allowed":false' in answer.read().decode()
+
+
+def test_the_other_commands_that_it_prints_work_as_they_stand(tmp_path: Path) -> None:
+    with embedded(tmp_path) as lines:
+        arguments = next(line for line in lines if " explain " in line).partition(" explain ")[2]
+    command = [sys.executable, "-m", "app", "explain", *shlex.split(arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "TCP 9090: DENIED" in done.stdout
+
+
+def test_a_port_that_somebody_has_does_not_stop_it(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with embedded(tmp_path, f"port: {port}, healthPort: 0") as lines:
+            assert lines[0].startswith("netpol-guard serves https://localhost:")
+            assert f":{port}/" not in lines[0]
