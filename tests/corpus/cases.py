@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ SPECIAL = (
     "override",
     "two-changes",
     "a-way-out",
+    "before-and-after",
+    "modes",
     "webhook-ingress",
     "managed-ingress",
     "managed-egress",
@@ -46,6 +48,19 @@ FLOW_CASES = [one for one in _read("rules") if "flow" in one]
 MANIFEST_CASES = [one for one in _read("rules") if "manifest" in one]
 SPECIAL_CASES = list(_read("special"))
 ALL_CASES = [*FLOW_CASES, *MANIFEST_CASES, *SPECIAL_CASES]
+
+
+def gaps(cases: Iterable[Object]) -> list[str]:
+    """Return the rules and special cases that have no passing case, or no failing one."""
+    known = list(cases)
+    subjects: list[tuple[str, int | str]] = [("rule", one) for one in RULES]
+    subjects += [("case", one) for one in SPECIAL]
+    return [
+        f"{kind} {subject}: no {word} case"
+        for kind, subject in subjects
+        for word, is_one in (("passing", passes), ("failing", fails))
+        if not any(one.get(kind) == subject and is_one(one) for one in known)
+    ]
 
 
 def passes(case: Object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from app.admission.ports import Rules
+from app.admission.ports import Mode, Rules
 from app.engine.cluster import Cluster, Provenance, TargetPort
 from app.engine.policy import Policy
 from app.engine.ports import Protocol
@@ -79,7 +79,8 @@ def _rules(settings: Object) -> Rules:
         ip_block_matches_pods=IpBlockMatchesPods(settings.get("ipBlockMatchesPods", "unknown")),
         outside=settings.get("outside", "off") == "warn",
     )
-    return Rules(options=options, tell_no_effect=settings.get("noEffect", "warn") != "off")
+    mode = Mode(settings.get("mode", "enforce"))
+    return Rules(mode=mode, options=options, tell_no_effect=settings.get("noEffect", "warn") != "off")
 
 
 def _changed(cluster: Cluster, asked: Object) -> Cluster:
