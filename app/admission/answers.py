@@ -23,7 +23,11 @@ _FORBIDDEN = 403
 
 def warnings_of(notes: Iterable[str]) -> tuple[str, ...]:
     """Return notes as warnings, each within the API's recommended length, long ones continued."""
-    lines = [line for note in notes for line in wrap(f"netpol-guard: {note}", _WARNING_LENGTH)]
+    lines = [
+        line
+        for note in notes
+        for line in wrap(f"netpol-guard: {note}", _WARNING_LENGTH, break_on_hyphens=False)
+    ]
     return tuple(lines[:_MOST_WARNINGS])
 
 

@@ -58,11 +58,14 @@ class NamespaceJudgement:
         if not cut:
             return Outcome(Kind.ADMIT, notes=self._left_notes())
         lines = [self._headline()]
-        for state, verdict in verdicts[:_SHOWN]:
+        cutting = [(state, verdict) for state, verdict in verdicts if verdict.rejected]
+        for state, verdict in cutting[:_SHOWN]:
             for loss in main_losses(verdict.rejected):
                 lines += [
                     f"- {one}" if i == 0 else one for i, one in enumerate(loss_lines(loss, state.policies))
                 ]
+        if len(cutting) > _SHOWN:
+            lines.append(f"- and so do policies of {len(cutting) - _SHOWN} more managed namespaces")
         lines += self._ways_out()
         reasons = tuple(
             Reason(one.flow.id.value, f"cuts {flow_words(one.flow)}", "metadata.labels")
@@ -78,6 +81,11 @@ class NamespaceJudgement:
 
     def _ways_out(self) -> list[str]:
         name = self._new.name
+        if MANAGED.matches(self._new.labels):
+            return [
+                "Fix: leave the labels as they are, or first let those policies select by what will stay,",
+                f"such as {MANAGED_LABEL}.",
+            ]
         return [
             "Fix: leave the labels as they are.",
             f"To take namespace {name} out of IOMETE: move its workloads away, then run",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from app.admission.ports import OverrideOutcome
 from app.admission.rights import question
 from app.wire.identity import OVERRIDE_ANNOTATION
+from app.wire.review import Operation
 from app.wire.state import Override
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from app.wire.review import Review
 
 OVERRIDE_VERB = "override"
-HINT = f"Or, if you may: annotate it with {OVERRIDE_ANNOTATION}: <reason> (verb {OVERRIDE_VERB})."
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,13 @@ class Ruling:
 
     outcome: OverrideOutcome
     refusal: str = ""
+
+
+def hint(review: Review) -> str:
+    """Return the override as a way out: what goes away, or loses a label, is annotated beforehand."""
+    is_late = review.operation is Operation.DELETE or review.kind.kind == "Namespace"
+    first = " first" if is_late else ""
+    return f"Or, if you may: annotate it{first} with {OVERRIDE_ANNOTATION}: <reason> (verb {OVERRIDE_VERB})."
 
 
 class Overrides:

@@ -157,7 +157,8 @@ class PolicyJudgement:
 
     def _rejection(self, verdict: Verdict, flows: tuple[RequiredFlow, ...]) -> Outcome:
         cut = main_losses(verdict.rejected)
-        more = f" (and {len(cut) - 1} more required flows)" if len(cut) > 1 else ""
+        besides = len(cut) - 1
+        more = f" (and {besides} more required flow{'' if besides == 1 else 's'})" if besides else ""
         lines = [f"{self._change.title} would cut {flow_words(cut[0].flow)}{more}."]
         for loss in cut:
             lines += [

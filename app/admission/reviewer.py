@@ -10,7 +10,7 @@ from app.admission.answers import answer, overridden, unjudged
 from app.admission.judging import PolicyJudge, change_of
 from app.admission.namespaces import NamespaceJudgement
 from app.admission.outcome import ADMITTED, Kind, Outcome
-from app.admission.overrides import HINT, Overrides, Ruling
+from app.admission.overrides import Overrides, Ruling, hint
 from app.admission.ports import Afterwards, Deadline, Decision, Mode, Nobody, OverrideOutcome
 from app.admission.probes import Probes, probe_in
 from app.admission.refusals import (
@@ -125,7 +125,7 @@ class Reviewer:
                 return self._overridden(review, judged, reason.strip())
             outcome = replace(outcome, notes=(*outcome.notes, ruling.refusal))
         elif judged.metadata is not None:
-            outcome = replace(outcome, hint=HINT)
+            outcome = replace(outcome, hint=hint(review))
         return *answer(review, outcome, judged.mode, self._rules), judged
 
     def _overridden(self, review: Review, judged: _Judged, reason: str) -> tuple[bytes, str, _Judged]:

@@ -181,10 +181,16 @@ def _merged(rules: tuple[Rule, ...]) -> Peers | None:
 
 
 def missing_baselines(policies: Iterable[Policy], cluster: Cluster, namespace: str) -> tuple[Policy, ...]:
-    """Return the baselines that ``bootstrap`` would add beside ``policies``."""
-    kinds = {found.kind for one in policies if (found := recognise(one, cluster)) is not None}
+    """Return the baselines that ``bootstrap`` would add beside ``policies``: those that nothing stands for.
+
+    What stands for one is a baseline of its kind for the same pods; the documented text stands for nobody's
+    where the webhook's pods carry other labels.
+    """
+    standing = {(found.kind, one.pods) for one in policies if (found := recognise(one, cluster)) is not None}
     return tuple(
-        one
-        for one in written_baselines(cluster, namespace)
-        if (BaselineKind.MANAGED if one.name == MANAGED_NAME else BaselineKind.OPERATOR) not in kinds
+        one for one in written_baselines(cluster, namespace) if (_kind_of(one), one.pods) not in standing
     )
+
+
+def _kind_of(written: Policy) -> BaselineKind:
+    return BaselineKind.MANAGED if written.name == MANAGED_NAME else BaselineKind.OPERATOR

@@ -61,7 +61,7 @@ def source_lines(loss: Loss, losses: Iterable[Loss]) -> tuple[str, ...]:
         for one in losses
         if one.flow.webhook == loss.flow.webhook and one.flow.source is not None
     )
-    return tuple(f"  {one.provenance.value}: {_source_words(one)}" for one in lost)
+    return tuple(f"  {one.provenance.value + ':':8} {_source_words(one)}" for one in lost)
 
 
 def _source_words(source: Source) -> str:

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from app.admission.ports import Doubt, Mode, OverrideOutcome, Rules
 from app.cluster.sources import declared_source
 from app.engine.cluster import Provenance
+from app.engine.selectors import Selector
 from app.wire.identity import MODE_LABEL, OVERRIDE_ANNOTATION
 from app.wire.state import Access
 from tests.admission import world
 from tests.admission.world import DENY_ALL, MANAGED, NS, FakeState, ask, request
+from tests.engine.universe import Generator
 
 OPERATOR, INGRESS_EGRESS = world.baselines()
 
@@ -431,3 +434,51 @@ def test_a_rejection_that_took_the_missing_baseline_for_given_says_so() -> None:
     answer = ask(state, request("CREATE", one))
     assert not answer.allowed
     assert "Judged as if the missing baseline stood already: iomete-ingress-egress" in answer.message
+
+
+def test_one_operator_baseline_of_two_does_not_stand_for_the_other() -> None:
+    other = replace(world.webhook(), name="other", selector=Selector.labels({"app": "other-webhook"}))
+    state = replace(world.cluster(), webhooks=(world.webhook(), other))
+    first, second, managed = world.baselines(state)
+    answer = ask(replace(state, policies={NS: (first,)}), request("CREATE", world.rendered(managed)))
+    assert answer.allowed
+    assert f"apply the missing baseline too, until then required traffic is cut: {second.name}" in (
+        answer.warnings
+    )
+
+
+def test_the_documented_operator_baseline_does_not_stand_for_pods_with_other_labels() -> None:
+    real = replace(world.webhook(), selector=Selector.labels({"app": "operator"}))
+    state = replace(world.cluster(), webhooks=(real,))
+    answer = ask(state, request("CREATE", world.rendered(OPERATOR)))
+    assert answer.allowed
+    assert "iomete-spark-operator and iomete-ingress-egress" in answer.warnings
+
+
+def test_where_both_baselines_stand_no_new_policy_is_ever_rejected() -> None:
+    chance = Random(7)
+    for _ in range(300):
+        manifest = Generator(chance).policy("random")
+        manifest["metadata"]["namespace"] = NS
+        assert ask(world.guarded(), request("CREATE", manifest)).allowed, manifest
+
+
+def test_what_goes_away_is_annotated_before_and_the_hint_says_so() -> None:
+    created = ask(world.cluster(), request("CREATE", DENY_ALL))
+    deleted = ask(world.guarded(), request("DELETE", old=world.rendered(OPERATOR)))
+    assert f"annotate it with {OVERRIDE_ANNOTATION}" in created.message
+    assert f"annotate it first with {OVERRIDE_ANNOTATION}" in deleted.message
+
+
+def test_a_rejected_label_that_is_not_the_managed_one_offers_what_helps_there() -> None:
+    team = {**MANAGED, "team": "spark"}
+    by_team = world.manifest(
+        "by-team",
+        {"policyTypes": ["Ingress"], "ingress": [{"from": [{"namespaceSelector": {"matchLabels": team}}]}]},
+    )
+    state = world.cluster(world.parsed(by_team), namespaces={NS: team, "iomete-system": team})
+    old, new = world.namespace("iomete-system", team), world.namespace("iomete-system", MANAGED)
+    answer = ask(state, request("UPDATE", new, old))
+    assert not answer.allowed
+    assert "let those policies select by what will stay" in answer.message
+    assert "uninstall" not in answer.message

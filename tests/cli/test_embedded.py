@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shlex
 import socket
 import subprocess
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from ssl import create_default_context
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "app", "serve", "--embedded"]
@@ -32,10 +35,11 @@ def embedded(tmp_path: Path, ports: str = "port: 0, healthPort: 0") -> Iterator[
             process.terminate()
 
 
-def test_the_embedded_run_shows_five_changes_with_their_verdicts_as_kubectl_would(tmp_path: Path) -> None:
-    settings = tmp_path / "settings.yaml"
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
+    settings = tmp_path_factory.mktemp("embedded") / "settings.yaml"
     settings.write_text("listen: {port: 0, healthPort: 0}\n")
-    shown = subprocess.run(
+    return subprocess.run(
         [*COMMAND, "--once", "--config", str(settings)],
         cwd=ROOT,
         capture_output=True,
@@ -43,8 +47,12 @@ def test_the_embedded_run_shows_five_changes_with_their_verdicts_as_kubectl_woul
         timeout=60,
         check=True,
     ).stdout
+
+
+def test_the_embedded_run_shows_five_changes_with_their_verdicts_as_kubectl_would(shown: str) -> None:
     assert shown.count("Error from server (Forbidden): admission webhook") == 4
     assert "Warning: netpol-guard: default-deny has no effect" in shown
+    assert "curl --cacert" in shown
 
 
 def test_the_curl_line_that_it_prints_works_as_it_stands(tmp_path: Path) -> None:
@@ -75,3 +83,11 @@ def test_a_port_that_somebody_has_does_not_stop_it(tmp_path: Path) -> None:
         with embedded(tmp_path, f"port: {port}, healthPort: 0") as lines:
             assert lines[0].startswith("netpol-guard serves https://localhost:")
             assert f":{port}/" not in lines[0]
+
+
+def test_the_answers_in_the_readme_are_those_of_the_embedded_run(shown: str) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    answers = re.findall(r"```console\n(\$ kubectl (?:apply|delete networkpolicy) .*?)```", readme, re.DOTALL)
+    assert len(answers) == 4
+    for answer in answers:
+        assert answer in shown
