@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from app.certificates.pairs import bundle_of, fingerprints
 from app.wire.identity import (
     FAILURE_POLICY_ANNOTATION,
+    FIELD_MANAGER,
     NAME,
     NAMESPACES_WEBHOOK,
     POLICIES_WEBHOOK,
@@ -44,11 +47,15 @@ class OwnWebhook:
 
 @dataclass(frozen=True, slots=True)
 class OwnConfiguration:
-    """The configuration as it stands; ``wanted`` is what its annotation asks for, if it does."""
+    """The configuration as it stands.
+
+    ``wanted`` is what its annotation asks for, if it does; ``written``: when the guard last changed a field.
+    """
 
     version: str
     webhooks: tuple[OwnWebhook, ...]
     wanted: FailurePolicy | None = None
+    written: datetime | None = None
 
     @property
     def trusted(self) -> frozenset[str]:
@@ -90,7 +97,7 @@ def configuration_of(manifest: Manifest) -> OwnConfiguration:
     annotation = metadata.get("annotations", {}).get(FAILURE_POLICY_ANNOTATION)
     wanted = next((one for one in FailurePolicy if one.value == annotation), None)
     webhooks = tuple(_webhook(one) for one in manifest.get("webhooks") or () if _is_ours(one))
-    return OwnConfiguration(metadata.get("resourceVersion", ""), webhooks, wanted)
+    return OwnConfiguration(metadata.get("resourceVersion", ""), webhooks, wanted, _written(metadata))
 
 
 def apply_patch(configuration: OwnConfiguration, *, owns_bundle: bool) -> Manifest:
@@ -118,6 +125,15 @@ def _is_ours(webhook: Mapping[str, Any]) -> bool:
     service = (webhook.get("clientConfig") or {}).get("service") or {}
     host = f"{service.get('name')}.{service.get('namespace')}.svc"
     return webhook.get("name") in _OUR_WEBHOOKS and host == SERVICE_HOST
+
+
+def _written(metadata: Mapping[str, Any]) -> datetime | None:
+    """Return the time of our entry among the managed fields: when we last changed the value of a field."""
+    for entry in metadata.get("managedFields") or ():
+        if (entry.get("manager"), entry.get("operation")) == (FIELD_MANAGER, "Apply"):
+            with suppress(ValueError, TypeError):
+                return datetime.fromisoformat(entry.get("time"))
+    return None
 
 
 def _webhook(webhook: Mapping[str, Any]) -> OwnWebhook:

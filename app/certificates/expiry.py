@@ -38,6 +38,11 @@ class Validity:
             raise ValueError(msg)
         return cls(now - CLOCK_SKEW, now + duration)
 
+    @property
+    def issued(self) -> datetime:
+        """When a certificate of ours with this validity was issued."""
+        return self.start + CLOCK_SKEW
+
 
 def validity_of(pem: bytes) -> Validity:
     """Return the validity of the first certificate in ``pem``.

@@ -63,7 +63,7 @@ class CertificateKeeper:
     def __init__(self, around: Surroundings, lifetimes: Lifetimes) -> None:
         self._around = around
         self._lifetimes = lifetimes
-        self._since: dict[str, datetime] = {}
+        self._since: dict[str, datetime] | None = None
         self._holding: Holding | None = None
         self._version = ""
         self._served: _Served | None = None
@@ -142,12 +142,18 @@ class CertificateKeeper:
     def _note(self, configuration: OwnConfiguration | None) -> None:
         """Remember since when each authority has been published, as far as this process saw.
 
-        What was there at the first look counts, as does the first bundle that there is at all: nobody can
-        have another one yet.
+        Of several that it finds at its first look it knows when the guard last wrote. A single one counts at
+        once: it was there before the others went. So does the first bundle that there is at all.
         """
-        trusted = frozenset() if configuration is None else configuration.trusted
-        since = self._around.clock() if self._since else _LONG_AGO
-        self._since = {one: self._since.get(one, since) for one in trusted}
+        if configuration is None:
+            self._since = {}
+            return
+        known, since = self._since or {}, _LONG_AGO
+        if known:
+            since = self._around.clock()
+        elif self._since is None and len(configuration.trusted) > 1:
+            since = configuration.written or _LONG_AGO
+        self._since = {one: known.get(one, since) for one in configuration.trusted}
 
     # -- the Secret ----------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from app.certificates.expiry import CLOCK_SKEW, Validity, validity_of
+from app.certificates.expiry import Validity, validity_of
 from app.certificates.pairs import bundle_of, fingerprint
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Lifetimes:
     authority: timedelta = timedelta(days=1095)
     serving: timedelta = timedelta(days=90)
     overlap: timedelta = timedelta(days=1)
-    settle: timedelta = timedelta(seconds=30)
+    settle: timedelta = timedelta(seconds=15)
 
 
 Making = tuple[Lifetimes, tuple[str, ...]]
@@ -117,7 +117,7 @@ def due(holding: Holding, view: View, lifetimes: Lifetimes) -> Step | None:
 
 
 def _is_late(validity: Validity, now: datetime) -> bool:
-    return validity.end - now < (validity.end - validity.start) / _RENEWED_PART
+    return validity.end - now < (validity.end - validity.issued) / _RENEWED_PART
 
 
 def _may_issue(holding: Holding, view: View, lifetimes: Lifetimes) -> bool:
@@ -131,7 +131,7 @@ def _may_issue(holding: Holding, view: View, lifetimes: Lifetimes) -> bool:
 def _may_drop(holding: Holding, serving: Validity, view: View, lifetimes: Lifetimes) -> bool:
     # The serving certificate was issued when its authority took over, or later.
     current = fingerprint(holding.authority.certificate)
-    return view.now - (serving.start + CLOCK_SKEW) >= lifetimes.overlap and all(
+    return view.now - serving.issued >= lifetimes.overlap and all(
         one.authority == current for one in view.replicas
     )
 

@@ -195,7 +195,7 @@ class Tls(_Section):
     authority_days: Days = 1095.0
     serving_days: Days = 90.0
     overlap_days: Days = 1.0
-    settle_seconds: Annotated[float, _NUMBER, Field(ge=0, le=3600, allow_inf_nan=False)] = 30.0
+    settle_seconds: Annotated[float, _NUMBER, Field(ge=0, le=3600, allow_inf_nan=False)] = 15.0
 
     @model_validator(mode="after")
     def _nested(self) -> Tls:

@@ -12,7 +12,7 @@ from app.certificates.configuration import CONFIGURATION
 from app.certificates.pairs import Pair
 from app.errors import ChangeFailed
 from app.shipped import guard_manifests
-from app.wire.identity import NAME, NAME_LABEL
+from app.wire.identity import FIELD_MANAGER, NAME, NAME_LABEL
 from app.wire.kinds import NAMESPACE, POD, Kind, Manifest, Reference, Rehearsal, Written
 from app.wire.probe import PROBE_ANNOTATION, seen
 
@@ -28,7 +28,7 @@ class Crash(Exception):  # noqa: N818 - what happens to a process
     """The process ended in the middle of a call."""
 
 
-@dataclass
+@dataclass(repr=False)
 class FakeCluster:
     """Objects with versions; ``before_call`` is called before each call that somebody makes."""
 
@@ -69,7 +69,8 @@ class FakeCluster:
         if live is not None:
             for webhook, old in zip(shipped["webhooks"], live["webhooks"], strict=True):
                 webhook["clientConfig"] = {**old["clientConfig"], **webhook["clientConfig"]}
-            shipped["metadata"]["annotations"] = live["metadata"].get("annotations", {})
+            kept = ("annotations", "managedFields")
+            shipped["metadata"] |= {name: live["metadata"][name] for name in kept if name in live["metadata"]}
         self.put(shipped)
 
     # -- what upkeep calls ---------------------------------------------------------------------------------
@@ -108,6 +109,8 @@ class FakeCluster:
             given = fields.get(webhook["name"], {})
             webhook["clientConfig"] = {**webhook["clientConfig"], **given.get("clientConfig", {})}
             webhook["failurePolicy"] = given.get("failurePolicy", webhook["failurePolicy"])
+        entry = {"manager": FIELD_MANAGER, "operation": "Apply", "time": f"{self.now:%Y-%m-%dT%H:%M:%SZ}"}
+        live["metadata"]["managedFields"] = [entry]
         return self._write("apply", live)
 
     def merge(self, reference: Reference, patch: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:

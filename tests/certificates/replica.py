@@ -21,7 +21,7 @@ LIFETIMES = Lifetimes(
 )
 
 
-@dataclass
+@dataclass(repr=False)
 class Replica:
     """A Pod with its process."""
 
@@ -31,6 +31,10 @@ class Replica:
     lifetimes: Lifetimes = LIFETIMES
     counters: Counters = field(default_factory=Counters)
     is_ready: bool = False
+
+    def __repr__(self) -> str:
+        """Return the name: the rest is said by what is asserted."""
+        return self.name
 
     def __post_init__(self) -> None:
         self.cluster.put(pod(self.name, ready=False))

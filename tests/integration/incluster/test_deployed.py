@@ -9,12 +9,13 @@ from typing import Any, Self
 
 import pytest
 
+from app.wire.identity import FAILURE_POLICY_ANNOTATION
 from tests.cluster.cluster import Cluster
 from tests.cluster.watching import Change, Watch
 from tests.integration.incluster import deployed
 from tests.integration.incluster.deployed import GUARD, replicas
 from tests.integration.incluster.load import Load, Outcome, Question, questions
-from tests.integration.incluster.scenes import baselined_namespace, deny_all, make_managed
+from tests.integration.incluster.scenes import baselined_namespace, deny_all, eventually, make_managed
 
 BARE, BASELINED = "bare", "baselined"
 NEWS_SECONDS = 1.0
@@ -64,6 +65,14 @@ def test_applying_the_manifests_again_ends_guarded_without_a_moment_unguarded(
         load.wait_for(more=20)
     assert {each.outcome for each in load.answered} == {Outcome.RIGHT}
     assert deployed.configuration(guarding)["webhooks"] == before["webhooks"]
+
+
+def test_an_annotation_keeps_the_failure_policy_down_until_it_is_taken_away(guarding: Cluster) -> None:
+    annotate = ("annotate", "validatingwebhookconfiguration", GUARD)
+    guarding.kubectl(*annotate, f"{FAILURE_POLICY_ANNOTATION}=Ignore")
+    assert eventually(lambda: deployed.failure_policies(guarding) == {"Ignore"})
+    guarding.kubectl(*annotate, f"{FAILURE_POLICY_ANNOTATION}-")
+    deployed.wait_until_guarding(guarding)
 
 
 def test_no_admission_fails_in_a_rolling_upgrade(guarding: Cluster, asked: tuple[Question, ...]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.certificates.expiry import CLOCK_SKEW, Validity
+from app.certificates.expiry import Validity
 from app.certificates.issue import issue_serving, make_authority
 from app.certificates.rotate import Holding
 from app.certificates.secret import secret_with
@@ -36,7 +36,7 @@ SETTINGS = {
 def ageing() -> Holding:
     """Return certificates whose authority is to be replaced in a moment."""
     now = datetime.now(UTC)
-    started = now + STARTED_BY - 2 * AUTHORITY_LIFE / 3 + CLOCK_SKEW / 3  # it counts from before its start
+    started = now + STARTED_BY - 2 * AUTHORITY_LIFE / 3
     authority = make_authority("netpol-guard", Validity.lasting(AUTHORITY_LIFE, started))
     hosts = (f"{GUARD}.{GUARD}.svc",)
     return Holding(issue_serving(authority, hosts, Validity.lasting(timedelta(days=90), now)), authority)
