@@ -175,7 +175,7 @@ class ControlPlane:
         return self.kubectl("apply", "-f", "-", user=user, stdin=manifest)
 
     def audit_events(self) -> Iterator[dict[str, Any]]:
-        """Yield the audit events about NetworkPolicies and Namespaces so far, annotations included."""
+        """Yield the audit events so far, annotations included; `audit-policy.yaml` says what is in them."""
         for log in sorted(self.folder.glob(commands.AUDIT_LOGS)):
             for line in log.read_text().splitlines():
                 yield json.loads(line)
