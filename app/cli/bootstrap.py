@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated
 
 import typer
@@ -12,20 +13,41 @@ from app.errors import InputError
 
 EXAMPLES: tuple[Example, ...] = (
     (
-        "Both baselines into one more namespace of the platform",
-        "netpol-guard bootstrap --baselines-only -n data-plane-2 --label",
+        "Everything: the guard, both baselines in every managed namespace, and a test that it works",
+        "netpol-guard bootstrap --image registry.example/netpol-guard:1.0",
     ),
-    ("See what would be changed, and change nothing", "netpol-guard bootstrap --baselines-only --dry-run"),
     (
-        "The gateway of Istio stays let in",
-        "netpol-guard bootstrap --baselines-only --allow-namespace istio-system",
+        "Look first: the whole plan, tried by the API server, and nothing changed",
+        "netpol-guard bootstrap --image registry.example/netpol-guard:1.0 --dry-run",
+    ),
+    (
+        "One more namespace of the platform; Istio's gateway is let in",
+        "netpol-guard bootstrap -n data-plane-2 --label --allow-namespace istio-system",
+    ),
+    (
+        "Only the two policies, no guard",
+        "netpol-guard bootstrap --baselines-only --api-server 10.20.0.10 --api-server 10.20.0.11",
+    ),
+    (
+        "Manifests for GitOps",
+        "netpol-guard bootstrap --image registry.example/netpol-guard:1.0 --output yaml > guard.yaml",
     ),
 )
 _PAUSE = 10.0
+_TIMEOUT = 180.0
+
+
+class Output(Enum):
+    """What ``--output`` prints instead of doing anything."""
+
+    YAML = "yaml"
 
 
 def command(
     *,
+    image: Annotated[
+        str, typer.Option("--image", help="The guard's image; required unless it runs already.")
+    ] = "",
     namespace: Annotated[
         list[str] | None,
         typer.Option("--namespace", "-n", help="Only this managed namespace; repeatable [default: all]."),
@@ -46,12 +68,25 @@ def command(
         typer.Option("--baselines-only", help="Only the two policies; no guard, so nothing is measured."),
     ] = False,
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="Take over policies that others wrote and that differ.")
+        bool, typer.Option("--adopt", help="Take over what others wrote and what differs.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, tried by the API server; change nothing.")
     ] = False,
+    output: Annotated[
+        Output | None,
+        typer.Option(help="Print the manifests instead, for GitOps; never a private key."),
+    ] = None,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait/--no-wait", help="Wait for the guard, measure and test; without, nothing is enforced yet."
+        ),
+    ] = True,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that the guard gets to run, to answer, and to take over.", min=1)
+    ] = _TIMEOUT,
     pause: Annotated[
         float, typer.Option(help="Seconds that the network plugin gets before a bridge policy goes.", min=0)
     ] = _PAUSE,
@@ -60,14 +95,15 @@ def command(
 ) -> int:
     """Bring the guard and both baselines into a cluster, without cutting anything off on the way.
 
-    Shows a plan with a diff, asks, applies, verifies. A second run changes nothing; an interrupted one is
-    completed by running it again. Exit code 0: done; 2: it could not, and the message says what stands.
+    Shows a plan with a diff, asks, applies, measures where the API server calls from, tests itself, and only
+    then lets the guard reject anything. A second run changes nothing; an interrupted one is completed by
+    running it again. Exit code 0: done; 2: it could not, and the message says what stands.
     """
     from app.cli.bootstrapping import Request, bring_baselines
-    from app.cli.installing import Tools, sources_of
+    from app.cli.guarding import bring_guard
+    from app.cli.installing import Tools, sources_of, this_command
+    from app.cli.printing import print_manifests
 
-    if not baselines_only:
-        raise InputError("--baselines-only", "required so far: the guard itself is installed from deploy/")
     if label and not namespace:
         raise InputError("--label", "name the namespaces to label with -n")
     request = Request(
@@ -79,5 +115,12 @@ def command(
         yes=yes,
         dry_run=dry_run,
         pause=pause,
+        image=image,
+        wait=wait,
+        timeout=timeout,
+        again=this_command(),
     )
-    return bring_baselines(Tools.connect(kubeconfig, context), request)
+    tools = Tools.connect(kubeconfig, context)
+    if output is not None:
+        return print_manifests(tools, request, guard=not baselines_only)
+    return bring_baselines(tools, request) if baselines_only else bring_guard(tools, request)

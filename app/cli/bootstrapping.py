@@ -1,7 +1,8 @@
-"""The procedure of ``bootstrap``: look, plan, show, ask, do, verify."""
+"""The procedure of ``bootstrap``: look, plan, show, ask, do, verify. Here as far as the baselines go."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,18 @@ from app.cli.installing import (
     show,
     show_notes,
     show_plan,
+    sources_of,
 )
 from app.cluster.plugins import plugin_limit
 from app.engine.cluster import Provenance
 from app.engine.requirements import Options
 from app.engine.words import flow_words, listed
+from app.errors import StateUnreadable
 from app.install.baselines import Wishes
+from app.install.guard import SETTINGS, declared_in
 from app.install.plan import Plan, label_steps, plan_policies
 from app.install.preflight import (
+    Chosen,
     choose,
     opening_problems,
     permission_problem,
@@ -34,14 +39,14 @@ from app.install.preflight import (
 )
 from app.install.simulation import Simulation
 from app.install.words import source_lines
+from app.wire.identity import SETTINGS_KEY
 from app.wire.kinds import NAMESPACE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from app.cli.installing import Tools
     from app.engine.cluster import Source
     from app.install.plan import Stock
+    from app.install.rehearsal import Step
     from app.wire.state import Permission
 
 _UNMEASURED = (
@@ -52,7 +57,7 @@ _UNMEASURED = (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What an admin asked for."""
+    """What an admin asked for; ``declared`` are the sources that were named, ``again`` the whole command."""
 
     namespaces: tuple[str, ...] = ()
     label: bool = False
@@ -62,6 +67,10 @@ class Request:
     yes: bool = False
     dry_run: bool = False
     pause: float = 10.0
+    image: str = ""
+    wait: bool = True
+    timeout: float = 180.0
+    again: str = "netpol-guard bootstrap"
 
     @property
     def labelled(self) -> tuple[str, ...]:
@@ -73,21 +82,40 @@ class Request:
         """What is wanted beside the baselines."""
         return Wishes(self.openings, self.adopt)
 
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What was found before anything is done: the cluster, and the namespaces to work on."""
+
+    stock: Stock
+    chosen: Chosen
+    declared: tuple[Source, ...]
+    request: Request
+
     @property
-    def again(self) -> str:
-        """The command that goes on where this one stopped."""
-        names = "".join(f" -n {one}" for one in self.namespaces)
-        return f"netpol-guard bootstrap --baselines-only{names}{' --label' if self.label else ''}"
+    def names(self) -> tuple[str, ...]:
+        """The namespaces to work on."""
+        return self.chosen.names
+
+    def policies(self) -> Plan:
+        """Return the plan for the baselines, labels included."""
+        plan = plan_policies(self.stock, self.names, self.request.wishes, Options())
+        return Plan((*label_steps(self.request.labelled), *plan.steps), plan.notes, plan.problems)
+
+    def notes(self, plan: Plan) -> Mapping[str, Sequence[str]]:
+        """Return the notes of ``plan`` with those about the cluster."""
+        return {**plan.notes, "": (*self.chosen.notes, *plan.notes.get("", ()))}
 
 
-def bring_baselines(tools: Tools, request: Request) -> int:
-    """Bring both baselines into the managed namespaces; return the exit code.
+def prepare(tools: Tools, request: Request, more: Sequence[Permission] = ()) -> Ground:
+    """Return what is there. Raises ``CannotInstall`` where something is in the way.
 
-    Raises ``CannotInstall`` where something is in the way, and nothing was changed then.
+    ``more`` are permissions that are needed beside those for the policies.
     """
     refuse(version_problem(tools.server.version()))
-    refuse(permission_problem(tools.server, _permissions(request)))
-    stock = tools.stock(request.declared, labelled=request.labelled, only=request.namespaces)
+    refuse(permission_problem(tools.server, (*_permissions(request), *more)))
+    declared = request.declared or sources_of(_configured(tools), "declared in the guard's settings")
+    stock = tools.stock(declared, labelled=request.labelled, only=request.namespaces)
     chosen = choose(stock.cluster, request.namespaces)
     limit = plugin_limit(tools.objects, stock.cluster.sources)
     refuse(
@@ -96,25 +124,59 @@ def bring_baselines(tools: Tools, request: Request) -> int:
         source_problem(stock.cluster),
         *([] if limit is None else [str(limit)]),
     )
-    show(source_lines(stock.cluster.sources))
-    plan = plan_policies(stock, chosen.names, request.wishes, Options())
-    steps = rehearsed(tools, Plan((*label_steps(request.labelled), *plan.steps), plan.notes, plan.problems))
-    notes = {**plan.notes, "": (*chosen.notes, *plan.notes.get("", ()), *_unmeasured(stock.cluster.sources))}
+    return Ground(stock, chosen, declared, request)
+
+
+def bring_baselines(tools: Tools, request: Request) -> int:
+    """Bring both baselines into the managed namespaces; return the exit code.
+
+    Raises ``CannotInstall`` where something is in the way, and nothing was changed then.
+    """
+    ground = prepare(tools, request)
+    show(source_lines(ground.stock.cluster.sources))
+    plan = ground.policies()
+    steps = rehearsed(tools, plan)
+    notes = {**ground.notes(plan)}
+    notes[""] = (*notes[""], *_unmeasured(ground.stock.cluster.sources))
     if not steps:
         show_notes(notes)
-        typer.echo(f"Nothing to change: both baselines stand in {listed(chosen.names) or 'no namespace'}.")
+        typer.echo(f"Nothing to change: both baselines stand in {listed(ground.names) or 'no namespace'}.")
         return 0
+    if not agreed(request, steps, notes):
+        return 0 if request.dry_run else 2
+    if not perform(policy_acts(tools, ground.stock.cluster, steps, request.pause), request.again):
+        return 2
+    if not all_pass(tools, ground):
+        return 2
+    typer.echo(f"Done: both baselines stand in {listed(ground.names)}, and every required flow passes.")
+    return 0
+
+
+def agreed(request: Request, steps: Sequence[Step], notes: Mapping[str, Sequence[str]]) -> bool:
+    """Show the plan and ask; return whether to go on."""
     show_plan(steps, notes)
     if request.dry_run:
         typer.echo("Nothing was changed: --dry-run.")
-        return 0
-    if not confirm("Make these changes?", yes=request.yes):
-        typer.echo("Nothing was changed.")
-        return 2
-    account = perform(policy_acts(tools, stock.cluster, steps, request.pause), request.again)
-    if not account.is_complete:
-        return 2
-    return _verified(tools, stock, chosen.names)
+        return False
+    if confirm("Make these changes?", yes=request.yes):
+        return True
+    typer.echo("Nothing was changed.")
+    return False
+
+
+def all_pass(tools: Tools, ground: Ground) -> bool:
+    """Look again, and tell whether every required flow passes; say which does not."""
+    simulation = Simulation(ground.stock.cluster, Options())
+    now = tools.stock(only=ground.names)
+    lost = [
+        loss
+        for name in ground.names
+        for loss in simulation.remaining(name, [one.policy for one in now.of(name)])
+    ]
+    for loss in lost:
+        by = listed(dict.fromkeys(one.name for one in loss.isolating))
+        typer.secho(f"Still cut off: {flow_words(loss.flow)}; isolated by {by}", fg=typer.colors.RED)
+    return not lost
 
 
 def _permissions(request: Request) -> tuple[Permission, ...]:
@@ -122,25 +184,14 @@ def _permissions(request: Request) -> tuple[Permission, ...]:
     return (*reading, *permissions(NAMESPACE, ("get", "patch"))) if request.label else reading
 
 
-def _unmeasured(sources: Sequence[Source]) -> tuple[str, ...]:
-    if all(one.provenance is not Provenance.GUESSED for one in sources):
+def _configured(tools: Tools) -> tuple[str, ...]:
+    """Return the sources that the settings of a guard declare: it rejects what leaves one of them out."""
+    try:
+        found = tools.objects.get(SETTINGS) or {}
+    except StateUnreadable:
         return ()
-    return (_UNMEASURED,)
+    return declared_in((found.get("data") or {}).get(SETTINGS_KEY, ""))
 
 
-def _verified(tools: Tools, stock: Stock, namespaces: Sequence[str]) -> int:
-    """Look again, and say what stands; 2 where a required flow is still lost."""
-    simulation = Simulation(stock.cluster, Options())
-    now = tools.stock(only=namespaces)
-    lost = [
-        loss
-        for name in namespaces
-        for loss in simulation.remaining(name, [one.policy for one in now.of(name)])
-    ]
-    for loss in lost:
-        by = listed(dict.fromkeys(one.name for one in loss.isolating))
-        typer.secho(f"Still cut off: {flow_words(loss.flow)}; isolated by {by}", fg=typer.colors.RED)
-    if lost:
-        return 2
-    typer.echo(f"Done: both baselines stand in {listed(namespaces)}, and every required flow passes.")
-    return 0
+def _unmeasured(sources: Sequence[Source]) -> tuple[str, ...]:
+    return (_UNMEASURED,) if any(one.provenance is Provenance.GUESSED for one in sources) else ()

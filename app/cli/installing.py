@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,19 +16,22 @@ import typer
 from app.cluster.connection import Connection, configuration
 from app.cluster.deadline import Deadline
 from app.cluster.look import look
+from app.cluster.memory import recall, remember
 from app.cluster.objects import Objects
+from app.cluster.prober import Patience, Prober
 from app.cluster.server import Server
 from app.cluster.snapshot import Snapshot, snapshot_of
 from app.cluster.sources import declared_source
 from app.engine.requirements import Options
 from app.errors import GuardError, InputError
-from app.install.execution import Account, PolicyActs, carry_out
+from app.install.execution import PolicyActs, carry_out
 from app.install.plan import Plan, Stock
 from app.install.rehearsal import Step, rehearse
 from app.install.simulation import Simulation
 from app.install.stored import by_namespace
 from app.install.words import account_lines, note_lines, plan_lines
 from app.wire.kinds import NETWORK_POLICY
+from app.wire.remembered import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,10 +40,13 @@ if TYPE_CHECKING:
     from app.engine.cluster import Cluster, Source
     from app.install.execution import Act
     from app.wire.kinds import Manifest
+    from app.wire.measurement import Measurement
 
 MANAGER = "netpol-guard-bootstrap"
 """The field manager of what is installed; what the running guard writes itself has another."""
 _LOOK_SECONDS = 60.0
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_REMEMBERED = timedelta(days=1)
 _COLOURS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
 
 
@@ -57,12 +64,28 @@ class Tools:
     connection: Connection
     objects: Objects
     server: Server
+    prober: Prober
 
     @classmethod
     def connect(cls, kubeconfig: Path | None, context: str | None, seconds: float = 30.0) -> Tools:
         """Return the tools for a cluster; each call may take ``seconds``. Raises ``SettingsError``."""
-        connection = Connection(configuration(kubeconfig, context))
-        return cls(connection, Objects(connection, MANAGER, seconds), Server(connection, seconds))
+        config = configuration(kubeconfig, context)
+        connection = Connection(config)
+        objects, server = Objects(connection, MANAGER, seconds), Server(connection, seconds)
+        return cls(connection, objects, server, Prober(config))
+
+    def measure(self, namespace: str, seconds: float) -> Measurement:
+        """Return where the API server's calls come from, by probes in ``namespace``, and remember it.
+
+        A webhook that was just registered gets ``seconds``. Raises ``StateUnreadable``, ``ChangeFailed``.
+        """
+        found = self.prober.measure(namespace, Patience(for_first_answer=seconds))
+        now = datetime.now(UTC)
+        known = {one.key: one.last_seen for one in recall(self.connection).measured}
+        # A run that finds what is known changes nothing; what was not seen for long must not expire.
+        if any(now - known.get(key_of(one.place), _LONG_AGO) > _REMEMBERED for one in found.found):
+            remember(self.connection, found, by="netpol-guard bootstrap")
+        return found
 
     def stock(
         self,
@@ -86,6 +109,10 @@ class Tools:
 class SystemClock:
     """Time as it passes."""
 
+    def now(self) -> float:
+        """Return the seconds since some moment."""
+        return time.monotonic()
+
     def sleep(self, seconds: float) -> None:
         """Return after ``seconds``."""
         time.sleep(seconds)
@@ -104,10 +131,10 @@ class Lines:
         typer.secho(how, fg=colour)
 
 
-def sources_of(given: Iterable[str]) -> tuple[Source, ...]:
-    """Return the sources that ``--api-server`` names. Raises ``InputError``."""
+def sources_of(given: Iterable[str], origin: str = "given by --api-server") -> tuple[Source, ...]:
+    """Return the sources that an admin names, by default with ``--api-server``. Raises ``InputError``."""
     try:
-        return tuple(declared_source(one, "given by --api-server") for one in given)
+        return tuple(declared_source(one, origin) for one in given)
     except ValueError as error:
         raise InputError(
             "--api-server", f"{error}; give an address or a CIDR such as 10.20.0.10/32"
@@ -155,6 +182,11 @@ def confirm(question: str, *, yes: bool) -> bool:
     return typer.confirm(question)
 
 
+def this_command() -> str:
+    """Return the command line of this process, to be typed again."""
+    return shlex.join(["netpol-guard", *sys.argv[1:]])
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Let a SIGTERM end things as Ctrl-C does: after a word about what stands."""
@@ -175,9 +207,9 @@ def policy_acts(tools: Tools, cluster: Cluster, steps: Sequence[Step], pause: fl
     return PolicyActs(tools.objects, SystemClock(), simulation, pause).of(steps)
 
 
-def perform(acts: Sequence[Act], again: str) -> Account:
-    """Do ``acts`` with progress, and print what is left where it ends early."""
+def perform(acts: Sequence[Act], again: str, later: Sequence[str] = ()) -> bool:
+    """Do ``acts`` with progress; return whether all was done, else print what stands and what is left."""
     with interruptible():
-        account = carry_out(acts, Lines())
+        account = carry_out(acts, Lines(), later)
     show(account_lines(account, again))
-    return account
+    return account.is_complete

@@ -11,13 +11,16 @@ from app.cli.group import Example
 from app.errors import InputError
 
 EXAMPLES: tuple[Example, ...] = (
+    ("The guard; the baselines stay", "netpol-guard uninstall"),
+    ("The guard and the baselines of every managed namespace", "netpol-guard uninstall --baselines"),
     (
-        "Both baselines of one namespace, without cutting anything off on the way",
+        "Only the baselines of one namespace; the guard stays",
         "netpol-guard uninstall --baselines -n data-plane",
     ),
-    ("See what would be removed, and change nothing", "netpol-guard uninstall --baselines --dry-run"),
+    ("See what would be removed, and change nothing", "netpol-guard uninstall --dry-run"),
 )
 _PAUSE = 10.0
+_TIMEOUT = 180.0
 
 
 def command(
@@ -27,24 +30,39 @@ def command(
     ] = False,
     namespace: Annotated[
         list[str] | None,
-        typer.Option("--namespace", "-n", help="Only the baselines of this namespace; repeatable."),
+        typer.Option(
+            "--namespace", "-n", help="Only the baselines of this namespace, and not the guard; repeatable."
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; change nothing.")] = False,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that the guard's namespace gets to be gone.", min=1)
+    ] = _TIMEOUT,
     pause: Annotated[
         float, typer.Option(help="Seconds that the network plugin gets before a bridge policy goes.", min=0)
     ] = _PAUSE,
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = None,
 ) -> int:
-    """Take the baselines out of a cluster again.
+    """Take the guard out of a cluster, its webhook configuration first; the baselines stay unless asked for.
 
+    An interrupted run is completed by running it again.
     Exit code 0: done; 2: it could not, and the message says what stands.
     """
-    from app.cli.installing import Tools
-    from app.cli.uninstalling import Request, take_baselines_away
+    from app.cli.installing import Tools, this_command
+    from app.cli.uninstalling import Request, take_away
 
-    if not baselines:
-        raise InputError("--baselines", "required so far: the guard itself is removed as it was installed")
-    request = Request(tuple(namespace or ()), yes=yes, dry_run=dry_run, pause=pause)
-    return take_baselines_away(Tools.connect(kubeconfig, context), request)
+    if namespace and not baselines:
+        raise InputError("--namespace", "goes with --baselines: the guard is there once for all namespaces")
+    request = Request(
+        tuple(namespace or ()),
+        guard=not namespace,
+        baselines=baselines,
+        yes=yes,
+        dry_run=dry_run,
+        pause=pause,
+        timeout=timeout,
+        again=this_command(),
+    )
+    return take_away(Tools.connect(kubeconfig, context), request)

@@ -34,6 +34,11 @@ class Account:
         """Whether everything was done."""
         return not self.trouble and not self.left
 
+    def stop(self, trouble: str, later: Sequence[str]) -> None:
+        """Note why it ends early, and what would have come later."""
+        self.trouble = trouble
+        self.left += later
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -43,8 +48,11 @@ class Act:
     run: Callable[[], str]
 
 
-def carry_out(acts: Sequence[Act], progress: Progress) -> Account:
-    """Do ``acts`` in order until one fails or somebody interrupts. Never raises for either."""
+def carry_out(acts: Sequence[Act], progress: Progress, later: Sequence[str] = ()) -> Account:
+    """Do ``acts`` in order until one fails or somebody interrupts. Never raises for either.
+
+    ``later`` is what would be done after them, for the account of what is left where they end early.
+    """
     account = Account(left=[one.title for one in acts])
     try:
         for act in acts:
@@ -53,10 +61,10 @@ def carry_out(acts: Sequence[Act], progress: Progress) -> Account:
             account.done.append(account.left.pop(0))
     except GuardError as error:
         progress.end("failed")
-        account.trouble = str(error)
+        account.stop(str(error), later)
     except KeyboardInterrupt:
         progress.end("interrupted")
-        account.trouble = "interrupted"
+        account.stop("interrupted", later)
     return account
 
 

@@ -23,13 +23,25 @@ class Store(Protocol):
         """Apply server-side; ``force`` takes fields over from other managers."""
         ...
 
+    def create(self, manifest: Manifest, rehearsal: Rehearsal = ...) -> Written:
+        """Create; status 409 where it exists already."""
+        ...
+
+    def merge(self, reference: Reference, patch: Manifest, rehearsal: Rehearsal = ...) -> Written:
+        """Merge ``patch`` in (RFC 7386)."""
+        ...
+
     def delete(self, reference: Reference, rehearsal: Rehearsal = ..., *, uid: str = "") -> Written | None:
         """Delete, only the object of ``uid`` if given; None where there was none."""
         ...
 
 
 class Clock(Protocol):
-    """Whoever can wait."""
+    """Whoever knows the time and can wait."""
+
+    def now(self) -> float:
+        """Return the seconds since some moment."""
+        ...
 
     def sleep(self, seconds: float) -> None:
         """Return after ``seconds``."""

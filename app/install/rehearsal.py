@@ -11,9 +11,11 @@ import yaml
 
 from app.errors import ChangeFailed
 from app.install.changes import Change, Doing
-from app.wire.kinds import Manifest, Reference, Rehearsal
+from app.wire.kinds import NAMESPACE, Manifest, Reference, Rehearsal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from app.install.ports import Store
 
 _NOISE = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
@@ -56,8 +58,10 @@ class Step:
         return self.doing is not Doing.REMOVE and not self.diff()
 
     def diff(self) -> tuple[str, ...]:
-        """Return a unified diff of what stands and what would."""
-        return diff_lines(self.before, None if self.doing is Doing.REMOVE else self.after or self.manifest)
+        """Return a unified diff of what stands and what would; of a new object, what is written."""
+        if self.doing is Doing.REMOVE:
+            return diff_lines(self.before, None)
+        return diff_lines(self.before, self.manifest if self.before is None else self.after or self.manifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,17 @@ def step_of(change: Change) -> Step:
     return Step(change.reference, change.doing, change.why, manifest, before, None, change)
 
 
-def rehearse(store: Store, steps: tuple[Step, ...]) -> Rehearsed:
+def rehearse(store: Store, steps: Sequence[Step]) -> Rehearsed:
     """Return the steps as the API server would carry them out, tried in dry runs; idle ones are left out."""
-    done, problems = [], []
+    done: list[Step] = []
+    problems = []
     for step in steps:
+        coming = {
+            one.reference.name for one in done if one.reference.kind == NAMESPACE and one.before is None
+        }
         try:
-            done.append(_tried(store, step))
+            # In a namespace that comes with an earlier step nothing can be tried, and nothing stands yet.
+            done.append(step if step.reference.namespace in coming else _tried(store, step))
         except ChangeFailed as error:
             problems.append(_problem(error))
             done.append(step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.engine.words import addresses_words, peer_words
+from app.engine.words import addresses_words, listed, peer_words
 from app.install.changes import Doing
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from app.engine.cluster import Source
     from app.install.execution import Account
     from app.install.rehearsal import Step
+    from app.wire.measurement import Measurement
 
 _NAME = "\0"
 
@@ -22,11 +23,22 @@ def source_lines(sources: Iterable[Source]) -> Iterator[str]:
     yield "The API server calls from:"
     for one in sources:
         where = addresses_words(one.addresses) if one.addresses is not None else _pods(one)
-        yield f"  {where}  ({one.provenance.value}: {one.origin})"
+        known = one.provenance.value
+        yield f"  {where}  ({one.origin if one.origin.startswith(known) else f'{known}: {one.origin}'})"
 
 
 def _pods(source: Source) -> str:
     return "" if source.pods is None else peer_words(source.pods)
+
+
+def measurement_lines(measured: Measurement) -> Iterator[str]:
+    """Yield what the probes found, how far they went, and what follows from it."""
+    for one in measured.coverage:
+        trouble = f"; {one.trouble}" if one.trouble else ""
+        yield f"  asked {one.api_server} ({one.way.value}): {one.answers} of {one.probes} answered{trouble}"
+    for found in measured.found:
+        yield f"  {found.place}: {found.times} calls, seen by {listed(found.pods)}"
+    yield from (f"Note: {one}" for one in measured.notes)
 
 
 def plan_lines(steps: Sequence[Step], notes: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -71,7 +71,18 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     """
     if path is None and environment.get(FILE_VARIABLE):
         path = Path(environment[FILE_VARIABLE])
-    draft = _Draft() if path is None else _from_file(path)
+    return _validated(_Draft() if path is None else _from_file(path), environment)
+
+
+def load_text(text: str, name: str) -> Settings:
+    """Return the settings that ``text`` holds, without any environment; ``name`` is where it is from.
+
+    Raises as ``load``.
+    """
+    return _validated(_from_text(text, Path(name)), {})
+
+
+def _validated(draft: _Draft, environment: Mapping[str, str]) -> Settings:
     problems = list(_take_environment(draft, environment))
     try:
         settings = Settings.model_validate(draft.values, by_alias=True, by_name=False)
@@ -90,6 +101,10 @@ def _from_file(path: Path) -> _Draft:
         raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: is not UTF-8 text") from error
+    return _from_text(text, path)
+
+
+def _from_text(text: str, path: Path) -> _Draft:
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()

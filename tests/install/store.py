@@ -70,6 +70,14 @@ class MemoryStore:
         self._remember()
         return Written(copy.deepcopy(self.objects[reference]))
 
+    def create(self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+        """Create nothing: the answers of a guard are tested with one."""
+        raise NotImplementedError
+
+    def merge(self, reference: Reference, patch: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+        """Merge nothing: as above."""
+        raise NotImplementedError
+
     def delete(
         self, reference: Reference, rehearsal: Rehearsal = Rehearsal.REAL, *, uid: str = ""
     ) -> Written | None:
@@ -123,6 +131,10 @@ class NoTime:
 
     def __init__(self) -> None:
         self.slept: list[float] = []
+
+    def now(self) -> float:
+        """Return how long was waited so far."""
+        return sum(self.slept)
 
     def sleep(self, seconds: float) -> None:
         """Return at once."""

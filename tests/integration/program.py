@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.cluster.api import ApiClient
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.history import PolicyHistory
 from tests.integration.guard import ROOT
@@ -72,11 +73,15 @@ def started(control_plane: ControlPlane, *args: str) -> Iterator[subprocess.Pope
 
 
 def inventory(control_plane: ControlPlane) -> dict[str, str]:
+    """Return the version of every object of the cluster that we could have touched, by its path."""
+    return inventory_of(control_plane.client())
+
+
+def inventory_of(client: ApiClient) -> dict[str, str]:
     """Return the version of every object of the cluster that we could have touched, by its path.
 
     Left out is what controllers do meanwhile: a namespace's first objects, and the end of one being deleted.
     """
-    client = control_plane.client()
     listed = {path: client.request("GET", path).json()["items"] for path in _WATCHED}
     going = {
         each["metadata"]["name"] for each in listed[_NAMESPACES] if "deletionTimestamp" in each["metadata"]

@@ -13,7 +13,7 @@ import pytest
 from app.cli.bootstrapping import Request, bring_baselines
 from app.cli.installing import Tools, sources_of
 from app.cli.uninstalling import Request as Removal
-from app.cli.uninstalling import take_baselines_away
+from app.cli.uninstalling import take_away
 from app.cluster.objects import Objects
 from app.errors import ChangeFailed
 from app.wire.kinds import Manifest, Reference, Rehearsal, Written
@@ -300,7 +300,7 @@ def cut_tools(control_plane: ControlPlane, writes: int, end: type[BaseException]
     tools = Tools.connect(control_plane.kubeconfig(), None)
     objects = Cut(tools.connection, "netpol-guard-bootstrap")
     objects.left, objects.end = writes, end
-    return Tools(tools.connection, objects, tools.server)
+    return Tools(tools.connection, objects, tools.server, tools.prober)
 
 
 @pytest.mark.parametrize(
@@ -320,11 +320,11 @@ def test_interrupted_after_every_step_it_says_what_stands_and_a_second_run_compl
         assert bring_baselines(cut_tools(control_plane, writes, end), request) == 2
         told = capsys.readouterr().out
         assert f"Done: {writes} of 4 steps. Left:" in told
-        assert f"To complete it: netpol-guard bootstrap --baselines-only -n {name}" in told
+        assert "To complete it: netpol-guard bootstrap" in told
         assert bring_baselines(tools, request) == 0
         assert policies(control_plane, name) == {OPERATOR, MANAGED}
-        assert take_baselines_away(cut_tools(control_plane, writes, end), removal) == 2
-        assert take_baselines_away(tools, removal) == 0
+        assert take_away(cut_tools(control_plane, writes, end), removal) == 2
+        assert take_away(tools, removal) == 0
         assert policies(control_plane, name) == set()
     history.assert_nothing_lost()
 
@@ -429,6 +429,15 @@ class TestBadInput:
     ) -> None:
         name = make_namespace()
         config = ("configmap", "cilium-config", "-n", "kube-system")
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "control-plane-1"}}
+        control_plane.apply(json.dumps(node))
+        addresses = [{"type": "InternalIP", "address": API_SERVER}]
+        control_plane.client().request(
+            "PATCH",
+            "/api/v1/nodes/control-plane-1/status",
+            {"status": {"addresses": addresses}},
+            content_type="application/merge-patch+json",
+        )
         control_plane.kubectl("create", *config, "--from-literal=enable-policy=default")
         try:
             with unchanged(control_plane):
@@ -439,3 +448,4 @@ class TestBadInput:
             assert bootstrap(control_plane, name).returncode == 0
         finally:
             control_plane.kubectl("delete", *config)
+            control_plane.kubectl("delete", "node", "control-plane-1")
