@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from app.admission.rights import question
 from app.wire.namespaces import namespace_of
-from app.wire.probe import PROBE_ANNOTATION, PROBE_VERB, ProbeRefusal, is_nonce, seen
+from app.wire.probe import PROBE_ANNOTATION, PROBE_VERB, ProbeRefusal, Refusal, is_nonce, seen
 from app.wire.review import policy_of
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ class Probes:
         access = await self._state.access(question(review, PROBE_VERB), timeout=deadline.left)
         if access.allowed:
             return str(seen(asked, peer, self._replica.pod, self._replica.node))
-        what = (
-            f"whether {review.user.username} may use verb {PROBE_VERB} could not be found out"
-            if access.allowed is None
-            else f"{review.user.username} may not use verb {PROBE_VERB} on {_resource(review)}"
-            f" in namespace {review.namespace}"
-        )
-        return str(ProbeRefusal(asked, f"{what}. {access.reason}".rstrip(" .")))
+        user = review.user.username
+        if access.allowed is None:
+            kind, what = Refusal.UNDECIDED, f"whether {user} may use verb {PROBE_VERB} could not be found out"
+        else:
+            where = f"{_resource(review)} in namespace {review.namespace}"
+            kind, what = Refusal.FORBIDDEN, f"{user} may not use verb {PROBE_VERB} on {where}"
+        return str(ProbeRefusal(asked, kind, f"{what}. {access.reason}".rstrip(" .")))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from app.cluster.facts import AGENT_LABELS, AGENT_VALUE, KUBE_SYSTEM
 from app.cluster.sources import siblings
 from app.wire.measurement import Found, Measurement, Place, Way
+from app.wire.probe import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,7 +42,12 @@ def conclude(
             by_place.setdefault(str(place), (place, []))[1].extend(seen)
     found = tuple(Found(place, tuple(seen)) for place, seen in by_place.values())
     derived = tuple(other for one in found for other in siblings(one.place, surroundings.nodes))
-    told += [*_coverage_notes(coverage), *_platform_notes(surroundings), *surroundings.notes]
+    told += [
+        *_coverage_notes(coverage),
+        *_unreached_notes(coverage, surroundings.guards),
+        *_platform_notes(surroundings),
+        *surroundings.notes,
+    ]
     return Measurement(found, coverage, derived, tuple(dict.fromkeys(told)))
 
 
@@ -57,7 +63,7 @@ def _place(peer: Address, surroundings: Surroundings) -> tuple[Place | None, str
     pod = next((one for one in surroundings.pods if peer in one.addresses), None)
     if pod is not None:
         return _pod_place(peer, pod, surroundings.guard_namespace)
-    node = next((one for one in surroundings.nodes if str(peer) in one.addresses), None)
+    node = next((one for one in surroundings.nodes if peer in map(address_of, one.addresses)), None)
     if node is not None and not node.is_control_plane:
         return Place(peer), (
             f"{peer} is the address of node {node.name}, which is none of the control plane: calls come"
@@ -106,6 +112,15 @@ def _coverage_notes(coverage: Iterable[Coverage]) -> Iterator[str]:
                 f"{one.api_server} may stand for several API servers, which answer by chance: one that does"
                 f" so every third time stayed unseen in {one.answers} probes with a probability of"
                 f" {_unseen(3, one.answers)}, one that does so every tenth time of {_unseen(10, one.answers)}"
+            )
+
+
+def _unreached_notes(coverage: Iterable[Coverage], guards: frozenset[str]) -> Iterator[str]:
+    for one in coverage:
+        for pod in sorted(guards - set(one.pods)) if one.answers else ():
+            yield (
+                f"none of {one.answers} calls of API server {one.api_server} came to pod {pod}: where they"
+                " would come from on its node is not measured. Look at the network between the two"
             )
 
 

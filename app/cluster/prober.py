@@ -35,7 +35,15 @@ from app.errors import ChangeFailed, StateUnreadable
 from app.wire.identity import NAME, OURS
 from app.wire.kinds import NETWORK_POLICY, Rehearsal
 from app.wire.measurement import Coverage, Measurement, Sighting
-from app.wire.probe import PROBE_ANNOTATION, PROBE_VERB, ProbeAnswer, ProbeRefusal, new_nonce, read_answer
+from app.wire.probe import (
+    PROBE_ANNOTATION,
+    PROBE_VERB,
+    ProbeAnswer,
+    ProbeRefusal,
+    Refusal,
+    new_nonce,
+    read_answer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,7 +203,10 @@ def _probe(objects: Objects, namespace: str) -> ProbeAnswer | _Silence:
         failure, warnings = error, error.warnings
     answer = read_answer(warnings, nonce)
     if isinstance(answer, ProbeRefusal):
-        raise StateUnreadable(_WHAT, f"the guard says: {answer.why}", _grant(PROBE_VERB, namespace))
+        why = f"the guard says: {answer.why}"
+        if answer.kind is Refusal.UNDECIDED:
+            return _Silence(why, "try again")
+        raise StateUnreadable(_WHAT, why, _grant(PROBE_VERB, namespace))
     if answer is not None:
         return answer
     if failure is None:

@@ -9,6 +9,7 @@ import msgspec
 
 from app.cluster.facts import KUBE_SYSTEM
 from app.errors import StateUnreadable
+from app.wire.identity import NAME, NAME_LABEL
 from app.wire.kinds import NODE, POD
 from app.wire.metadata import NO_METADATA, Metadata
 from app.wire.objects import node_facts, read_object
@@ -31,8 +32,14 @@ class _PodSpec(msgspec.Struct, rename="camel"):
     host_network: bool = False
 
 
+class _Condition(msgspec.Struct):
+    type: str = ""
+    status: str = ""
+
+
 class _PodStatus(msgspec.Struct, rename="camel"):
     phase: str = ""
+    conditions: list[_Condition] | None = None
     pod_ips: list[_PodAddress] | None = msgspec.field(name="podIPs", default=None)
 
 
@@ -50,6 +57,7 @@ class AddressedPod:
     name: str
     labels: Mapping[str, str]
     addresses: frozenset[Address]
+    is_ready: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,15 @@ class Surroundings:
     pods: tuple[AddressedPod, ...] = ()
     guard_namespace: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def guards(self) -> frozenset[str]:
+        """The names of the guard's pods that are ready to be called."""
+        return frozenset(
+            one.name
+            for one in self.pods
+            if one.namespace == self.guard_namespace and one.labels.get(NAME_LABEL) == NAME and one.is_ready
+        )
 
 
 def look_around(objects: Objects, guard_namespace: str, peers: Iterable[Address]) -> Surroundings:
@@ -86,6 +103,6 @@ def addressed_pod(raw: Manifest) -> AddressedPod | None:
         return None
     addresses = (address_of(one.ip) for one in status.pod_ips or ())
     meta = read.metadata
-    return AddressedPod(
-        meta.namespace, meta.name, meta.labels, frozenset(one for one in addresses if one is not None)
-    )
+    ready = any(one.type == "Ready" and one.status == "True" for one in status.conditions or ())
+    known = frozenset(one for one in addresses if one is not None)
+    return AddressedPod(meta.namespace, meta.name, meta.labels, known, is_ready=ready)

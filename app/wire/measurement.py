@@ -6,7 +6,7 @@ and written into policies by others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -132,3 +132,14 @@ class Measurement:
     def probes(self) -> int:
         """How many probes were sent."""
         return sum(one.probes for one in self.coverage)
+
+
+def coverage_lines(measurement: Measurement) -> Iterator[str]:
+    """Yield how far a measurement goes: for each address that was asked, what the guard's pods saw of it."""
+    seen = [sighting for found in measurement.found for sighting in found.sightings]
+    for one in measurement.coverage:
+        yield f"{one.api_server}: {one.answers} of {one.probes} probes answered"
+        for sighting in sorted(seen, key=lambda each: (each.pod, str(each.peer))):
+            if sighting.api_server == one.api_server:
+                where = f" on {sighting.node}" if sighting.node else ""
+                yield f"  from {sighting.peer}, as {sighting.pod}{where} saw {sighting.times} times"

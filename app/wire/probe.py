@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
+from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
@@ -31,9 +32,8 @@ PROBE_VERB = "probe"
 Address = IPv4Address | IPv6Address
 
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
-_ANSWER = re.compile(
-    r"netpol-guard probe (\S+): (?:refused: (.+)|peer=(\S+) pod=(\S+)(?: node=(\S+))?(?: \(.*\))?)"
-)
+_ANSWER = re.compile(r"netpol-guard probe (\S+): peer=(\S+) pod=(\S+)(?: node=(\S+))?(?: \(.*\))?")
+_REFUSAL = re.compile(r"netpol-guard probe (\S+): (refused|undecided): (.+)")
 _HIDDEN = "hidden"
 _LONGEST_REASON = 400
 
@@ -87,15 +87,24 @@ class ProbeAnswer:
         return f"netpol-guard probe {self.nonce}: {seen}{why}"
 
 
+class Refusal(Enum):
+    """Why a guard does not tell: the user may not know, or whether the user may could not be found out."""
+
+    FORBIDDEN = "refused"
+    UNDECIDED = "undecided"
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeRefusal:
-    """A guard was reached, but does not tell this user; ``why`` says what the user lacks."""
+    """A guard was reached, but does not tell; ``why`` says what the user lacks, or what went wrong."""
 
     nonce: str
+    kind: Refusal
     why: str
 
     def __str__(self) -> str:
-        return f"netpol-guard probe {self.nonce}: refused: {' '.join(self.why.split())[:_LONGEST_REASON]}"
+        why = " ".join(self.why.split())[:_LONGEST_REASON]
+        return f"netpol-guard probe {self.nonce}: {self.kind.value}: {why}"
 
 
 def seen(nonce: str, peer: str, pod: str, node: str = "") -> ProbeAnswer:
@@ -116,12 +125,10 @@ def read_answer(warnings: Iterable[str], nonce: str) -> ProbeAnswer | ProbeRefus
     ProbeAnswer(nonce='nnnnnnnnnnnnnnnn', peer=None, pod='guard-1', node='')
     """
     for warning in warnings:
-        found = _ANSWER.fullmatch(warning)
-        if found is None or found[1] != nonce:
-            continue
-        if found[2]:
-            return ProbeRefusal(nonce, found[2])
-        peer = address_of(found[3])
-        if peer is not None or found[3] == _HIDDEN:
-            return ProbeAnswer(nonce, peer, found[4], found[5] or "")
+        if (found := _REFUSAL.fullmatch(warning)) and found[1] == nonce:
+            return ProbeRefusal(nonce, Refusal(found[2]), found[3])
+        if (found := _ANSWER.fullmatch(warning)) and found[1] == nonce:
+            peer = address_of(found[2])
+            if peer is not None or found[2] == _HIDDEN:
+                return ProbeAnswer(nonce, peer, found[3], found[4] or "")
     return None

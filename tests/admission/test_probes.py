@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.admission.ports import Afterwards, Mode, Replica, Rules
-from app.wire.probe import PROBE_ANNOTATION, ProbeRefusal, read_answer
+from app.wire.probe import PROBE_ANNOTATION, ProbeRefusal, Refusal, read_answer
 from app.wire.state import Access
 from tests.admission import world
 from tests.admission.world import DENY_ALL, NS, Answer, FakeState, Object, ask, request
@@ -59,19 +59,24 @@ def test_a_probe_asks_for_the_verb_probe_in_the_name_of_the_requesting_user() ->
 
 
 @pytest.mark.parametrize(
-    ("grants", "said"),
+    ("grants", "kind", "said"),
     [
         (
             Access(allowed=False, reason="no rule"),
+            Refusal.FORBIDDEN,
             f"dev may not use verb probe on networkpolicies.networking.k8s.io in namespace {NS}. no rule",
         ),
-        (Access.unknown("timed out"), "whether dev may use verb probe could not be found out. timed out"),
+        (
+            Access.unknown("timed out"),
+            Refusal.UNDECIDED,
+            "whether dev may use verb probe could not be found out. timed out",
+        ),
     ],
 )
-def test_whoever_may_not_probe_is_told_so_and_nothing_else(grants: Access, said: str) -> None:
+def test_whoever_may_not_probe_is_told_so_and_nothing_else(grants: Access, kind: Refusal, said: str) -> None:
     answer = probed(grants)
     assert answer.allowed
-    assert read_answer(answer.response["warnings"], NONCE) == ProbeRefusal(NONCE, said)
+    assert read_answer(answer.response["warnings"], NONCE) == ProbeRefusal(NONCE, kind, said)
     assert "10.20.0.10" not in answer.warnings
 
 

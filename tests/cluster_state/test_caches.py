@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from ipaddress import ip_address
 
 import pytest
 
@@ -15,6 +17,8 @@ from app.cluster.deadline import Deadline
 from app.cluster.errors import refusal
 from app.cluster.facts import Agent
 from app.cluster.webhooks import find_webhooks
+from app.wire.measurement import Place
+from app.wire.remembered import Memory, Remembered, render_measured
 from tests.cluster_state.builders import KEY, MANAGED
 from tests.cluster_state.fake_api import FakeStream, event, page
 
@@ -23,6 +27,9 @@ MUTATING = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 SERVICES = f"{NAMESPACES}/{KEY[0]}/services"
 PODS = f"{NAMESPACES}/kube-system/pods"
 NODES = "/api/v1/nodes"
+MEMORY = f"{NAMESPACES}/guards/configmaps"
+SEEN = datetime(2026, 11, 25, 12, tzinfo=UTC)
+REMEMBERED = Remembered(Place(ip_address("10.98.0.13")), SEEN, SEEN)
 
 
 def stored(name: str, **members: object) -> dict[str, object]:
@@ -143,6 +150,23 @@ def test_once_in_sync_it_stays_so_whatever_fails_later() -> None:
         until(lambda: any("503" in note for note in caches.facts().unread))
         assert caches.missing() is None
         assert set(caches.facts().namespaces) == {KEY[0]}
+
+
+def test_what_is_remembered_of_sources_follows_the_config_map_of_the_guards_namespace() -> None:
+    cluster = full()
+    with caching(cluster) as caches:
+        until_synced(caches)
+        assert caches.facts().memory == Memory()
+        told = stored("netpol-guard-sources", data=render_measured([REMEMBERED]))
+        cluster.streams(MEMORY).get(timeout=10).send(event("ADDED", told))
+        until(lambda: caches.facts().memory.measured == (REMEMBERED,))
+
+
+def test_measured_sources_that_must_not_be_read_are_a_note_that_names_the_rule() -> None:
+    with caching(full(**{MEMORY: 403})) as caches:
+        until_synced(caches)
+        (note,) = caches.facts().unread
+        assert 'resources: ["configmaps"], verbs: ["list"] in namespace guards' in note
 
 
 def test_namespaces_that_must_not_be_read_keep_it_from_being_in_sync() -> None:

@@ -10,7 +10,7 @@ from app.cluster.conclusions import conclude
 from app.cluster.surroundings import AddressedPod, Surroundings, addressed_pod
 from app.engine.addresses import networks_of
 from app.engine.cluster import Provenance, Source
-from app.wire.measurement import Coverage, Measurement, Sighting, Way
+from app.wire.measurement import Coverage, Measurement, Sighting, Way, coverage_lines
 from app.wire.probe import Address, address_of
 from tests.cluster_state.builders import node
 
@@ -139,6 +139,27 @@ def test_behind_one_address_it_is_a_matter_of_statistics_and_a_note_says_so() ->
 )
 def test_what_was_hidden_or_not_answered_is_told(coverage: Coverage, said: str) -> None:
     assert any(said in note for note in concluded(coverage=coverage).notes)
+
+
+def guard(name: str, *, is_ready: bool = True) -> AddressedPod:
+    labels = {"app.kubernetes.io/name": "netpol-guard"}
+    return AddressedPod("guards", name, labels, frozenset(), is_ready=is_ready)
+
+
+def test_a_ready_guard_pod_that_no_call_came_to_is_told() -> None:
+    pods = (guard("guard-1"), guard("guard-2"), guard("guard-3", is_ready=False))
+    around = Surroundings(pods=pods, guard_namespace="guards")
+    (note,) = concluded(saw("10.99.0.1"), around=around).notes
+    assert note.startswith(f"none of 21 calls of API server {FIRST} came to pod guard-2")
+
+
+def test_the_coverage_is_told_by_api_server_and_by_guard_pod_with_its_node() -> None:
+    found = concluded(saw("10.99.0.1", times=9), saw("10.99.0.1", pod="guard-2", times=12))
+    assert list(coverage_lines(found)) == [
+        f"{FIRST}: 21 of 21 probes answered",
+        "  from 10.99.0.1, as guard-1 on worker-1 saw 9 times",
+        "  from 10.99.0.1, as guard-2 on worker-1 saw 12 times",
+    ]
 
 
 def test_on_eks_a_note_says_that_addresses_do_not_last() -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -8,12 +11,15 @@ import pytest
 from app.cluster.directory import DirectoryState
 from app.cluster.running import running
 from app.cluster.sources import declared_source
-from app.engine.cluster import MANAGED, Cluster, TargetPort
+from app.engine.cluster import MANAGED, Cluster, Provenance, TargetPort
 from app.engine.ports import Protocol
 from app.engine.selectors import Selector
 from app.errors import StateUnreadable
+from app.wire.measurement import Place
+from app.wire.remembered import Remembered, render_measured
 from app.wire.state import AccessQuestion, Scope
 
+MEASURED = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SAMPLE = Path(__file__).resolve().parent.parent.parent / "deploy" / "sample"
 
 NAMESPACE = """\
@@ -308,6 +314,16 @@ def test_a_konnectivity_agent_among_the_manifests_is_a_source(folder: Path) -> N
     write(folder, pod=pod.format("kube-system"), other=pod.format("one"))
     assert [one.origin for one in read(DirectoryState(folder)).sources] == [
         "pods app=konnectivity-agent in kube-system"
+    ]
+
+
+def test_measured_sources_among_the_manifests_count_as_measured(folder: Path) -> None:
+    remembered = Remembered(Place(ip_address("10.98.0.13")), MEASURED, MEASURED, "admin")
+    data = json.dumps(render_measured([remembered]))
+    name = "metadata: {name: netpol-guard-sources, namespace: netpol-guard}"
+    write(folder, sources=f"apiVersion: v1\nkind: ConfigMap\n{name}\ndata: {data}\n")
+    assert [(one.provenance, one.origin) for one in read(DirectoryState(folder)).sources] == [
+        (Provenance.MEASURED, "a probe by admin on 2026-11-25")
     ]
 
 

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.wire.probe import ProbeAnswer, ProbeRefusal, address_of, is_nonce, new_nonce, read_answer, seen
+from app.wire.probe import (
+    ProbeAnswer,
+    ProbeRefusal,
+    Refusal,
+    address_of,
+    is_nonce,
+    new_nonce,
+    read_answer,
+    seen,
+)
 
 NONCE = "0123456789abcdef"
 PODS = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,60}[a-z0-9])?", fullmatch=True)
@@ -18,10 +27,14 @@ def test_what_a_guard_answers_is_read_back_as_it_was_meant(peer: object, pod: st
     assert read_answer([str(answer)], NONCE) == answer
 
 
-@given(why=st.text(st.characters(exclude_categories=["C"]), min_size=1).filter(str.strip))
-def test_a_refusal_is_read_back_with_its_reason_on_one_line(why: str) -> None:
-    found = read_answer([str(ProbeRefusal(NONCE, why))], NONCE)
+@given(
+    kind=st.sampled_from(Refusal),
+    why=st.text(st.characters(exclude_categories=["C"]), min_size=1).filter(str.strip),
+)
+def test_a_refusal_is_read_back_with_its_reason_on_one_line(kind: Refusal, why: str) -> None:
+    found = read_answer([str(ProbeRefusal(NONCE, kind, why))], NONCE)
     assert isinstance(found, ProbeRefusal)
+    assert found.kind is kind
     assert " ".join(why.split())[:400].strip() == found.why.strip()
 
 

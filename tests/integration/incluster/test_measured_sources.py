@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,7 @@ from app.engine.addresses import networks_of
 from app.engine.cluster import Provenance
 from app.wire.identity import NAME, SOURCES_CONFIG_MAP
 from app.wire.measurement import Measurement, Way
+from tests.cluster.authority import Authority, ServingCertificate
 from tests.cluster.cluster import Cluster, Shape
 from tests.cluster.lan import Family
 from tests.integration.incluster.balancer import balanced
@@ -217,6 +223,60 @@ def test_behind_one_address_all_members_are_measured_by_chance_and_a_note_says_s
     for member in members:
         unreached = f"API server {member}:6443 cannot be asked by itself: the API server cannot be reached"
         assert any(note.startswith(unreached) for note in found.notes)
+
+
+def test_credentials_go_to_no_endpoint_whose_certificate_is_not_valid_for_it(
+    one: Cluster, tmp_path: Path
+) -> None:
+    heard: list[bytes] = []
+    files = Authority().issue(tmp_path, "impostor", ["10.99.0.1"])
+    with impostor(one, files, heard) as port:
+        one.apply(
+            {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {
+                    "name": "impostor",
+                    "namespace": "default",
+                    "labels": {"kubernetes.io/service-name": "kubernetes"},
+                },
+                "addressType": "IPv4",
+                "endpoints": [{"addresses": ["10.99.0.1"]}],
+                "ports": [{"name": "https", "port": port}],
+            }
+        )
+        try:
+            found = measure(one)
+        finally:
+            one.kubectl("delete", "endpointslice", "impostor", "-n", "default")
+    assert [each.api_server for each in found.coverage] == ["10.99.0.1:6443"]
+    (note,) = found.notes
+    assert note.startswith(f"API server 10.99.0.1:{port} cannot be asked by itself: the TLS connection")
+    assert heard == [b""]
+
+
+@contextmanager
+def impostor(cluster: Cluster, files: ServingCertificate, heard: list[bytes]) -> Iterator[int]:
+    """Serve TLS with a certificate of somebody else's authority; yield the port, and note what is sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    with cluster.entered():
+        listening = socket.create_server(("10.99.0.1", 0))
+
+    def listen() -> None:
+        client, _ = listening.accept()
+        with client:
+            try:
+                with context.wrap_socket(client, server_side=True) as connection:
+                    heard.append(connection.recv(1 << 16))
+            except OSError:  # the client did not go on
+                heard.append(b"")
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    with listening:
+        yield int(listening.getsockname()[1])
+        thread.join(10)
 
 
 def test_a_probe_with_kubectl_shows_the_answer_as_a_warning(one: Cluster) -> None:
