@@ -18,16 +18,20 @@ class Container:
     """A container; without a program (its image is none of ours) it just runs, and is ready."""
 
     def __init__(
-        self, spec: Mapping[str, Any], start: Callable[[], Process] | None, address: str, restart_delay: float
+        self,
+        spec: Mapping[str, Any],
+        start: Callable[[], Process] | None,
+        address: str,
+        restart_delay: Callable[[], float],
     ) -> None:
-        """Nothing runs yet; `start` starts a run."""
+        """Nothing runs yet; `start` starts a run, `restart_delay` says how long after the end of the last."""
         self._spec = spec
         self._start = start
         self._address = address
         self._restart_delay = restart_delay
         self._process: Process | None = None
         self._probes: dict[str, Probe] = {}
-        self._start_at = 0.0
+        self._ended_at: float | None = None
         self._started_at = ""
         self._last_exit: dict[str, Any] | None = None
         self.restarts = 0
@@ -62,9 +66,9 @@ class Container:
             if self._fails("startupProbe") or self._fails("livenessProbe"):
                 self.send(signal.SIGTERM)
             return
-        if self._process is not None and self._start_at == 0.0:
+        if self._process is not None and self._ended_at is None:
             self._note_exit(self._process)
-        if time.monotonic() >= self._start_at:
+        if self._ended_at is None or time.monotonic() >= self._ended_at + self._restart_delay():
             self._run()
 
     def probe(self) -> None:
@@ -107,7 +111,7 @@ class Container:
         }
         self.restarts += self._process is not None
         self._process = self._start()
-        self._start_at = 0.0
+        self._ended_at = None
         self._started_at = _now()
         self._probes = {
             kind: Probe(self._spec[kind], ports, self._address) for kind in _PROBES if kind in self._spec
@@ -121,7 +125,7 @@ class Container:
             "startedAt": self._started_at,
             "finishedAt": _now(),
         }
-        self._start_at = time.monotonic() + self._restart_delay
+        self._ended_at = time.monotonic()
 
     def _passes(self, kind: str) -> bool:
         if kind not in self._spec:

@@ -253,12 +253,12 @@ class Pod:
     def _container(self, container: Mapping[str, Any]) -> Container:
         image = self.node.images(container["image"])
         if image is None:
-            return Container(container, None, self.address, 0.0)
+            return Container(container, None, self.address, lambda: 0.0)
         return Container(
             container,
             lambda: start(self._spec_of(container, image), self._folder, self.station.namespace),
             self.address,
-            self.habits.restart_seconds,
+            lambda: self.habits.restart_seconds,
         )
 
     def _spec_of(self, container: Mapping[str, Any], image: Image) -> ContainerSpec:
