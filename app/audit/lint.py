@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from app.audit.blame import Case, Charge, Charges, charges, fixes
 from app.audit.findings import Finding, Level, Report, Rule
 from app.audit.given import Given, read_given
-from app.engine.baselines import missing_baselines
+from app.engine.baselines import documented_webhook, missing_baselines
 from app.engine.cluster import Cluster
 from app.engine.explain import loss_lines, main_losses
 from app.engine.judge import Judge, State
@@ -68,7 +68,7 @@ def lint(documents: Iterable[Document], assumptions: Assumptions, work: Work) ->
     findings = list(given.findings)
     for name in change.judged:
         findings += _Namespace(name, change).findings(work)
-    findings.sort(key=lambda one: (one.origin, one.place))
+    findings.sort(key=lambda one: (one.origin, one.place, one.level is Level.WARNING))
     return Report(
         tuple(findings),
         tuple(dict.fromkeys(one.origin for one in known)),
@@ -86,6 +86,9 @@ class _Change:
         self.given = given
         self.assumptions = assumptions
         self.cluster = given.applied_to(known)
+        if assumptions.base is None:
+            webhooks = map(documented_webhook, sorted(guarded_namespaces(self.cluster)))
+            self.cluster = replace(self.cluster, webhooks=tuple(webhooks))
         self.guarded = guarded_namespaces(known) | guarded_namespaces(self.cluster)
         self.before = NamespaceTable({**self.cluster.namespaces, **known.namespaces})
         self.after = NamespaceTable(self.cluster.namespaces)

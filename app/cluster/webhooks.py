@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from app.engine.baselines import DOCUMENTED_OPERATOR, documented_webhook
 from app.engine.cluster import TargetPort, WebhookService
 from app.engine.ports import Protocol
 from app.engine.selectors import Selector
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from app.wire.objects import EndpointSliceFacts, ServiceFacts, ServicePort
     from app.wire.webhooks import WebhookClient
 
-DEFAULT_NAME = "spark-operator"
-DEFAULT_SELECTOR = Selector.labels({"service": "spark-operator"})
 DELETED = " (deleted)"
 
 
@@ -84,13 +83,12 @@ def find_webhooks(facts: Facts) -> Webhooks:
         else:
             notes.append(judged)
     if facts.default_assumed:
-        found += [_assumed(name) for name in sorted(managed) if all(one.namespace != name for one in found)]
+        found += [
+            documented_webhook(name)
+            for name in sorted(managed)
+            if all(one.namespace != name for one in found)
+        ]
     return Webhooks(tuple(found), tuple(notes))
-
-
-def _assumed(namespace: str) -> WebhookService:
-    """Return the documented default (``iomete.md``); no ports means all of TCP."""
-    return WebhookService(namespace, DEFAULT_NAME, DEFAULT_SELECTOR, (), assumed=True)
 
 
 def _service(key: ServiceKey, clients: tuple[WebhookClient, ...], facts: Facts) -> WebhookService | str:
@@ -103,7 +101,7 @@ def _service(key: ServiceKey, clients: tuple[WebhookClient, ...], facts: Facts) 
     what = f"Service {namespace}/{name}, named by {', '.join(configurations)}"
     service = facts.services.get(key)
     if service is None and key in facts.hidden:
-        return WebhookService(namespace, name, DEFAULT_SELECTOR, (), configurations, assumed=True)
+        return WebhookService(namespace, name, DOCUMENTED_OPERATOR, (), configurations, assumed=True)
     if service is None:
         return f"{what}: there is no such Service"
     if service.is_external_name:

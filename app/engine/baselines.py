@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from app.engine.cluster import MANAGED
+from app.engine.cluster import MANAGED, WebhookService
 from app.engine.intervals import IntervalSet
 from app.engine.policy import ALLOW_ALL, Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_PORTS
@@ -25,8 +25,14 @@ OPERATOR_NAME = "iomete-spark-operator"
 MANAGED_NAME = "iomete-ingress-egress"
 BRIDGE_NAME = "netpol-guard-bridge"
 OPENING_NAME = "netpol-guard-allow"
+DOCUMENTED_WEBHOOK = "spark-operator"
 DOCUMENTED_OPERATOR = Selector.labels({"service": "spark-operator"})
 _BOTH = frozenset(Direction)
+
+
+def documented_webhook(namespace: str) -> WebhookService:
+    """Return the webhook that is assumed where nobody can tell (``iomete.md``); no ports means all of TCP."""
+    return WebhookService(namespace, DOCUMENTED_WEBHOOK, DOCUMENTED_OPERATOR, (), assumed=True)
 
 
 class BaselineKind(Enum):

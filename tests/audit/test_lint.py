@@ -105,10 +105,13 @@ def test_a_finding_that_the_baselines_would_take_away_says_that_it_is_assumed() 
     assert all(one.is_assumed for one in report.findings)
 
 
-def test_a_narrowed_baseline_is_wrong_beside_the_baselines_too() -> None:
+def test_a_narrowed_baseline_is_wrong_beside_the_other_one_too_but_the_webhook_is_open_there() -> None:
     narrowed = manifest("iomete-ingress-egress", BOTH + "egress: [{}]\ningress: []\n")
     report = linted(narrowed)
-    assert {one.rule: one.is_assumed for one in report.findings} == {Rule.MANAGED_INGRESS: False}
+    assert {one.rule: one.is_assumed for one in report.findings} == {
+        Rule.MANAGED_INGRESS: False,
+        Rule.WEBHOOK_INGRESS: True,
+    }
 
 
 def test_beside_the_baselines_a_default_deny_is_clean() -> None:
@@ -164,7 +167,15 @@ def test_a_policy_that_is_given_twice_is_pointed_out_and_the_last_one_counts() -
 
 def test_policies_with_a_generated_name_are_not_taken_for_one() -> None:
     made = [one.replace("name: ", "generateName: ", 1) for one in APPS]
-    assert [one.rule for one in linted(*made).findings] == [Rule.MANAGED_INGRESS] * 3
+    found = [one.rule for one in linted(*made).findings]
+    assert found.count(Rule.MANAGED_INGRESS) == 3
+    assert Rule.DUPLICATE not in found
+
+
+def test_offline_the_documented_webhook_is_assumed_and_only_warned_of() -> None:
+    (found,) = (one for one in linted(manifest("deny", BOTH)).findings if one.rule is Rule.WEBHOOK_INGRESS)
+    assert found.level is Level.WARNING
+    assert "a pod with label service=spark-operator" in found.details[0]
 
 
 def test_other_kinds_are_counted_policies_of_network_plugins_among_them() -> None:

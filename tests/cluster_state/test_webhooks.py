@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.cluster.webhooks import DEFAULT_SELECTOR, find_webhooks, remember
+from app.cluster.webhooks import find_webhooks, remember
+from app.engine.baselines import DOCUMENTED_OPERATOR
 from app.engine.cluster import TargetPort, WebhookService
 from app.engine.ports import Protocol
 from app.engine.selectors import Selector
@@ -117,7 +118,7 @@ def test_where_configurations_cannot_be_read_the_documented_default_is_assumed_f
     spaces = {name: namespace(name) for name in ("b", "a")} | {"default": namespace("default", {})}
     found = find_webhooks(facts(namespaces=spaces, clients=(), default_assumed=True)).services
     assert found == tuple(
-        WebhookService(name, "spark-operator", DEFAULT_SELECTOR, (), assumed=True) for name in ("a", "b")
+        WebhookService(name, "spark-operator", DOCUMENTED_OPERATOR, (), assumed=True) for name in ("a", "b")
     )
 
 
@@ -128,7 +129,7 @@ def test_a_namespace_with_a_webhook_that_is_known_needs_no_assumption() -> None:
 
 def test_where_the_service_must_not_be_read_its_selector_is_assumed() -> None:
     (found,) = find_webhooks(facts(services={}, hidden=frozenset({KEY}))).services
-    assert found == WebhookService(*KEY, DEFAULT_SELECTOR, (), (CLIENT.configuration,), assumed=True)
+    assert found == WebhookService(*KEY, DOCUMENTED_OPERATOR, (), (CLIENT.configuration,), assumed=True)
 
 
 def test_deleting_a_configuration_does_not_end_the_requirement_while_the_service_exists() -> None:
