@@ -16,7 +16,9 @@ GUARD = "netpol-guard"
 """The name of its namespace, Deployment, Service and configuration."""
 
 
-def overlay(folder: Path, settings: dict[str, Any] | None = None) -> Path:
+def overlay(
+    folder: Path, settings: dict[str, Any] | None = None, *, base: Path = CHECKOUT / "deploy"
+) -> Path:
     """Write an overlay of `deploy/` with the image of the tests and, where given, other settings."""
     name, _, tag = IMAGE.rpartition(":")
     config = {
@@ -27,7 +29,7 @@ def overlay(folder: Path, settings: dict[str, Any] | None = None) -> Path:
     kustomization: dict[str, Any] = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [os.path.relpath(CHECKOUT / "deploy", folder)],
+        "resources": [os.path.relpath(base, folder)],
         "images": [{"name": GUARD, "newName": name, "newTag": tag}],
     }
     if settings is not None:
