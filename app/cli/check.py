@@ -173,15 +173,22 @@ def _mend(
     found = judge(files)
     mended = mend(files, found, judge)
     if diff:
-        sys.stdout.writelines(differences(files, mended.files))
+        _put(differences(files, mended.files))
         code = output.show(found, sys.stderr)
     else:
         write(files, mended.files)
         piped = [one.text for one in mended.files if one.path is None]
-        sys.stdout.writelines(piped)
+        _put(piped)
         for line in mended.done:
             typer.echo(f"fixed {line}", err=True)
         code = output.show(mended.report, sys.stderr if piped else None)
     for problem in mended.problems:
         typer.echo(f"netpol-guard: {problem}", err=True)
     return code
+
+
+def _put(texts: Iterable[str]) -> None:
+    """Write texts to standard output as they are in files: in UTF-8, whatever the terminal's encoding is."""
+    sys.stdout.flush()
+    sys.stdout.buffer.writelines(one.encode() for one in texts)
+    sys.stdout.buffer.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -13,11 +14,15 @@ from app.errors import GuardError
 
 EXAMPLES: tuple[Example, ...] = (
     ("See what the guard does, without a cluster", "netpol-guard serve --embedded"),
+    (
+        "Guard the cluster of the kubeconfig",
+        "netpol-guard bootstrap --image registry.example/netpol-guard:1.0",
+    ),
+    ("What is wrong with this cluster?", "netpol-guard doctor"),
     ("Lint manifests before anybody applies them", "netpol-guard check policies/"),
     (
         "Is this flow allowed, and by which rule?",
-        "netpol-guard explain --state ./exported-cluster --from data-plane \\",
-        "    --to iomete-system/app=catalog --port 8181",
+        "netpol-guard explain --live --from data-plane/driver-0 --to iomete-system/catalog-0 --port http",
     ),
     ("Completion of commands, options and values for this shell", "netpol-guard --install-completion"),
 )
@@ -71,6 +76,9 @@ def _common(
 
 def main() -> int:
     """Run the program with the arguments of the process; return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what a terminal cannot show must not end the program
+            stream.reconfigure(errors="backslashreplace")
     try:
         _app()
     except GuardError as error:

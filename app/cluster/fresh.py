@@ -22,13 +22,19 @@ from app.wire.networkpolicy import parse_stored
 from app.wire.syntax import dns_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from app.cluster.connection import Api
     from app.cluster.deadline import Deadline
     from app.engine.policy import Namespace, Policy
 
 _NAMESPACES = "/api/v1/namespaces"
+_POLICIES = Collection(
+    "the NetworkPolicies of all namespaces",
+    "networking.k8s.io",
+    "networkpolicies",
+    "/apis/networking.k8s.io/v1/networkpolicies",
+)
 _REMEMBERED_NAMESPACES = 1_000
 
 
@@ -114,6 +120,18 @@ class FreshReads:
             return self._memory.take(namespace, listed.items)
         except (ValueError, UnicodeDecodeError) as error:
             raise nonsense(collection.wanted("list"), str(error)) from error
+
+    def everywhere(self, deadline: Deadline) -> Mapping[str, tuple[Policy, ...]]:
+        """Return the policies of every namespace that has any, by one list of the whole cluster."""
+        listed = list_all(self._api, _POLICIES, deadline)
+        found: dict[str, list[Policy]] = {}
+        try:
+            for raw in listed.items:
+                policy = _parse(raw, "")
+                found.setdefault(policy.namespace, []).append(policy)
+        except ValueError as error:
+            raise nonsense(_POLICIES.wanted("list"), str(error)) from error
+        return {name: tuple(policies) for name, policies in found.items()}
 
     def namespace(self, name: str, deadline: Deadline) -> Namespace | None:
         """Return the namespace, or None where there is none of that name."""
