@@ -10,6 +10,8 @@ from tests.cluster.cluster import Cluster
 
 _POLL_SECONDS = 0.1
 _WAIT_SECONDS = 30.0
+BRIEFLY = {"terminationGracePeriodSeconds": 1}
+"""For Pods without a program. The namespace controller looks again only after half of their grace periods."""
 
 
 def eventually(is_so: Callable[[], bool], seconds: float = _WAIT_SECONDS) -> bool:
@@ -25,7 +27,7 @@ def eventually(is_so: Callable[[], bool], seconds: float = _WAIT_SECONDS) -> boo
 def make_managed(cluster: Cluster, namespace: str = "managed") -> None:
     """Make a managed namespace with a ready Pod `paused` in it that has no program."""
     labels = {"iomete.com/managed": "true"}
-    paused = {"containers": [{"name": "paused", "image": "registry.example/paused"}]}
+    paused = {**BRIEFLY, "containers": [{"name": "paused", "image": "registry.example/paused"}]}
     metadata = {"name": namespace, "labels": labels}
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     assert eventually(
@@ -58,13 +60,14 @@ def spark_operator(namespace: str) -> list[dict[str, Any]]:
     labels = {"service": "spark-operator"}
     metadata = {"name": "spark-operator-webhook", "namespace": namespace}
     pod = {
+        **BRIEFLY,
         "containers": [
             {
                 "name": "operator",
                 "image": "registry.example/spark-operator",
                 "ports": [{"name": "webhook", "containerPort": 9443}],
             }
-        ]
+        ],
     }
     client = {"service": {"name": metadata["name"], "namespace": namespace, "port": 443}}
     rule = {

@@ -24,7 +24,7 @@ NEWS_SECONDS = 1.0
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return deployed.overlay(tmp_path_factory.mktemp("overlay"))
+    return deployed.overlay(tmp_path_factory.mktemp("overlay"), {"webhook": {"checkSeconds": 1}})
 
 
 @pytest.fixture(scope="module")
