@@ -14,7 +14,7 @@ from enum import Enum
 from app.doctor.findings import Severity
 from app.doctor.losses import loss_findings, severity_of
 from app.doctor.sources import source_words
-from app.doctor.verdicts import Verdict, Verdicts, meaning
+from app.doctor.verdicts import Verdict, Verdicts
 from app.engine.judge import Loss
 from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
@@ -144,7 +144,7 @@ class _Question:
     def cut(self, direction: Direction) -> _Cut:
         """Return the answer; equal policies get it once."""
         policies = self.verdicts.cluster.policies.get(self.namespace, ())
-        key = ("cut", direction, self.peers, meaning(policies))
+        key = ("cut", direction, self.peers, self.verdicts.meaning(policies))
         return self.verdicts.remembered(key, lambda: self._ask(direction, policies))
 
     def _ask(self, direction: Direction, policies: tuple[Policy, ...]) -> _Cut:

@@ -6,7 +6,7 @@ name unless a policy says it, so equal sets are judged once (``performance.md``)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -52,12 +52,14 @@ class Verdicts:
         for one in cluster.webhooks:
             self._webhooks[one.namespace] = (*self._webhooks.get(one.namespace, ()), one)
         self._memory: dict[_Key, object] = {}
+        self._numbers: dict[Policy, int] = {}
+        self._known: dict[tuple[str, str], int] = {}
 
     def of(self, namespace: str) -> Verdict:
         """Return the verdict on a managed namespace."""
         policies = self.cluster.policies.get(namespace, ())
         flows = self._flows(namespace)
-        key = ("losses", self._webhook_key(namespace), meaning(policies))
+        key = ("losses", self._webhook_key(namespace), self.meaning(policies))
         losses = self.remembered(key, lambda: self.losses(policies, flows))
         stamped = () if losses is None else tuple(_stamped(one, namespace) for one in losses)
         baselines = self._baselines(namespace, policies)
@@ -75,7 +77,7 @@ class Verdicts:
 
     def is_without_effect(self, policy: Policy, others: tuple[Policy, ...]) -> bool:
         """Tell whether ``policy`` surely changes nothing beside ``others``."""
-        key = ("effect", meaning((policy,)), meaning(others))
+        key = ("effect", self.meaning((policy,)), self.meaning(others))
 
         def ask() -> bool:
             try:
@@ -105,19 +107,29 @@ class Verdicts:
         return {name: baseline for name, baseline in found if baseline is not None}
 
     def _baseline(self, namespace: str, policy: Policy) -> Baseline | None:
-        key = ("baseline", self._webhook_key(namespace), meaning((policy,)))
+        key = ("baseline", self._webhook_key(namespace), self.meaning((policy,)))
         return self.remembered(key, lambda: recognise(policy, self.cluster))
+
+    def meaning(self, policies: Iterable[Policy]) -> tuple[int, ...]:
+        """Return a number for what each policy says: equal for namespaces with the same ones.
+
+        The name of the namespace counts only where a policy says it.
+        """
+        return tuple(map(self._number, policies))
+
+    def _number(self, policy: Policy) -> int:
+        key = policy.namespace, policy.name
+        number = self._known.get(key)
+        if number is None:
+            plain = replace(policy, namespace="")
+            number = self._known[key] = self._numbers.setdefault(plain, len(self._numbers))
+        return number
 
     def remembered(self, key: _Key, ask: Callable[[], V]) -> V:
         """Return what ``ask`` returned the first time for ``key``, whose first member names the question."""
         if key not in self._memory:
             self._memory[key] = ask()
         return self._memory[key]  # type: ignore[return-value]  # each key is asked by one question alone
-
-
-def meaning(policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
-    """Return the policies without the name of their namespace: equal for namespaces with the same ones."""
-    return tuple(replace(one, namespace="") for one in policies)
 
 
 def _stamped(loss: Loss, namespace: str) -> Loss:

@@ -150,6 +150,6 @@ def _namespaces_within(selector: Selector, other: Selector, table: NamespaceTabl
     if selector.is_subset(other):
         return True
     names = pinned_names(selector)
-    if names is None or not names <= set(table.order):
+    if names is None or not names <= table.namespaces.keys():
         return False
     return not table.mask(selector) & ~table.mask(other)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.engine.intervals import IntervalSet
     from app.engine.policy import Direction, Namespace, Peers, Policy, Rule
     from app.engine.ports import PortName
+    from app.engine.selectors import LabelSet
 
 
 class NamespaceTable:
@@ -26,14 +27,18 @@ class NamespaceTable:
     """
 
     _MOST = 4096
+    _MOST_NAMED = 64  # a set of names is as large as the cluster
 
-    __slots__ = ("_masks", "_places", "namespaces", "order")
+    __slots__ = ("_by_label", "_everybody", "_masks", "_named", "_places", "namespaces", "order")
 
     def __init__(self, namespaces: Mapping[str, Namespace]) -> None:
         self.namespaces = namespaces
         self.order = tuple(namespaces)
         self._places = {name: index for index, name in enumerate(self.order)}
+        self._everybody = (1 << len(self.order)) - 1
         self._masks: dict[Selector, int] = {}
+        self._named: dict[frozenset[str], int] = {}
+        self._by_label: dict[str, dict[str | None, int]] = {}
 
     def mask(self, selector: Selector) -> int:
         """Return the namespaces that ``selector`` matches: bit i stands for ``order[i]``."""
@@ -41,15 +46,45 @@ class NamespaceTable:
         if found is None:
             if len(self._masks) >= self._MOST:
                 self._masks.clear()
-            found = self._masks[selector] = sum(
-                1 << index
-                for index, name in enumerate(self.order)
-                if selector.matches(self.namespaces[name].labels)
-            )
+            found = self._everybody
+            for key, accepted in selector.terms:
+                found &= self._accepting(key, accepted)
+            self._masks[selector] = found
         return found
+
+    def _accepting(self, key: str, accepted: LabelSet) -> int:
+        """Return the namespaces whose label ``key`` is in ``accepted``, from an index of that label."""
+        known = self._by_label.get(key)
+        if known is None:
+            known = self._by_label[key] = self._indexed(key)
+        absent = known.get(None, 0)
+        found = 0
+        for value in accepted.values:
+            found |= known.get(value, 0)
+        if accepted.cofinite:
+            found = self._everybody & ~absent & ~found
+        return found | absent if accepted.absent else found
+
+    def _indexed(self, key: str) -> dict[str | None, int]:
+        """Return the namespaces by the value of their label ``key``, None for those without it."""
+        index: dict[str | None, int] = {}
+        for place, name in enumerate(self.order):
+            value = self.namespaces[name].labels.get(key)
+            index[value] = index.get(value, 0) | 1 << place
+        return index
 
     def mask_of(self, names: Iterable[str]) -> int:
         """Return the mask of the given namespaces; names that do not exist are left out."""
+        if not isinstance(names, frozenset):
+            return self._mask_of(names)
+        found = self._named.get(names)
+        if found is None:
+            if len(self._named) >= self._MOST_NAMED:
+                self._named.clear()
+            found = self._named[names] = self._mask_of(names)
+        return found
+
+    def _mask_of(self, names: Iterable[str]) -> int:
         return sum(1 << self._places[name] for name in names if name in self._places)
 
 
