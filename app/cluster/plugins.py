@@ -7,7 +7,6 @@ lets such an address in lets nobody in, and all that stands in its text would be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from app.errors import StateUnreadable
 from app.wire.kinds import CONFIG_MAP, NODE, Reference
 from app.wire.objects import node_facts
 from app.wire.probe import address_of
+from app.wire.survey import PluginLimit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,36 +28,6 @@ if TYPE_CHECKING:
 
 CILIUM_CONFIG = Reference(CONFIG_MAP, "cilium-config", "kube-system")
 _NODE_MATCHING = "policy-cidr-match-mode"
-
-
-@dataclass(frozen=True, slots=True)
-class PluginLimit:
-    """Sources that no NetworkPolicy can let in here; ``str`` says why and what to do instead."""
-
-    sources: tuple[Source, ...]
-
-    @property
-    def how(self) -> str:
-        """What to do instead."""
-        return (
-            "set policyCIDRMatchMode to nodes in Cilium's configuration (key"
-            f" {_NODE_MATCHING}: nodes in ConfigMap {CILIUM_CONFIG.namespace}/{CILIUM_CONFIG.name}), restart"
-            " its agents, and run this again; or let the API server in by a CiliumNetworkPolicy for the"
-            " webhook's pods (fromEntities: host, remote-node, kube-apiserver), which is not judged here"
-        )
-
-    @property
-    def why(self) -> str:
-        """What cannot be expressed."""
-        places = IntervalSet.union(one.addresses for one in self.sources if one.addresses is not None)
-        return (
-            f"Cilium does not match nodes by ipBlock here, and the API server calls from nodes"
-            f" ({addresses_words(places)}): no NetworkPolicy can let it in by its address, and the baselines"
-            " would cut every webhook off"
-        )
-
-    def __str__(self) -> str:
-        return f"{self.why}. Instead: {self.how}"
 
 
 def plugin_limit(objects: Objects, sources: Sequence[Source]) -> PluginLimit | None:
@@ -88,7 +58,20 @@ def limit_of(
     if nodes is not None:
         of_nodes = IntervalSet.union(_addresses(nodes))
         by_address = [one for one in by_address if one.addresses is not None and one.addresses & of_nodes]
-    return PluginLimit(tuple(by_address)) if by_address else None
+    return _limit(by_address) if by_address else None
+
+
+def _limit(sources: Sequence[Source]) -> PluginLimit:
+    places = addresses_words(IntervalSet.union(one.addresses for one in sources if one.addresses is not None))
+    return PluginLimit(
+        tuple(sources),
+        f"Cilium does not match nodes by ipBlock here, and the API server calls from nodes ({places}): no"
+        " NetworkPolicy can let it in by its address, and the baselines would cut every webhook off",
+        "set policyCIDRMatchMode to nodes in Cilium's configuration (key"
+        f" {_NODE_MATCHING}: nodes in ConfigMap {CILIUM_CONFIG.namespace}/{CILIUM_CONFIG.name}), restart"
+        " its agents, and run this again; or let the API server in by a CiliumNetworkPolicy for the"
+        " webhook's pods (fromEntities: host, remote-node, kube-apiserver), which is not judged here",
+    )
 
 
 def _addresses(nodes: Iterable[NodeFacts]) -> Iterator[IntervalSet]:

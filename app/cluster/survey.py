@@ -19,6 +19,7 @@ from app.cluster.deadline import Deadline
 from app.cluster.errors import HttpRefusal, Wanted
 from app.cluster.facts import AGENT_LABELS, Agent, Facts, agent_of
 from app.cluster.listing import Collection, list_all
+from app.cluster.plugins import CILIUM_CONFIG, limit_of
 from app.cluster.resources import DEFINITIONS, NODES, agents
 from app.cluster.snapshot import Snapshot, snapshot_of
 from app.engine.policy import Namespace, Policy
@@ -92,19 +93,28 @@ class Questions:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What was read; ``settings`` and ``measured`` are texts of the guard's ConfigMaps, "" without."""
+    """What was read; ``settings`` is the text of the guard's settings, "" without.
+
+    ``cilium`` is the data of Cilium's ConfigMap, None where there is none.
+    """
 
     facts: Facts
     survey: Survey
     policies: Mapping[str, tuple[Policy, ...]]
     settings: str = ""
-    measured: Mapping[str, str] = field(default_factory=dict)
+    cilium: Mapping[str, str] | None = None
 
     def judged(self, declared: tuple[Source, ...] = (), measured: tuple[Source, ...] = ()) -> Survey:
         """Return the survey, with the API server's sources as declared, measured and found."""
         now = datetime.now(UTC)
         snapshot = snapshot_of(self.facts, Snapshot(), declared=declared, measured=measured, now=now)
-        return replace(self.survey, cluster=snapshot.with_policies(self.policies))
+        limit = None if self.cilium is None else limit_of(self.cilium, snapshot.sources, self.facts.nodes)
+        return replace(
+            self.survey,
+            cluster=snapshot.with_policies(self.policies),
+            unknown_peers=self.facts.memory.unknown,
+            limit=limit,
+        )
 
 
 @dataclass(slots=True)
@@ -197,6 +207,7 @@ class Surveyor:
         maps = [
             pool.submit(self._config_map, guard[0], f"{guard[1]}-{one}") for one in ("settings", "sources")
         ]
+        cilium = pool.submit(self._get, CILIUM_CONFIG, config_map_data)
         ports = read.ports(watched)
         calls = pool.map(self._call, ports) if self._questions.calls else ()
         known_pods = tuple({(one.namespace, one.name): one for each in pods for one in each}.values())
@@ -213,7 +224,7 @@ class Surveyor:
         settings, measured = (one.result() for one in maps)
         facts = replace(read.facts(watched, self._notes), memory=read_memory(measured))
         survey = replace(survey, unread=tuple(self._notes.unread), hidden=frozenset(self._notes.hidden))
-        return Sighting(facts, survey, policies, settings.get("settings.yaml", ""), measured)
+        return Sighting(facts, survey, policies, settings.get("settings.yaml", ""), cilium.result())
 
     # -- lists ---------------------------------------------------------------------------------------------
 

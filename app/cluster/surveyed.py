@@ -11,6 +11,7 @@ import msgspec
 
 from app.cluster.directory import documents_in, unusable
 from app.cluster.manifests import read_state
+from app.cluster.plugins import CILIUM_CONFIG
 from app.cluster.survey import Sighting
 from app.wire.errors import UnusableObject
 from app.wire.identity import OVERRIDE_ANNOTATION
@@ -85,7 +86,7 @@ def sighting_from(documents: Sequence[Document], guard: ServiceKey) -> Sighting:
         overrides=tuple(reader.overrides),
         is_live=False,
     )
-    return Sighting(facts, survey, state.policies, reader.settings.get("settings.yaml", ""), reader.sources)
+    return Sighting(facts, survey, state.policies, reader.settings.get("settings.yaml", ""), reader.cilium)
 
 
 _TOLD_BY = {
@@ -111,7 +112,7 @@ class _Reader:
     overrides: list[Override] = field(default_factory=list)
     pems: dict[tuple[str, str], bytes] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
-    sources: Mapping[str, str] = field(default_factory=dict)
+    cilium: Mapping[str, str] | None = None
 
     def take(self, document: Document) -> None:
         """Take the document in, if it is of use; what has not the shape of its kind was complained about."""
@@ -154,8 +155,8 @@ class _Reader:
         metadata = _metadata(document)
         if (metadata.namespace, metadata.name) == (self.guard[0], f"{self.guard[1]}-settings"):
             self.settings = config_map_data(document.object)
-        if (metadata.namespace, metadata.name) == (self.guard[0], f"{self.guard[1]}-sources"):
-            self.sources = config_map_data(document.object)
+        if (metadata.namespace, metadata.name) == (CILIUM_CONFIG.namespace, CILIUM_CONFIG.name):
+            self.cilium = config_map_data(document.object)
 
     def annotated(self, document: Document) -> None:
         metadata = _metadata(document)

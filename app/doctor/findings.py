@@ -49,6 +49,8 @@ class Check(Enum):
     API_SERVER_WRONG_ADDRESS = "api-server-wrong-address"
     API_SERVER_MEMBER_NOT_ALLOWED = "api-server-member-not-allowed"
     API_SERVER_STALE_ADDRESS = "api-server-stale-address"
+    API_SERVER_UNKNOWN_PEER = "api-server-unknown-peer"
+    API_SERVER_UNMATCHABLE = "api-server-unmatchable"
 
     WEBHOOK_CUT_OFF = "webhook-cut-off"
     WEBHOOK_SERVICE_MISSING = "webhook-service-missing"

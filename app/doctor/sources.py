@@ -15,6 +15,7 @@ from app.doctor.findings import Area, Check, Finding, Severity
 from app.doctor.losses import severity_of
 from app.doctor.repairs import Repair
 from app.doctor.verdicts import Verdict, Verdicts
+from app.engine.addresses import place_of
 from app.engine.baselines import (
     DOCUMENTED_OPERATOR,
     MANAGED_NAME,
@@ -28,6 +29,7 @@ from app.engine.judge import Loss
 from app.engine.policy import Direction, Policy
 from app.engine.requirements import FlowId
 from app.engine.words import addresses_words, listed, peer_words
+from app.wire.remembered import stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,51 @@ def examine_sources(context: Context) -> Iterator[Finding]:
             consequence="whether it reaches the webhooks cannot be judged",
             repair=repairs.advice(
                 "declare them", "netpol-guard bootstrap --baselines-only --api-server ADDRESS"
+            ),
+        )
+
+    yield from _unmatchable(context)
+    yield from _unknown_peers(context)
+
+
+def _unmatchable(context: Context) -> Iterator[Finding]:
+    limit = context.survey.limit
+    if limit is None:
+        return
+    yield Finding(
+        Check.API_SERVER_UNMATCHABLE,
+        Severity.ERROR,
+        Area.API_SERVER,
+        "API server",
+        "no NetworkPolicy can let the API server in: Cilium does not match nodes by ipBlock here",
+        evidence=(limit.why, *(f"a source is {source_words(one)}" for one in limit.sources)),
+        consequence="the baselines cut every webhook of IOMETE off, although they name the API server",
+        repair=repairs.advice(
+            limit.how,
+            "kubectl -n kube-system patch configmap cilium-config --type=merge"
+            """ -p '{"data":{"policy-cidr-match-mode":"nodes"}}'"""
+            " && kubectl -n kube-system rollout restart daemonset cilium",
+        ),
+    )
+
+
+def _unknown_peers(context: Context) -> Iterator[Finding]:
+    known = IntervalSet.union(_addresses(one) for one in context.verdicts.cluster.sources)
+    for one in context.survey.unknown_peers:
+        if place_of(one.address) in known:
+            continue
+        yield Finding(
+            Check.API_SERVER_UNKNOWN_PEER,
+            Severity.WARNING,
+            Area.API_SERVER,
+            "API server",
+            f"the guard was called from {one.address}, which no known source covers",
+            evidence=(f"seen from {stamp(one.first_seen)} to {stamp(one.last_seen)}",),
+            consequence="if it is a member of the control plane, a policy may cut it off without a word;"
+            " if not, somebody else reaches the guard's port, which does no harm by itself",
+            repair=repairs.advice(
+                "measure again; what is an API server's then becomes a source",
+                "netpol-guard bootstrap --image IMAGE",
             ),
         )
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 
-from app.engine.cluster import Cluster
+from app.engine.cluster import Cluster, Source
 from app.wire.objects import EndpointSliceFacts, ServiceFacts
 from app.wire.registrations import Registration
+from app.wire.remembered import Unknown
 from app.wire.workloads import DeploymentFacts, PodFacts
 
 ServiceKey = tuple[str, str]
@@ -53,12 +54,25 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginLimit:
+    """Sources that no NetworkPolicy can let in with this network plugin: why, and what to do instead."""
+
+    sources: tuple[Source, ...]
+    why: str
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.why}. Instead: {self.how}"
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """A cluster at one moment. What could not be read is empty here and named in ``unread``.
 
     ``hidden`` are the areas that must not be drawn conclusions about: the resources in ``unread``, plural as
     in an RBAC rule. ``certificates`` are the serving certificates of webhooks (PEM), by Service.
-    ``deployments`` and ``pods`` hold only what the checks look at.
+    ``deployments`` and ``pods`` hold only what the checks look at. ``unknown_peers`` are addresses that
+    reviews came from although no source covers them; ``limit`` is what the network plugin cannot express.
     """
 
     cluster: Cluster = field(default_factory=Cluster)
@@ -73,5 +87,7 @@ class Survey:
     notes: tuple[str, ...] = ()
     unread: tuple[Unread, ...] = ()
     hidden: frozenset[str] = frozenset()
+    unknown_peers: tuple[Unknown, ...] = ()
+    limit: PluginLimit | None = None
     moment: datetime = field(default_factory=lambda: datetime.now(UTC))
     is_live: bool = True

@@ -202,6 +202,7 @@ class Doctored:
 _REPAIRED = ("MutatingWebhookConfiguration",)
 """What repairs change although the breakage did not."""
 _VERSIONS = {
+    "ConfigMap": "v1",
     "NetworkPolicy": "networking.k8s.io/v1",
     "ValidatingWebhookConfiguration": "admissionregistration.k8s.io/v1",
 }

@@ -17,12 +17,13 @@ import yaml
 from app.cluster.connection import Connection, configuration
 from app.cluster.memory import recall, remember
 from app.cluster.objects import Objects
-from app.cluster.plugins import PluginLimit, plugin_limit
+from app.cluster.plugins import plugin_limit
 from app.cluster.prober import Patience, Prober
 from app.engine.addresses import networks_of
 from app.engine.cluster import Provenance
 from app.wire.identity import NAME, SOURCES_CONFIG_MAP
 from app.wire.measurement import Measurement, Way
+from app.wire.survey import PluginLimit
 from tests.cluster.authority import Authority, ServingCertificate
 from tests.cluster.cluster import Cluster, Shape
 from tests.cluster.lan import Family
