@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from app.install.ports import Clock, Store
-    from app.wire.kinds import Kind, Manifest
+    from app.wire.kinds import Manifest
 
 _HOME = Reference(NAMESPACE, NAME)
 _LOOKED_AT = (DEPLOYMENT, SERVICE, CONFIG_MAP, SECRET, SERVICE_ACCOUNT)
@@ -101,8 +101,3 @@ def _is_there(store: Store, reference: Reference) -> bool:
 def is_waited_for(reference: Reference) -> bool:
     """Tell whether the next step must not begin before ``reference`` is really gone."""
     return reference in (WORKLOAD, _HOME)
-
-
-def kinds_of(steps: Iterable[Step]) -> dict[tuple[Kind, str], None]:
-    """Return each kind with the namespace in which something of it is removed."""
-    return dict.fromkeys((one.reference.kind, one.reference.namespace) for one in steps)

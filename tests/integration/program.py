@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.cli.installing import Tools
+from app.cluster.objects import Objects
+from app.wire.kinds import Manifest, Reference, Rehearsal, Written
 from tests.cluster.api import ApiClient
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.history import PolicyHistory
@@ -109,3 +112,38 @@ def watched(control_plane: ControlPlane, *sources: str) -> Iterator[PolicyHistor
     history = PolicyHistory(control_plane.client(), sources)
     yield history
     history.finish()
+
+
+class Cut(Objects):
+    """Objects whose connection breaks, or whose user loses patience, after some writes."""
+
+    left = 0
+    end: type[BaseException] = KeyboardInterrupt
+
+    def apply(
+        self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL, *, force: bool = False
+    ) -> Written:
+        """Apply, as long as writes go through."""
+        if rehearsal is Rehearsal.REAL:
+            self._count()
+        return super().apply(manifest, rehearsal, force=force)
+
+    def delete(
+        self, reference: Reference, rehearsal: Rehearsal = Rehearsal.REAL, *, uid: str = ""
+    ) -> Written | None:
+        """Delete, as long as writes go through."""
+        self._count()
+        return super().delete(reference, rehearsal, uid=uid)
+
+    def _count(self) -> None:
+        if self.left == 0:
+            raise self.end("write", "the API server went away")
+        self.left -= 1
+
+
+def cut_tools(kubeconfig: Path, writes: int, end: type[BaseException] = KeyboardInterrupt) -> Tools:
+    """Return tools that end with an exception after so many writes."""
+    tools = Tools.connect(kubeconfig, None)
+    objects = Cut(tools.connection, "netpol-guard-bootstrap")
+    objects.left, objects.end = writes, end
+    return Tools(tools.connection, objects, tools.server, tools.prober)

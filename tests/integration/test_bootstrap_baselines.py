@@ -14,14 +14,12 @@ from app.cli.bootstrapping import Request, bring_baselines
 from app.cli.installing import Tools, sources_of
 from app.cli.uninstalling import Request as Removal
 from app.cli.uninstalling import take_away
-from app.cluster.objects import Objects
 from app.errors import ChangeFailed
-from app.wire.kinds import Manifest, Reference, Rehearsal, Written
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.webhook import register_webhook
 from tests.integration.conftest import MakeNamespace
 from tests.integration.guard import configuration, running_guard
-from tests.integration.program import run, started, unchanged, watched
+from tests.integration.program import cut_tools, run, started, unchanged, watched
 
 API_SERVER = "10.20.0.10"
 OPERATOR, MANAGED, BRIDGE = "iomete-spark-operator", "iomete-ingress-egress", "netpol-guard-bridge"
@@ -271,38 +269,6 @@ def test_a_guard_that_is_up_admits_every_step(
     assert policies(control_plane, name) == set()
 
 
-class Cut(Objects):
-    """Objects whose connection breaks, or whose user loses patience, after some writes."""
-
-    left = 0
-    end: type[BaseException] = KeyboardInterrupt
-
-    def apply(
-        self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL, *, force: bool = False
-    ) -> Written:
-        if rehearsal is Rehearsal.REAL:
-            self._count()
-        return super().apply(manifest, rehearsal, force=force)
-
-    def delete(
-        self, reference: Reference, rehearsal: Rehearsal = Rehearsal.REAL, *, uid: str = ""
-    ) -> Written | None:
-        self._count()
-        return super().delete(reference, rehearsal, uid=uid)
-
-    def _count(self) -> None:
-        if self.left == 0:
-            raise self.end("write", "the API server went away")
-        self.left -= 1
-
-
-def cut_tools(control_plane: ControlPlane, writes: int, end: type[BaseException]) -> Tools:
-    tools = Tools.connect(control_plane.kubeconfig(), None)
-    objects = Cut(tools.connection, "netpol-guard-bootstrap")
-    objects.left, objects.end = writes, end
-    return Tools(tools.connection, objects, tools.server, tools.prober)
-
-
 @pytest.mark.parametrize(
     "cut", [(writes, end) for writes in range(4) for end in (KeyboardInterrupt, ChangeFailed)]
 )
@@ -317,13 +283,13 @@ def test_interrupted_after_every_step_it_says_what_stands_and_a_second_run_compl
     removal = Removal((name,), yes=True, pause=0)
     tools = Tools.connect(control_plane.kubeconfig(), None)
     with watched(control_plane, API_SERVER) as history:
-        assert bring_baselines(cut_tools(control_plane, writes, end), request) == 2
+        assert bring_baselines(cut_tools(control_plane.kubeconfig(), writes, end), request) == 2
         told = capsys.readouterr().out
         assert f"Done: {writes} of 4 steps. Left:" in told
         assert "To complete it: netpol-guard bootstrap" in told
         assert bring_baselines(tools, request) == 0
         assert policies(control_plane, name) == {OPERATOR, MANAGED}
-        assert take_away(cut_tools(control_plane, writes, end), removal) == 2
+        assert take_away(cut_tools(control_plane.kubeconfig(), writes, end), removal) == 2
         assert take_away(tools, removal) == 0
         assert policies(control_plane, name) == set()
     history.assert_nothing_lost()

@@ -3,84 +3,37 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
+from app.cli.bootstrapping import Request
+from app.cli.guarding import bring_guard
+from app.cli.uninstalling import Request as Removal
+from app.cli.uninstalling import take_away
 from tests.cluster.cluster import IMAGE, Cluster, Shape
-from tests.cluster.history import PolicyHistory
 from tests.cluster.lan import Family
 from tests.integration.incluster.conftest import MakeCluster
-from tests.integration.incluster.scenes import make_managed, spark_operator
-from tests.integration.program import inventory_of
+from tests.integration.incluster.platform import (
+    GUARD,
+    MANAGED,
+    OPERATOR,
+    QUICKLY,
+    assert_guarded,
+    bootstrap,
+    failure_policies,
+    got,
+    let_in,
+    make_platform,
+    policies,
+    unchanged,
+    uninstall,
+    watched,
+)
+from tests.integration.incluster.scenes import deny_all, make_managed
+from tests.integration.program import cut_tools, inventory_of
+from tests.integration.test_bootstrap_baselines import DOCUMENTED, policy
 
-Done = subprocess.CompletedProcess[str]
-Object = dict[str, Any]
-NS = "managed"
-GUARD = "netpol-guard"
-OPERATOR, MANAGED = "iomete-spark-operator", "iomete-ingress-egress"
-QUICKLY = ("--pause", "0", "--timeout", "60", "--yes")
-
-
-def bootstrap(cluster: Cluster, *args: str) -> Done:
-    return cluster.guard("bootstrap", "--image", IMAGE, *QUICKLY, *args)
-
-
-def uninstall(cluster: Cluster, *args: str) -> Done:
-    return cluster.guard("uninstall", *QUICKLY, *args)
-
-
-@contextmanager
-def watched(cluster: Cluster) -> Iterator[PolicyHistory]:
-    """Record every state of the policies; webhooks are called over the primary family alone."""
-    history = PolicyHistory(cluster.client(), [each.sources[0] for each in cluster.api_servers])
-    yield history
-    history.finish()
-
-
-def make_platform(cluster: Cluster) -> None:
-    """Make a managed namespace with the operator's webhook in it."""
-    make_managed(cluster, NS)
-    cluster.apply(*spark_operator(NS))
-
-
-def got(cluster: Cluster, *what: str) -> Any:  # noqa: ANN401 - JSON
-    return json.loads(cluster.kubectl("get", *what, "-o", "json").stdout)
-
-
-def policies(cluster: Cluster, namespace: str = NS) -> set[str]:
-    return {one["metadata"]["name"] for one in got(cluster, "networkpolicies", "-n", namespace)["items"]}
-
-
-def let_in(cluster: Cluster) -> set[str]:
-    """Return the addresses that the operator's baseline lets in."""
-    ingress = got(cluster, "networkpolicy", OPERATOR, "-n", NS)["spec"]["ingress"]
-    return {peer["ipBlock"]["cidr"] for rule in ingress for peer in rule["from"]}
-
-
-def failure_policies(cluster: Cluster) -> set[str]:
-    listed = got(cluster, "validatingwebhookconfigurations")["items"]
-    ours = [one for one in listed if one["metadata"]["name"] == GUARD]
-    return {webhook["failurePolicy"] for one in ours for webhook in one["webhooks"]}
-
-
-def assert_guarded(cluster: Cluster) -> None:
-    """The guard rejects what cuts flows, fails closed, and nothing of the way there is left."""
-    refused = cluster.kubectl("delete", "networkpolicy", MANAGED, "-n", NS, check=False)
-    assert "would cut managed namespaces" in refused.stderr
-    assert failure_policies(cluster) == {"Fail"}
-    assert not any("bridge" in name for name in policies(cluster))
-
-
-@contextmanager
-def unchanged(cluster: Cluster) -> Iterator[None]:
-    before = inventory_of(cluster.client())
-    yield
-    after = inventory_of(cluster.client())
-    assert after == before
+MOST_STEPS = 60
 
 
 @pytest.mark.parametrize(
@@ -115,3 +68,138 @@ def test_from_nothing_to_verified_in_one_command_a_second_run_changes_nothing_an
         assert gone.returncode == 0, gone.stdout + gone.stderr
     history.assert_nothing_lost()
     assert inventory_of(cluster.client()) == before
+
+
+def test_interrupted_after_every_step_it_goes_on_from_there_and_nothing_is_rejected_before_the_end(
+    make_cluster: MakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster = make_cluster(Shape())
+    make_platform(cluster)
+    before = inventory_of(cluster.client())
+    request = Request(image=IMAGE, yes=True, pause=0, timeout=60)
+    removal = Removal(guard=True, yes=True, pause=0, timeout=60)
+    with watched(cluster) as history, cluster.entered():
+        steps = 0
+        while bring_guard(cut_tools(cluster.kubeconfig(), 1), request) != 0:
+            steps += 1
+            assert "To complete it: netpol-guard bootstrap" in capsys.readouterr().out
+            assert failure_policies(cluster) <= {"Ignore"}
+            assert steps < MOST_STEPS
+        assert steps > len(policies(cluster))
+        assert_guarded(cluster)
+        removed = 0
+        while take_away(cut_tools(cluster.kubeconfig(), 1), removal) != 0:
+            removed += 1
+            assert failure_policies(cluster) == set()
+            assert removed < MOST_STEPS
+        assert removed >= steps - 1
+    history.assert_nothing_lost()
+    assert inventory_of(cluster.client()) == before
+
+
+def test_killed_while_it_waits_for_the_guard_a_second_run_completes_it(make_cluster: MakeCluster) -> None:
+    cluster = make_cluster(Shape())
+    make_platform(cluster)
+    with cluster.guard_started("bootstrap", "--image", IMAGE, *QUICKLY) as process:
+        output = process.stdout
+        assert output is not None
+        while "ValidatingWebhookConfiguration netpol-guard ... done" not in (line := output.readline()):
+            assert line, "it ended before"
+        process.kill()
+    assert failure_policies(cluster) == {"Ignore"}
+    assert bootstrap(cluster).returncode == 0
+    assert_guarded(cluster)
+
+
+class TestStarts:
+    """From what may stand in a cluster before; the cases share a cluster, in this order."""
+
+    def test_a_guard_that_does_not_start_is_told_with_its_reason_and_nothing_is_rejected(
+        self, cluster: Cluster
+    ) -> None:
+        make_platform(cluster)
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": GUARD}}
+        settings = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "netpol-guard-settings", "namespace": GUARD},
+            "data": {"settings.yaml": "mode: nonsense\n"},
+        }
+        cluster.apply(namespace, settings)
+        done = cluster.guard("bootstrap", "--image", IMAGE, "--yes", "--pause", "0", "--timeout", "6")
+        assert done.returncode == 2
+        assert "wait for the guard ... failed" in done.stdout
+        assert "Stopped: could not run Deployment netpol-guard/netpol-guard: 0 of 2 after 6 s" in done.stdout
+        assert "failurePolicy stays Ignore" in done.stdout
+        assert failure_policies(cluster) == {"Ignore"}
+        assert policies(cluster) == set()
+        cluster.apply({**settings, "data": {"settings.yaml": "webhook: {checkSeconds: 1}\n"}})
+
+    def test_a_guard_that_runs_and_does_not_answer_is_told_and_nothing_is_rejected(
+        self, cluster: Cluster
+    ) -> None:
+        done = cluster.guard(
+            *("bootstrap", "--image", "registry.example/something-else"),
+            *("--yes", "--pause", "0", "--timeout", "20"),
+        )
+        assert done.returncode == 2
+        assert "measure where the API server calls from ... failed" in done.stdout
+        assert "  - failurePolicy Fail" in done.stdout
+        assert failure_policies(cluster) == {"Ignore"}
+        assert policies(cluster) == set()
+
+    def test_namespaces_with_the_documented_files_and_with_policies_of_their_own_are_brought_in(
+        self, cluster: Cluster
+    ) -> None:
+        source = cluster.api_servers[0].sources[0]
+        for name, address in (("documented", source), ("mistyped", "192.0.2.77")):
+            make_managed(cluster, name)
+            text = DOCUMENTED.replace("ADDRESS", address)
+            cluster.kubectl("apply", "-n", name, "-f", "-", stdin=text)
+        make_managed(cluster, "own")
+        cluster.apply(deny_all("own"))
+        with watched(cluster) as history:
+            done = bootstrap(cluster)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+        history.assert_nothing_lost()
+        assert_guarded(cluster)
+        assert policies(cluster, "documented") == {OPERATOR, MANAGED}
+        assert policies(cluster, "mistyped") == {OPERATOR, MANAGED, f"{OPERATOR}-netpol-guard"}
+        assert policies(cluster, "own") == {OPERATOR, MANAGED, "default-deny"}
+        assert "written by kubectl apply, already says what" in done.stdout
+        with unchanged(cluster):
+            assert bootstrap(cluster).returncode == 0
+
+    def test_another_image_is_rolled_out_and_the_settings_of_the_admin_stay(self, cluster: Cluster) -> None:
+        image = "registry.example/netpol-guard:next"
+        done = cluster.guard("bootstrap", "--image", image, *QUICKLY)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+        assert f"+      - image: {image}" in done.stdout or f"image: {image}" in done.stdout
+        assert_guarded(cluster)
+        deployment = got(cluster, "deployment", GUARD, "-n", GUARD)
+        assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == image
+        settings = got(cluster, "configmap", "netpol-guard-settings", "-n", GUARD)
+        assert settings["data"]["settings.yaml"] == "webhook: {checkSeconds: 1}\n"
+        with unchanged(cluster):
+            again = cluster.guard("bootstrap", *QUICKLY)
+        assert again.returncode == 0, "the image that runs needs not be named again"
+
+    def test_a_namespace_in_which_nothing_is_enforced_is_said_to_be_so(self, cluster: Cluster) -> None:
+        cluster.kubectl("label", "namespace", "own", "netpol-guard.iomete.com/mode=audit")
+        done = bootstrap(cluster)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+        assert "self-test in own ... left out: mode audit" in done.stdout
+
+    def test_the_guard_goes_and_the_baselines_stay(self, cluster: Cluster) -> None:
+        cluster.apply(json.loads(policy(GUARD, "theirs", {"policyTypes": ["Ingress"], "ingress": [{}]})))
+        with watched(cluster) as history:
+            done = uninstall(cluster)
+        assert done.returncode == 0, done.stdout + done.stderr
+        history.assert_nothing_lost()
+        assert policies(cluster) == {OPERATOR, MANAGED}
+        assert cluster.kubectl("get", "namespace", GUARD, check=False).returncode != 0
+        left = cluster.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name").stdout
+        assert GUARD not in left
+        with unchanged(cluster):
+            again = uninstall(cluster)
+        assert "Nothing to remove" in again.stdout
