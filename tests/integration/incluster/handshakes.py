@@ -29,6 +29,8 @@ class Handshakes:
         self._thread = threading.Thread(target=self._run, name="handshakes", daemon=True)
         self.done = 0
         self.failures: list[str] = []
+        self.serials: dict[str, str] = {}
+        """By address: the serial number of the certificate that was served last."""
 
     def __enter__(self) -> Self:
         """Start."""
@@ -53,7 +55,8 @@ class Handshakes:
         try:
             with self._cluster.entered():
                 plain = socket.create_connection((address, 8443), timeout=10)
-            with trust.wrap_socket(plain, server_hostname=_HOST):
+            with trust.wrap_socket(plain, server_hostname=_HOST) as connection:
+                self.serials[address] = str((connection.getpeercert() or {})["serialNumber"])
                 self.done += 1
         except OSError as error:
             self.failures.append(f"{address}: {error!r}")
