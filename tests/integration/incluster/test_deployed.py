@@ -14,6 +14,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.watching import Change, Watch
 from tests.integration.incluster import deployed
 from tests.integration.incluster.deployed import GUARD, replicas
+from tests.integration.incluster.handshakes import Handshakes
 from tests.integration.incluster.load import Load, Outcome, Question, questions
 from tests.integration.incluster.scenes import baselined_namespace, deny_all, eventually, make_managed
 
@@ -24,7 +25,8 @@ NEWS_SECONDS = 1.0
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return deployed.overlay(tmp_path_factory.mktemp("overlay"), {"webhook": {"checkSeconds": 1}})
+    settings = {"webhook": {"checkSeconds": 1}, "tls": {"settleSeconds": 3}}
+    return deployed.overlay(tmp_path_factory.mktemp("overlay"), settings)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,20 @@ def test_no_admission_fails_in_a_rolling_upgrade(guarding: Cluster, asked: tuple
         load.wait_for(more=20)
     assert load.of(Outcome.FAILED) == []
     assert load.of(Outcome.WRONG) == []
+
+
+def test_new_certificates_are_made_for_a_deleted_secret_and_no_admission_fails(
+    guarding: Cluster, asked: tuple[Question, ...]
+) -> None:
+    with Load(guarding, asked) as load, Handshakes(guarding) as handshakes:
+        assert eventually(lambda: len(handshakes.serials) == 2)
+        before = set(handshakes.serials.values())
+        guarding.kubectl("delete", "secret", "netpol-guard-tls", "-n", GUARD)
+        assert eventually(lambda: not before & set(handshakes.serials.values())), guarding.kubelet.describe()
+        load.wait_for(more=20)
+    assert len(set(handshakes.serials.values())) == 1
+    assert handshakes.failures == []
+    assert {each.outcome for each in load.answered} == {Outcome.RIGHT}, load.of(Outcome.FAILED)
 
 
 def test_a_killed_replica_costs_the_calls_on_their_way_to_it_and_no_verdict(
