@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from app.admission.outcome import Kind, Outcome, Reason
 from app.engine.cluster import MANAGED, MANAGED_LABEL
 from app.engine.explain import loss_lines, main_losses
 from app.engine.judge import Judge, State
-from app.engine.regions import ExistingPods, NamespaceTable
-from app.engine.requirements import FlowId, guarded_namespaces, required_flows
+from app.engine.regions import NamespaceTable
+from app.engine.requirements import guarded_namespaces, managed_flows, required_flows
+from app.engine.search import TooComplexError
 from app.engine.words import flow_words, listed
 
 if TYPE_CHECKING:
@@ -20,11 +22,11 @@ if TYPE_CHECKING:
     from app.engine.cluster import Cluster
     from app.engine.judge import Loss, Verdict
     from app.engine.policy import Namespace
-    from app.engine.requirements import RequiredFlow
     from app.engine.search import Budget
 
-_MANAGED_FLOWS = (FlowId.MANAGED_INGRESS, FlowId.MANAGED_EGRESS)
 _SHOWN = 3
+_MOST_NOTES = 8
+"""More warnings than that nobody reads, and an API server may cut them off."""
 
 
 class NamespaceJudgement:
@@ -36,11 +38,12 @@ class NamespaceJudgement:
         self._old = old
         self._new = new
         self._cluster = cluster
-        self._rules, budget = context
-        self._judge = Judge(self._rules.options, budget)
+        self._rules, self._budget = context
+        self._judge = Judge(self._rules.options, self._budget)
         earlier = new if old is None else old
-        self._before = NamespaceTable({**cluster.namespaces, new.name: earlier})
-        self._after = NamespaceTable({**cluster.namespaces, new.name: new})
+        # Only the changed namespace is a far end here, so there is no need to know of the others.
+        self._before = NamespaceTable({new.name: earlier})
+        self._after = NamespaceTable({new.name: new})
 
     def outcome(self) -> Outcome:
         """Return the outcome. Raises ``TooComplexError``."""
@@ -53,19 +56,19 @@ class NamespaceJudgement:
 
     def _still_managed(self) -> Outcome:
         """Judge with the namespace still required, whatever its labels become."""
-        verdicts = self._verdicts()
-        cut = [loss for _, verdict in verdicts for loss in verdict.rejected]
-        if not cut:
+        verdicts = (one for one in self._verdicts() if one[1].rejected)
+        cutting = list(islice(verdicts, _SHOWN + 1))
+        if not cutting:
             return Outcome(Kind.ADMIT, notes=self._left_notes())
+        cut = [loss for _, verdict in cutting for loss in verdict.rejected]
         lines = [self._headline()]
-        cutting = [(state, verdict) for state, verdict in verdicts if verdict.rejected]
         for state, verdict in cutting[:_SHOWN]:
             for loss in main_losses(verdict.rejected):
                 lines += [
                     f"- {one}" if i == 0 else one for i, one in enumerate(loss_lines(loss, state.policies))
                 ]
         if len(cutting) > _SHOWN:
-            lines.append(f"- and so do policies of {len(cutting) - _SHOWN} more managed namespaces")
+            lines.append("- and so with policies of further managed namespaces")
         lines += self._ways_out()
         reasons = tuple(
             Reason(one.flow.id.value, f"cuts {flow_words(one.flow)}", "metadata.labels")
@@ -102,41 +105,40 @@ class NamespaceJudgement:
 
     def _newly_managed(self) -> Outcome:
         """Admit, and say which flows its own or others' policies cut."""
-        notes = [
+        own, others = self._own_verdict(), (verdict for _, verdict in self._verdicts())
+        notes = (
             f"{loss.flow.id.value}: as policies stand, they cut {flow_words(loss.flow)}; isolated by "
             f"{listed(dict.fromkeys(one.name for one in loss.isolating))}"
-            for _, verdict in self._verdicts(fresh=True)
+            for verdict in (own, *others)
             for loss in main_losses(verdict.losses)
-        ]
-        return Outcome(Kind.ADMIT, notes=tuple(dict.fromkeys(notes)))
+        )
+        return Outcome(Kind.ADMIT, notes=tuple(islice(dict.fromkeys(notes), _MOST_NOTES)))
 
-    def _verdicts(self, *, fresh: bool = False) -> list[tuple[State, Verdict]]:
-        found = []
-        for name, flows in self._flows():
+    def _own_verdict(self) -> Verdict:
+        """Return what the policies of the changed namespace itself cut: all of that is news here."""
+        name = self._new.name
+        cluster = replace(self._cluster, namespaces={**self._cluster.namespaces, name: self._new})
+        flows = required_flows(cluster, name, self._rules.options, guarded_namespaces(cluster))
+        table = NamespaceTable(cluster.namespaces)
+        return self._judge.audit(State(cluster.policies.get(name, ()), table), flows)
+
+    def _verdicts(self) -> Iterator[tuple[State, Verdict]]:
+        """Yield, for each managed namespace whose policies cut the changed one off, the state and verdict.
+
+        What its policies allowed before is what they allowed to it, or, if it is new, to anybody.
+        """
+        changed = self._new.name
+        guarded = guarded_namespaces(self._cluster) | ({changed} if self._was_managed else set())
+        for name in sorted(guarded if self._was_managed else guarded - {changed}):
+            if self._budget.exhausted():
+                raise TooComplexError
             policies = self._cluster.policies.get(name, ())
             after = State(policies, self._after)
-            before = State((), self._after) if fresh else State(policies, self._before)
+            before = State(policies, self._before) if self._was_managed else State((), self._after)
+            flows = tuple(one for one in managed_flows(name, frozenset({changed})) if not one.is_future)
             verdict = self._judge.compare(before, after, flows)
             if verdict.losses:
-                found.append((after, verdict))
-        return found
-
-    def _flows(self) -> Iterator[tuple[str, tuple[RequiredFlow, ...]]]:
-        """Yield, for each managed namespace, its flows to and from the changed one."""
-        changed = self._new.name
-        guarded = guarded_namespaces(self._cluster) | {changed}
-        only = ExistingPods(frozenset({changed}))
-        for name in sorted(guarded):
-            required = required_flows(self._cluster, name, self._rules.options, guarded)
-            own = name == changed and not self._was_managed
-            yield (
-                name,
-                tuple(
-                    flow if own else replace(flow, region=replace(flow.region, peer=only))
-                    for flow in required
-                    if own or (flow.id in _MANAGED_FLOWS and not flow.is_future)
-                ),
-            )
+                yield after, verdict
 
     @property
     def _was_managed(self) -> bool:

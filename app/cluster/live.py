@@ -15,7 +15,7 @@ from app.cluster.connection import Connection, configuration
 from app.cluster.deadline import Deadline
 from app.cluster.errors import overdue
 from app.cluster.facts import managed_names
-from app.cluster.fresh import FreshReads
+from app.cluster.fresh import FEW, FreshReads
 from app.cluster.peers import Known
 from app.cluster.snapshot import Snapshot, is_same, snapshot_of
 from app.errors import StateUnreadable
@@ -143,8 +143,13 @@ class LiveState:
         gone = sorted(managed_names(self._snapshot().namespaces) - fresh.keys())
         fresh.update(zip(gone, await self._each(gone, self._fresh.namespace, deadline), strict=True))
         names = sorted(one.name for one in listed)
-        policies = zip(names, await self._each(names, self._fresh.policies, deadline), strict=True)
-        return self._cluster(scope, dict(policies), fresh)
+        return self._cluster(scope, await self._policies_of(names, deadline), fresh)
+
+    async def _policies_of(self, names: list[str], deadline: Deadline) -> Policies:
+        """Read the policies of each namespace by itself where they are few, else all in one list."""
+        if len(names) > FEW:
+            return await self._thread(lambda: self._fresh.policies_of(names, deadline))
+        return dict(zip(names, await self._each(names, self._fresh.policies, deadline), strict=True))
 
     async def _each(
         self, names: list[str], read: Callable[[str, Deadline], T], deadline: Deadline

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.cluster.deadline import Deadline
-from app.cluster.fresh import FreshReads
+from app.cluster.fresh import FEW, FreshReads
 from app.cluster.look import look
 from app.cluster.server import Server
 from app.cluster.snapshot import Snapshot, snapshot_of
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _GREETING_SECONDS = 3.0
 """Whether anybody answers is found out in a moment, rather than after the time-out of a long list."""
 _SECONDS = 30.0
-_FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,6 @@ def read_once(api: Api, namespaces: Collection[str] | None, *, declared: tuple[S
 def _policies(api: Api, names: frozenset[str], deadline: Deadline) -> Mapping[str, tuple[Policy, ...]]:
     """Return the policies of ``names``: of a few one by one, which needs no right to see the others'."""
     fresh = FreshReads(api)
-    if len(names) <= _FEW:
+    if len(names) <= FEW:
         return {name: fresh.policies(name, deadline) for name in sorted(names)}
-    every = fresh.everywhere(deadline)
-    return {name: every.get(name, ()) for name in sorted(names)}
+    return fresh.policies_of(sorted(names), deadline)

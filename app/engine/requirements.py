@@ -118,12 +118,13 @@ def required_flows(
     """
     return (
         *_webhook_flows(cluster, namespace),
-        *_managed_flows(namespace, guarded),
+        *managed_flows(namespace, guarded),
         *_platform_flows(cluster, namespace, options),
     )
 
 
-def _managed_flows(namespace: str, guarded: frozenset[str]) -> Iterator[RequiredFlow]:
+def managed_flows(namespace: str, guarded: frozenset[str]) -> Iterator[RequiredFlow]:
+    """Yield the flows between the pods of ``namespace`` and those of ``guarded``, today's and to come."""
     future = future_namespaces(guarded)
     for flow, direction in (
         (FlowId.MANAGED_INGRESS, Direction.INGRESS),

@@ -9,6 +9,7 @@ from tests.admission import world
 from tests.admission.changes import reviews_agree
 from tests.admission.fixes import kinds_of_fixes
 from tests.admission.jsonpatch import apply_patch
+from tests.admission.labels import labels_agree
 
 
 def test_every_fix_applied_as_shown_loses_nothing_by_brute_force_and_is_admitted() -> None:
@@ -25,6 +26,10 @@ def test_every_fix_applied_as_shown_loses_nothing_by_brute_force_and_is_admitted
 
 def test_answers_name_just_the_flows_that_brute_force_finds_cut() -> None:
     assert reviews_agree(1_000, seed=7) == 1_000
+
+
+def test_changes_of_a_namespace_s_labels_are_rejected_just_for_the_flows_that_brute_force_finds_cut() -> None:
+    assert labels_agree(500, seed=7) == 500
 
 
 def test_a_missing_port_is_added_to_the_rule_that_has_its_peers_and_nobody_else() -> None:

@@ -87,4 +87,14 @@ def test_without_namespaces_or_their_policies_nothing_can_be_judged(path: str) -
 def test_a_policy_that_cannot_be_understood_is_an_error() -> None:
     names = [namespace(f"ns-{one}") for one in range(9)]
     with pytest.raises(StateUnreadable, match="the answer is not understood"):
-        read_once(Api({NAMESPACES: list(names), EVERY_POLICY: [stored("p", spec="none")]}), None)
+        read_once(Api({NAMESPACES: list(names), EVERY_POLICY: [_unreadable("ns-3")]}), None)
+
+
+def test_a_policy_that_cannot_be_understood_elsewhere_is_nobody_s_error() -> None:
+    names = [namespace(f"ns-{one}") for one in range(9)]
+    reading = read_once(Api({NAMESPACES: list(names), EVERY_POLICY: [_unreadable("elsewhere")]}), None)
+    assert set(reading.cluster.policies.values()) == {()}
+
+
+def _unreadable(where: str) -> dict[str, object]:
+    return stored("p", metadata={"namespace": where}, spec="none")

@@ -3,7 +3,8 @@
 ``python -m tests.engine.agreement flows 1000000`` compares single flows with the oracle,
 ``... cyclonus 200000`` with an engine that nobody here wrote, ``... brute 100000`` the exact search and
 ``... verdicts 100000`` whole verdicts with brute force, before and after, ``... reviews 100000`` the
-guard's answers, ``... fixes 100000`` every fix that they show, ``... no-effect 100000`` every "no effect".
+guard's answers and ``... labels 100000`` those to changes of a namespace's labels, ``... fixes 100000`` every
+fix that answers show, ``... no-effect 100000`` every "no effect".
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from app.engine.selectors import EVERYTHING
 from app.engine.witness import is_lost, simplified
 from tests.admission.changes import reviews_agree
 from tests.admission.fixes import fixes_hold
+from tests.admission.labels import labels_agree
 from tests.engine import oracle
 from tests.engine.cyclonus import Cyclonus
 from tests.engine.no_effect import no_effect_is_true
@@ -162,6 +164,7 @@ RUNS = {
     "brute": brute_force_agrees,
     "verdicts": verdicts_agree,
     "reviews": reviews_agree,
+    "labels": labels_agree,
     "fixes": fixes_hold,
     "no-effect": no_effect_is_true,
     "cyclonus": cyclonus_agrees,

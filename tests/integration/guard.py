@@ -22,7 +22,7 @@ from app.shipped import DEPLOY
 from tests.cluster.control_plane import ControlPlane
 
 ROOT = Path(__file__).resolve().parents[2]
-_READY_SECONDS = 30.0
+_READY_SECONDS = 90.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -331,3 +331,20 @@ def test_a_stopped_state_leaves_no_thread_behind(control_plane: ControlPlane) ->
 
     with_state(live(control_plane), scenario)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("feed")]
+
+
+def test_many_managed_namespaces_are_read_by_one_list_each_with_its_own_policies(
+    control_plane: ControlPlane, make_namespace: MakeNamespace
+) -> None:
+    made = [make_namespace() for _ in range(10)]
+    for namespace in made:
+        control_plane.apply(POLICY.format(name=f"of-{namespace}", namespace=namespace))
+    api = CountingApi(Connection(configuration(control_plane.kubeconfig("admin"))))
+
+    async def scenario(state: LiveState) -> None:
+        cluster = await state.read(Scope.managed(), timeout=READ_SECONDS)
+        assert api.pages == 1
+        for namespace in made:
+            assert names(cluster, namespace) == [f"of-{namespace}"]
+
+    with_state(LiveState(api), scenario)
