@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from app.admission.outcome import Kind, Outcome
+from app.admission.outcome import PATCH, Kind, Outcome
 from app.admission.ports import Doubt, Mode
 from app.wire.response import Cause, Details, Status, encode_response
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _WARNING_LENGTH = 120
 """What the API documentation recommends for one warning."""
-_MOST_WARNINGS = 16
+_MOST_WARNINGS = 30
+"""An API server keeps 4 KiB of warnings for one request; these are within it."""
 _FORBIDDEN = 403
 
 
@@ -39,7 +40,9 @@ def answer(review: Review, outcome: Outcome, mode: Mode, rules: Rules) -> tuple[
     if mode is Mode.AUDIT:
         told = is_refused or outcome.notes
         return _admitted(review, (), outcome, _noted(outcome)), "audit" if told else "admit"
-    notes = (*outcome.lines, *outcome.notes)
+    # A patch does not survive being broken into warnings.
+    lines = [one for one in outcome.lines if not one.startswith(PATCH)]
+    notes = (*lines, *outcome.notes)
     return _admitted(review, notes, outcome), "warn" if notes else "admit"
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+PATCH = "  patch: "
+"""How the line of a message begins that is for programs."""
+
 
 class Kind(Enum):
     """The ways a judgement can end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.admission.outcome import ADMITTED, Kind, Outcome, Reason
+from app.admission.outcome import ADMITTED, PATCH, Kind, Outcome, Reason
 from app.admission.patches import edit_words, patch_text
 from app.engine.baselines import missing_baselines, recognise
 from app.engine.effects import has_no_effect
@@ -249,7 +249,7 @@ def _left_out_notes(baseline: Baseline) -> list[str]:
 def fix_lines(fix: Fix) -> list[str]:
     """Return a fix in words."""
     words = [edit_words(edit) for edit in fix.edits]
-    return [f"Fix: {'; '.join(words)}.", f"  patch: {patch_text(fix)}"]
+    return [f"Fix: {'; '.join(words)}.", f"{PATCH}{patch_text(fix)}"]
 
 
 def _ids(losses: tuple[Loss, ...]) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _MOST = 8
 """Changes remembered for one namespace; who has more under review at once is judged by the latest of them."""
+_MOST_NAMESPACES = 1_000
+"""Namespaces remembered before those are forgotten whose changes are too old to matter."""
 
 Policies = tuple["Policy", ...]
 
@@ -59,9 +61,16 @@ class UnsettledChanges:
         """Remember a change that was let through; one that changes nothing, or has no name, is no matter."""
         if self._seconds <= 0 or not change.name or change.old == change.new:
             return
+        if len(self._known) >= _MOST_NAMESPACES:
+            self._forget_old()
         known = self._known[change.namespace]
         known.append(_Unsettled(change, self._clock() + self._seconds))
         del known[:-_MOST]
+
+    def _forget_old(self) -> None:
+        now = self._clock()
+        for namespace in [name for name, known in self._known.items() if known[-1].until <= now]:
+            del self._known[namespace]
 
     def possible(
         self, namespace: str, policies: Policies

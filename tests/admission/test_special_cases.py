@@ -482,3 +482,10 @@ def test_a_rejected_label_that_is_not_the_managed_one_offers_what_helps_there() 
     assert not answer.allowed
     assert "let those policies select by what will stay" in answer.message
     assert "uninstall" not in answer.message
+
+
+def test_in_mode_warn_the_fix_is_told_in_words_as_a_patch_would_not_survive_as_warnings() -> None:
+    state = world.cluster(namespaces={NS: {**MANAGED, MODE_LABEL: Mode.WARN.value}, "iomete-system": MANAGED})
+    answer = ask(state, request("CREATE", DENY_ALL))
+    assert "Fix: add an ingress rule" in answer.warnings
+    assert "patch" not in answer.warnings

@@ -75,6 +75,16 @@ def test_of_very_many_changes_the_latest_count() -> None:
     assert len(_states(changes, *policies)) == 9
 
 
+def test_namespaces_whose_changes_are_long_past_are_forgotten() -> None:
+    clock = Clock()
+    changes = UnsettledChanges(5.0, clock)
+    for index in range(1_000):
+        changes.admitted(replace(_deletion(ONE), namespace=f"ns-{index}"))
+    clock.now = 6.0
+    changes.admitted(_deletion(ONE))
+    assert list(changes._known) == [NS]
+
+
 class _SlowState(FakeState):
     """A state of which two readers get the same before either is answered."""
 

@@ -95,8 +95,13 @@ def annotations_of(control_plane: ControlPlane, user: str, name: str) -> dict[st
     }
 
 
-def grant_override(control_plane: ControlPlane, resource: str, namespace: str, user: str) -> None:
-    """Let a user override on a resource in (or, for ``namespaces``, of) the namespace."""
+DEVELOPER = ("User", "developer")
+
+
+def grant_override(
+    control_plane: ControlPlane, resource: str, namespace: str, subject: tuple[str, str] = DEVELOPER
+) -> None:
+    """Let the developer, or their group, override on a resource in (for ``namespaces``, of) the namespace."""
     group = "" if resource == "namespaces" else "networking.k8s.io"
     name = f"override-{resource}"
     rule = {"apiGroups": [group], "resources": [resource], "verbs": ["override"]}
@@ -112,12 +117,13 @@ def grant_override(control_plane: ControlPlane, resource: str, namespace: str, u
         "kind": "RoleBinding",
         "metadata": {"name": name, "namespace": namespace},
         "roleRef": {"apiGroup": rbac, "kind": "Role", "name": name},
-        "subjects": [{"apiGroup": rbac, "kind": "User", "name": user}],
+        "subjects": [{"apiGroup": rbac, "kind": subject[0], "name": subject[1]}],
     }
     control_plane.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": [role, binding]}))
     review = {
         "spec": {
-            "user": user,
+            "user": "developer",
+            "groups": ["developers"],
             "resourceAttributes": {
                 "verb": "override", "group": group, "resource": resource, "namespace": namespace
             },
@@ -128,5 +134,5 @@ def grant_override(control_plane: ControlPlane, resource: str, namespace: str, u
     # The authorizer learns of a role a moment after it is stored.
     eventually(
         lambda: bool(client.request("POST", path, review).json()["status"]["allowed"]),
-        f"{user} never gets the right to override",
+        "the developer never gets the right to override",
     )

@@ -44,7 +44,7 @@ def test_an_override_without_the_right_does_not_count_and_the_answer_says_so(
 def test_an_override_with_the_right_is_admitted_with_warning_audit_annotation_and_event(
     control_plane: ControlPlane, empty: str
 ) -> None:
-    grant_override(control_plane, "networkpolicies", empty, "developer")
+    grant_override(control_plane, "networkpolicies", empty)
     said = _apply(control_plane, deny(empty, annotations={OVERRIDE: "migration on Friday"}))
     assert said.startswith("0 ")
     assert "override by developer: migration on Friday" in said
@@ -62,7 +62,7 @@ def test_an_override_with_the_right_is_admitted_with_warning_audit_annotation_an
 def test_a_dry_run_of_an_override_is_answered_alike_and_leaves_no_event(
     control_plane: ControlPlane, empty: str
 ) -> None:
-    grant_override(control_plane, "networkpolicies", empty, "developer")
+    grant_override(control_plane, "networkpolicies", empty)
     said = _apply(control_plane, deny(empty, annotations={OVERRIDE: "trying"}), "--dry-run=server")
     assert "override by developer: trying" in said
     # Events are written in order: when the next one is there, the first would be.
@@ -72,15 +72,22 @@ def test_a_dry_run_of_an_override_is_answered_alike_and_leaves_no_event(
 
 
 def test_an_override_without_a_reason_does_not_count(control_plane: ControlPlane, empty: str) -> None:
-    grant_override(control_plane, "networkpolicies", empty, "developer")
+    grant_override(control_plane, "networkpolicies", empty)
     said = _apply(control_plane, deny(empty, annotations={OVERRIDE: ""}))
     assert "is empty: it must say why" in said
+
+
+def test_a_right_that_the_user_has_through_a_group_counts(control_plane: ControlPlane, empty: str) -> None:
+    grant_override(control_plane, "networkpolicies", empty, ("Group", "developers"))
+    said = _apply(control_plane, deny(empty, annotations={OVERRIDE: "as one of the team"}))
+    assert said.startswith("0 ")
+    assert "override by developer: as one of the team" in said
 
 
 def test_a_deletion_is_overridden_by_the_annotation_that_already_stands(
     control_plane: ControlPlane, baselined: str
 ) -> None:
-    grant_override(control_plane, "networkpolicies", baselined, "developer")
+    grant_override(control_plane, "networkpolicies", baselined)
     managed = path_of(baselines(baselined)[1])
     developer = control_plane.client("developer")
     assert not developer.request("DELETE", managed).ok
@@ -96,7 +103,7 @@ def test_a_deletion_is_overridden_by_the_annotation_that_already_stands(
 def test_taking_the_managed_label_away_is_overridden_by_the_annotation_that_already_stands(
     control_plane: ControlPlane, baselined: str
 ) -> None:
-    grant_override(control_plane, "namespaces", baselined, "developer")
+    grant_override(control_plane, "namespaces", baselined)
     path = f"{NAMESPACES}/{baselined}"
     both = {"metadata": {"annotations": {OVERRIDE: "moving"}, "labels": {"iomete.com/managed": None}}}
     developer = control_plane.client("developer")
@@ -118,7 +125,7 @@ def test_weakening_the_mode_needs_the_right_to_override_and_leaves_its_traces(
     label = ("label", "namespace", baselined, f"{MODE}={weaker}")
     refused = control_plane.kubectl(*label, user="developer", check=False)
     assert "needs the right to override" in refused.stderr
-    grant_override(control_plane, "namespaces", baselined, "developer")
+    grant_override(control_plane, "namespaces", baselined)
     granted = control_plane.kubectl(*label, user="developer").stderr.replace("\nWarning: ", " ")
     assert f"override by developer: {MODE} weakened from enforce to {weaker}" in granted
     audited = annotations_of(control_plane, "developer", baselined)
