@@ -18,9 +18,10 @@ from app.wire.probe import address_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from app.cluster.surroundings import AddressedPod, Surroundings
+    from app.cluster.surroundings import Surroundings
     from app.wire.measurement import Coverage, Sighting
     from app.wire.probe import Address
+    from app.wire.workloads import PodFacts
 
 _EKS = "-eks-"
 """How its kubelets mark their version: ``v1.37.2-eks-0a1b2c3``."""
@@ -73,7 +74,7 @@ def _place(peer: Address, surroundings: Surroundings) -> tuple[Place | None, str
     return Place(peer), ""
 
 
-def _pod_place(peer: Address, pod: AddressedPod, guard_namespace: str) -> tuple[Place | None, str]:
+def _pod_place(peer: Address, pod: PodFacts, guard_namespace: str) -> tuple[Place | None, str]:
     key = next((one for one in AGENT_LABELS if pod.labels.get(one) == AGENT_VALUE), None)
     if key is not None and pod.namespace == KUBE_SYSTEM:
         return Place(None, KUBE_SYSTEM, {key: AGENT_VALUE}), (

@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from app.engine.cluster import MANAGED
-from app.wire.metadata import NO_METADATA, Metadata
-from app.wire.objects import Source, read_object
 from app.wire.remembered import Memory
+from app.wire.workloads import pod_facts
 
 if TYPE_CHECKING:
     from app.engine.policy import Namespace
-    from app.wire.objects import EndpointSliceFacts, NodeFacts, ServiceFacts
+    from app.wire.objects import EndpointSliceFacts, NodeFacts, ServiceFacts, Source
+    from app.wire.probe import Address
     from app.wire.webhooks import WebhookClient
 
 KUBE_SYSTEM = "kube-system"
@@ -29,25 +27,12 @@ ServiceKey = tuple[str, str]
 """Namespace and name of a Service."""
 
 
-class _PodAddress(msgspec.Struct):
-    ip: str = ""
-
-
-class _PodStatus(msgspec.Struct, rename="camel"):
-    pod_ips: list[_PodAddress] | None = msgspec.field(name="podIPs", default=None)
-
-
-class _Pod(msgspec.Struct):
-    metadata: Metadata = NO_METADATA
-    status: _PodStatus | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Agent:
     """A konnectivity agent: the label by which all of a cluster's are found, and its addresses."""
 
     key: str
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[Address, ...] = ()
 
 
 def agent_of(source: Source) -> Agent | None:
@@ -55,14 +40,11 @@ def agent_of(source: Source) -> Agent | None:
 
     Raises ``UnusableObject`` where the object is no Pod.
     """
-    read = read_object(source, _Pod, "Pod")
-    metadata = read.metadata
-    if metadata.namespace != KUBE_SYSTEM:
+    pod = pod_facts(source)
+    if pod.namespace != KUBE_SYSTEM:
         return None
-    status = read.status or _PodStatus()
-    addresses = tuple(one.ip for one in status.pod_ips or ())
-    labels = metadata.labels
-    return next((Agent(key, addresses) for key in AGENT_LABELS if labels.get(key) == AGENT_VALUE), None)
+    found = (key for key in AGENT_LABELS if pod.labels.get(key) == AGENT_VALUE)
+    return next((Agent(key, pod.addresses) for key in found), None)
 
 
 @dataclass(frozen=True, slots=True)

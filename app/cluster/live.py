@@ -20,7 +20,6 @@ from app.cluster.peers import Known
 from app.cluster.snapshot import Snapshot, is_same, snapshot_of
 from app.errors import StateUnreadable
 from app.wire.identity import NAME
-from app.wire.probe import address_of
 from app.wire.state import Access
 
 if TYPE_CHECKING:
@@ -77,11 +76,15 @@ class LiveState:
         connection = Connection(configuration(kubeconfig, context))
         return cls(connection, declared=declared, guard_namespace=guard_namespace)
 
-    def known(self) -> Known:
-        """Return the sources that are known now, and what else a review's peer is held against."""
+    def known(self) -> Known | None:
+        """Return the sources that are known now, and what else a review's peer is held against.
+
+        None before the first sync.
+        """
+        if self.ready() is not None:
+            return None
         facts = self._caches.facts()
-        agents = (address_of(text) for one in facts.agents for text in one.addresses)
-        proxies = frozenset(one for one in agents if one is not None)
+        proxies = frozenset(address for one in facts.agents for address in one.addresses)
         return Known(self._snapshot().sources, facts.memory, proxies)
 
     def ready(self) -> str | None:

@@ -62,8 +62,8 @@ class Known:
 class Knower(Protocol):
     """Whoever knows the sources now: ``LiveState``."""
 
-    def known(self) -> Known:
-        """Return what is known now."""
+    def known(self) -> Known | None:
+        """Return what is known now, None where that is not known yet."""
 
 
 def changes(peers: Iterable[Address], known: Known, now: datetime) -> Entries:
@@ -141,6 +141,8 @@ class PeerWatch:
         texts, self._peers = self._peers, set()
         peers = {one for text in texts if (one := address_of(text)) is not None and not one.is_loopback}
         known = self._knower.known()
+        if known is None:
+            return
         self._tell(peers, known, now)
         entries = changes(peers, known, now)
         if entries:

@@ -2,8 +2,8 @@
 
 Three sorts of keys, each written by one side alone, so that nobody's write undoes another's:
 
-- ``10.20.0.10`` (IPv6: ``fd00--10``) or ``pods.<namespace>.<label's value>``: a measured place, as JSON;
-  written by whoever probed,
+- ``10.20.0.10`` (IPv6: ``fd00--10``) or ``pods.<namespace>.<label>.<its value>``: a measured place, as
+  JSON; written by whoever probed,
 - ``seen.<the same>``: when a guard last saw a review come from there; written by the guard,
 - ``unknown.<address>``: reviews came from an address that no known source covers; written by the guard.
   Anybody who reaches the port can bring that about, so it is told, and nothing follows from it.
@@ -118,11 +118,11 @@ def key_of(place: Place) -> str:
     >>> key_of(Place(address_of("fd00::10")))
     'fd00--10'
     >>> key_of(Place(None, "kube-system", {"app": "konnectivity-agent"}))
-    'pods.kube-system.konnectivity-agent'
+    'pods.kube-system.app.konnectivity-agent'
     """
     if place.address is not None:
         return _address_key(place.address)
-    labels = ".".join(value for _, value in sorted(place.labels.items()))
+    labels = ".".join(f"{key}.{value}" for key, value in sorted(place.labels.items()))
     return _NO_KEY.sub("-", f"pods.{place.namespace}.{labels}")
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from app.wire.metadata import NO_METADATA, Metadata
 from app.wire.objects import Source, read_object
+from app.wire.probe import Address, address_of
 from app.wire.registrations import decoded
 
 if TYPE_CHECKING:
@@ -39,9 +40,10 @@ class _Volume(msgspec.Struct):
     secret: _SecretVolume | None = None
 
 
-class _PodSpec(msgspec.Struct):
+class _PodSpec(msgspec.Struct, rename="camel"):
     containers: list[_Container] | None = None
     volumes: list[_Volume] | None = None
+    host_network: bool | None = None
 
 
 class _Waiting(msgspec.Struct):
@@ -62,8 +64,13 @@ class _Condition(msgspec.Struct):
     reason: str | None = None
 
 
+class _PodAddress(msgspec.Struct):
+    ip: str = ""
+
+
 class _PodStatus(msgspec.Struct, rename="camel"):
     phase: str | None = None
+    pod_ips: list[_PodAddress] | None = msgspec.field(name="podIPs", default=None)
     conditions: list[_Condition] | None = None
     container_statuses: list[_ContainerStatus] | None = None
 
@@ -78,7 +85,8 @@ class _Pod(msgspec.Struct):
 class PodFacts:
     """A pod: whether it is ready, and if not, why in Kubernetes' word.
 
-    ``secrets`` are the Secrets that it mounts, ``ports`` the names of its container ports.
+    ``secrets`` are the Secrets that it mounts, ``ports`` the names of its container ports. ``addresses`` are
+    its own: it has none in the host's network, and once it has ended.
     """
 
     namespace: str
@@ -88,6 +96,7 @@ class PodFacts:
     reason: str = ""
     secrets: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
+    addresses: tuple[Address, ...] = ()
 
     def is_selected(self, namespace: str, selector: Mapping[str, str]) -> bool:
         """Tell whether the Service of ``namespace`` with ``selector`` selects the pod."""
@@ -110,7 +119,17 @@ def pod_facts(source: Source) -> PodFacts:
         reason="" if ready else next(_troubles(status), "not ready"),
         secrets=tuple(one for one in secrets if one),
         ports=tuple(one for one in names if one),
+        addresses=tuple(_own_addresses(spec, status)),
     )
+
+
+def _own_addresses(spec: _PodSpec, status: _PodStatus) -> Iterator[Address]:
+    if spec.host_network or status.phase in ("Succeeded", "Failed"):
+        return
+    for one in status.pod_ips or ():
+        address = address_of(one.ip)
+        if address is not None:
+            yield address
 
 
 def _troubles(status: _PodStatus) -> Iterator[str]:

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from app.cluster.conclusions import conclude
-from app.cluster.surroundings import AddressedPod, Surroundings, addressed_pod
+from app.cluster.surroundings import Surroundings
 from app.engine.addresses import networks_of
 from app.engine.cluster import Provenance, Source
 from app.wire.measurement import Coverage, Measurement, Sighting, Way, coverage_lines
 from app.wire.probe import Address, address_of
+from app.wire.workloads import PodFacts, pod_facts
 from tests.cluster_state.builders import node
 
 FIRST, SECOND = "10.20.0.10:6443", "10.20.0.11:6443"
@@ -35,8 +36,8 @@ def concluded(
     return conclude(sightings, (coverage,), around)
 
 
-def pod(name: str, peer: str, namespace: str = "kube-system", **labels: str) -> AddressedPod:
-    return AddressedPod(namespace, name, labels, frozenset({address(peer)}))
+def pod(name: str, peer: str, namespace: str = "kube-system", **labels: str) -> PodFacts:
+    return PodFacts(namespace, name, labels, addresses=(address(peer),))
 
 
 def cidr(source: Source) -> str:
@@ -141,9 +142,9 @@ def test_what_was_hidden_or_not_answered_is_told(coverage: Coverage, said: str) 
     assert any(said in note for note in concluded(coverage=coverage).notes)
 
 
-def guard(name: str, *, is_ready: bool = True) -> AddressedPod:
+def guard(name: str, *, is_ready: bool = True) -> PodFacts:
     labels = {"app.kubernetes.io/name": "netpol-guard"}
-    return AddressedPod("guards", name, labels, frozenset(), is_ready=is_ready)
+    return PodFacts("guards", name, labels, is_ready=is_ready)
 
 
 def test_a_ready_guard_pod_that_no_call_came_to_is_told() -> None:
@@ -170,8 +171,6 @@ def test_on_eks_a_note_says_that_addresses_do_not_last() -> None:
 def test_a_pod_in_the_hosts_network_or_that_has_ended_has_no_address_of_its_own() -> None:
     status = {"phase": "Running", "podIPs": [{"ip": "10.244.1.7"}, {"ip": "fd00::7"}]}
     raw = {"metadata": {"namespace": "kube-system", "name": "p"}, "spec": {}, "status": status}
-    found = addressed_pod(raw)
-    assert found is not None
-    assert found.addresses == {address("10.244.1.7"), address("fd00::7")}
-    assert addressed_pod({**raw, "spec": {"hostNetwork": True}}) is None
-    assert addressed_pod({**raw, "status": {**status, "phase": "Succeeded"}}) is None
+    assert pod_facts(raw).addresses == (address("10.244.1.7"), address("fd00::7"))
+    assert pod_facts({**raw, "spec": {"hostNetwork": True}}).addresses == ()
+    assert pod_facts({**raw, "status": {**status, "phase": "Succeeded"}}).addresses == ()

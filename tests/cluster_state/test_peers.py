@@ -55,7 +55,7 @@ def test_without_a_review_nothing_is_noted() -> None:
 
 def test_pods_that_calls_come_through_are_seen_by_their_addresses() -> None:
     assert changes({AGENT}, known(MEASURED, AGENTS), NOW) == {
-        "seen.pods.kube-system.konnectivity-agent": "2026-11-25T12:00:00Z"
+        "seen.pods.kube-system.app.konnectivity-agent": "2026-11-25T12:00:00Z"
     }
 
 
@@ -122,10 +122,10 @@ class WritableApi(FakeApi):
 class Knows:
     """Knows what it was told."""
 
-    def __init__(self, state: Known) -> None:
+    def __init__(self, state: Known | None) -> None:
         self.state = state
 
-    def known(self) -> Known:
+    def known(self) -> Known | None:
         return self.state
 
 
@@ -174,6 +174,13 @@ def test_a_refused_write_is_logged_once_and_does_not_end_the_watch(caplog: pytes
         watched(api, ("10.20.0.10",), ("10.20.0.10",))
     assert len(api.requests) == 2
     assert len([one for one in caplog.records if "could not be noted" in one.getMessage()]) == 1
+
+
+def test_before_the_first_sync_nobody_is_unknown() -> None:
+    watch = PeerWatch(Knows(None), WritableApi(), "guards")
+    watch.saw("10.66.6.6")
+    asyncio.run(watch._look(NOW))
+    assert watch.unknown() == 0
 
 
 def test_more_peers_than_anybody_needs_are_not_held() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -209,7 +209,7 @@ def test_k3s_servers_call_from_the_first_addresses_of_their_pod_cidr() -> None:
 
 
 def test_many_konnectivity_agents_are_one_source() -> None:
-    agents = frozenset({Agent("app", ("10.1.0.4",)), Agent("app", ("10.1.0.5",))})
+    agents = frozenset({Agent("app", (ip_address("10.1.0.4"),)), Agent("app", (ip_address("10.1.0.5"),))})
     assert [one.origin for one in discover(facts(agents=agents)).sources] == [
         "pods app=konnectivity-agent in kube-system"
     ]
