@@ -104,10 +104,10 @@ class Sighting:
     settings: str = ""
     cilium: Mapping[str, str] | None = None
 
-    def judged(self, declared: tuple[Source, ...] = (), measured: tuple[Source, ...] = ()) -> Survey:
-        """Return the survey, with the API server's sources as declared, measured and found."""
+    def judged(self, declared: tuple[Source, ...] = ()) -> Survey:
+        """Return the survey, with the API server's sources as declared, or else as measured and found."""
         now = datetime.now(UTC)
-        snapshot = snapshot_of(self.facts, Snapshot(), declared=declared, measured=measured, now=now)
+        snapshot = snapshot_of(self.facts, Snapshot(), declared=declared, now=now)
         limit = None if self.cilium is None else limit_of(self.cilium, snapshot.sources, self.facts.nodes)
         return replace(
             self.survey,

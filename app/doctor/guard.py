@@ -61,7 +61,7 @@ def _absent(context: Context) -> Finding:
         Severity.WARNING,
         "no guard is installed",
         evidence=(f"there is no {context.product.configuration}",),
-        repair=repairs.advice("install it", "netpol-guard bootstrap --image IMAGE"),
+        repair=repairs.guard_again(),
     )
 
 
@@ -71,7 +71,7 @@ def _unregistered(context: Context) -> Finding:
         Severity.ERROR,
         "the guard runs but is not registered: the API server never asks it",
         evidence=(f"there is no {context.product.configuration}",),
-        repair=repairs.advice("install it again", "netpol-guard bootstrap --image IMAGE"),
+        repair=repairs.guard_again(),
     )
 
 
@@ -141,7 +141,7 @@ def _not_as_shipped(title: str, fields: tuple[str, ...], repair: Repair | None =
         evidence=(f"compared: {listed(fields)}",) if fields else (),
         consequence="changes that it should judge pass it by, or it is asked what it need not know: "
         + consequences.GUARD_BLIND,
-        repair=repair or repairs.advice("install it again", "netpol-guard bootstrap --image IMAGE"),
+        repair=repair or repairs.guard_again(),
     )
 
 
@@ -202,7 +202,7 @@ def _version(context: Context, deployment: DeploymentFacts) -> Iterator[Finding]
             f"the guard is version {running}, this program {context.product.version}",
             evidence=(f"label {_VERSION} of Deployment {deployment.namespace}/{deployment.name}",),
             consequence="its verdicts may differ from those shown here",
-            repair=repairs.advice("upgrade", "netpol-guard bootstrap --image IMAGE"),
+            repair=repairs.guard_again(),
         )
 
 

@@ -125,6 +125,11 @@ def json_patch(words: str, target: Reference, patch: Sequence[Manifest]) -> Repa
     return Repair(words, command, JsonPatch(target, patch))
 
 
+def guard_again() -> Repair:
+    """Return the repair that is to run bootstrap again, which completes whatever is incomplete."""
+    return advice("install it (again)", "netpol-guard bootstrap --image IMAGE")
+
+
 def advice(words: str, command: str) -> Repair:
     """Return a repair that only a person can carry out, with the command to begin with."""
     return Repair(words, command)

@@ -130,31 +130,37 @@ def source_findings(context: Context, verdict: Verdict) -> Iterator[SourceFindin
     wrong = [one for one in operators if foreign.get(one.name) and not _let_in(one) & known]
     lost = {id(one.flow.source) for one in losses}
     required = {id(one.source) for one in verdict.flows if one.id is FlowId.WEBHOOK_INGRESS}
-    if losses and wrong and lost == required:
+    if wrong and lost == required and context.verdicts.cluster.sources:
         yield _wrong(context, verdict, wrong[0], losses)
-    elif losses and lost < required:
+        return
+    if losses and lost < required:
         yield _member(context, verdict, operators, losses)
-    if known and not (losses and wrong):
-        for policy in operators:
-            if foreign.get(policy.name):
-                yield _stale(context, policy, foreign[policy.name])
+    for policy in operators if known else ():
+        if foreign.get(policy.name):
+            yield _stale(context, policy, foreign[policy.name])
 
 
 def _wrong(context: Context, verdict: Verdict, policy: Policy, losses: Sequence[Loss]) -> SourceFinding:
     sources = context.verdicts.cluster.sources
     finding = Finding(
         Check.API_SERVER_WRONG_ADDRESS,
-        severity_of(losses),
+        severity_of(losses) if losses else _unjudged(context, verdict.namespace),
         Area.API_SERVER,
         f"namespace {verdict.namespace}",
         f"{policy.name} of {verdict.namespace} lets in {addresses_words(_let_in(policy))}, but the API server"
         " calls from elsewhere",
         verdict.namespace,
         tuple(f"the API server calls from {source_words(one)}" for one in sources),
-        _silence(context, losses),
+        _silence(context, losses) if losses else "a webhook that is served here is not reached",
         _mended(context, policy),
     )
     return SourceFinding(finding, tuple(losses))
+
+
+def _unjudged(context: Context, namespace: str) -> Severity:
+    """Return how grave a wrong address is where no flow is judged: a webhook may be broken in other ways."""
+    serves = any(one.client.namespace == namespace for one in context.survey.registrations)
+    return Severity.ERROR if serves else Severity.WARNING
 
 
 def _member(

@@ -88,14 +88,15 @@ class Webhook:
     def _service_missing(self) -> Finding:
         configuration = self.registered[0].client.configuration
         kind, _, name = configuration.partition("/")
+        repair = repairs.advice(
+            "install what serves it again, or delete the configuration if nobody needs it",
+            f"kubectl delete {kind.lower()} {name}",
+        )
         return self._finding(
             Check.WEBHOOK_SERVICE_MISSING,
             f"{configuration} calls Service {'/'.join(self.key)}, which does not exist",
             evidence=(self._named_by(),),
-            repair=repairs.advice(
-                "install what serves it again, or delete the configuration if nobody needs it",
-                f"kubectl delete {kind.lower()} {name}",
-            ),
+            repair=repairs.guard_again() if self.area is Area.GUARD else repair,
         )
 
     def _port(self, service: ServiceFacts) -> Finding | None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from app.doctor.findings import Check, Report
 from tests.doctor import world
-from tests.doctor.world import Case, all_checks, changed, examined, healthy
+from tests.doctor.world import Case, Manifest, all_checks, changed, examined, healthy
 
 CASES = world.cases()
 SPECIFIED_ELSEWHERE = {"api-server-unknown", "too-complex", "unchecked"}
@@ -52,3 +54,44 @@ def test_every_check_has_a_case() -> None:
     found = {name for case in CASES for name in (case.finds, *case.follows)}
     found |= SPECIFIED_ELSEWHERE
     assert {one.value for one in Check} - found == set()
+
+
+FIVE = (
+    "one baseline of a data plane is missing",
+    "the address in the baseline is the one that kubectl shows, not the API server's",
+    "the webhook is called at a port that its Service does not have",
+    "the guard runs as a single pod",
+    "somebody isolated the DNS pods",
+)
+
+
+def test_five_at_once_are_all_found_the_gravest_first() -> None:
+    cases = [one for one in CASES if one.name in FIVE]
+    findings = examined(changed(healthy(), [each for one in cases for each in one.change])).findings
+    assert {one.check.value for one in findings} == {one.finds for one in cases}
+    ranks = [one.severity.rank for one in findings]
+    assert ranks == sorted(ranks)
+
+
+def place_of(change: Manifest) -> str:
+    """Return the namespace that a change is in, or the name of what has none."""
+    if "create" in change:
+        return str(change["create"]["metadata"]["namespace"])
+    key = change.get("patch") or change.get("delete") or change["edit"]
+    return str(key).partition(" ")[2].partition("/")[0]
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_any_five_at_once_are_all_found(number: int) -> None:
+    chosen: list[Case] = []
+    touched: set[str] = set()
+    for case in random.Random(number).sample(CASES, len(CASES)):
+        names = {place_of(one) for one in case.change}
+        if not case.calls and not names & touched and case.scene == "any":
+            touched |= names
+            chosen.append(case)
+    chosen = chosen[:5]
+    calls = {key: value for one in chosen for key, value in one.calls.items()}
+    report = examined(changed(healthy(), [each for one in chosen for each in one.change]), calls=calls)
+    found = set(all_checks(report.findings))
+    assert {one.finds for one in chosen} <= found, [one.name for one in chosen]

@@ -12,6 +12,7 @@ from app.cli.repairing import Consent, repair
 from app.doctor.findings import Report
 from tests.cluster.cluster import Cluster
 from tests.doctor import world
+from tests.doctor.test_cases import FIVE
 from tests.doctor.world import Case, all_checks
 from tests.integration.incluster.doctored import Doctored
 from tests.integration.incluster.scenes import eventually
@@ -80,3 +81,65 @@ def fixed(doctored: Doctored, report: Report) -> None:
     with doctored.cluster.entered():
         tools = Tools.connect(doctored.cluster.kubeconfig(), None)
         assert repair(report, tools, Consent(yes=True, pause=0.0), Console(stderr=True))
+
+
+def test_five_at_once_are_all_found_the_gravest_first_and_repaired_in_one_go(doctored: Doctored) -> None:
+    cases = [one for one in CASES if one.name in FIVE]
+    change = [each for one in cases for each in one.change]
+    doctored.break_by(change)
+    try:
+        expected = {one.finds for one in cases}
+        assert eventually(lambda: set(counted(doctored.look())) == expected), doctored.look()
+        report = doctored.look()
+        severities = [one.severity.rank for one in report.findings]
+        assert severities == sorted(severities)
+        done = doctored.run("--fix", "--yes", "--pause", "0")
+        assert "--fix would do 5 thing(s)" in done.stdout, done.stdout + done.stderr
+        healthy_again(doctored)
+    finally:
+        doctored.mend(change)
+
+
+def test_nothing_is_repaired_where_nobody_can_be_asked(doctored: Doctored) -> None:
+    label = {
+        "patch": "Namespace data-plane",
+        "with": {"metadata": {"labels": {"iomete.com/managed": "True"}}},
+    }
+    doctored.break_by([label])
+    try:
+        done = doctored.run("--fix")
+        assert done.returncode == 2
+        assert "nobody can be asked here" in done.stderr
+        assert first_of(doctored.look()) == "label-missing"
+    finally:
+        doctored.mend([label])
+
+
+def test_kubectl_finds_doctor_as_a_plugin(doctored: Doctored) -> None:
+    done = doctored.shell("kubectl netpol-guard doctor --verbose")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "healthy: nothing is cut off" in done.stdout
+
+
+def test_a_user_who_may_only_read_sees_the_same(doctored: Doctored) -> None:
+    done = doctored.run(user="readonly")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "healthy: nothing is cut off\n"
+
+
+def test_the_map_of_a_healthy_cluster_is_one_group(doctored: Doctored) -> None:
+    done = doctored.cluster.guard("map")
+    assert done.returncode == 0
+    assert "g1   data-plane, data-plane-2 and 1 more  (3 namespaces)" in done.stdout
+    assert "yes   10.99.0.1" in done.stdout
+
+
+def test_namespaces_that_are_deleted_meanwhile_do_no_harm(doctored: Doctored) -> None:
+    labels = {"iomete.com/managed": "true"}
+    for number in range(5):
+        name = f"passing-{number}"
+        doctored.client.request("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
+        doctored.client.request("DELETE", f"/api/v1/namespaces/{name}")
+        checks = {one.check.value for one in doctored.look().findings}
+        assert checks <= {"baseline-missing"}
+    healthy_again(doctored)

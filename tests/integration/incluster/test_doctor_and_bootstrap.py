@@ -1,0 +1,70 @@
+"""What bootstrap installs is healthy to doctor, and what doctor suggests for the guard is bootstrap again."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.cluster import IMAGE, Cluster
+from tests.doctor.world import healthy
+from tests.integration.incluster.doctored import OPERATOR_IMAGE
+from tests.integration.incluster.scenes import eventually
+
+
+@pytest.fixture(scope="module")
+def platform(cluster: Cluster) -> Cluster:
+    """The platform without any policy or guard."""
+    cluster.kubelet.images["spark-operator"] = OPERATOR_IMAGE
+    objects = [
+        one
+        for (kind, namespace, name), one in healthy().items()
+        if "netpol-guard" not in (namespace, name) and kind not in {"NetworkPolicy", "ClusterRoleBinding"}
+    ]
+    cluster.apply(*(one for one in objects if one["kind"] == "Namespace"))
+    cluster.apply(*objects)
+    return cluster
+
+
+def suggested(cluster: Cluster, check: str) -> list[str]:
+    """Return the arguments of the netpol-guard command that doctor shows for a check."""
+    shown = cluster.guard("doctor").stdout
+    assert f"[{check}]" in shown, shown
+    lines = shown[shown.index(f"[{check}]") :].splitlines()
+    command = next(one.strip() for one in lines if one.strip().startswith("netpol-guard "))
+    return command.replace("IMAGE", IMAGE).split()[1:]
+
+
+def run(cluster: Cluster, *arguments: str) -> None:
+    done = cluster.guard(*arguments, "--yes", "--pause", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def is_healthy(cluster: Cluster) -> bool:
+    return cluster.guard("doctor").returncode == 0
+
+
+def test_a_cluster_without_anything_becomes_healthy_by_the_commands_that_doctor_shows(
+    platform: Cluster,
+) -> None:
+    run(platform, *suggested(platform, "guard-absent"))
+    for neighbour in ("gateway-cut-off", "scraper-cut-off"):
+        run(platform, *suggested(platform, neighbour))
+    for _ in range(5):
+        done = platform.guard("doctor")
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        assert done.stdout == "healthy: nothing is cut off\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "check"),
+    [
+        (("delete", "validatingwebhookconfiguration", "netpol-guard"), "guard-not-registered"),
+        (("delete", "service", "netpol-guard", "-n", "netpol-guard"), "webhook-service-missing"),
+    ],
+    ids=["registration", "service"],
+)
+def test_a_guard_that_lost_a_part_of_itself_is_mended_by_bootstrap(
+    platform: Cluster, arguments: tuple[str, ...], check: str
+) -> None:
+    platform.kubectl(*arguments)
+    run(platform, *suggested(platform, check))
+    assert eventually(lambda: is_healthy(platform)), platform.guard("doctor").stdout
