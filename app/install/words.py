@@ -37,7 +37,7 @@ def measurement_lines(measured: Measurement) -> Iterator[str]:
         trouble = f"; {one.trouble}" if one.trouble else ""
         yield f"  asked {one.api_server} ({one.way.value}): {one.answers} of {one.probes} answered{trouble}"
     for found in measured.found:
-        yield f"  {found.place}: {found.times} calls, seen by {listed(found.pods)}"
+        yield f"  {found.place}: {found.times} calls, seen by {listed(found.seers)}"
     yield from (f"Note: {one}" for one in measured.notes)
 
 

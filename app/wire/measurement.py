@@ -6,7 +6,7 @@ and written into policies by others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -100,6 +100,12 @@ class Found:
         return tuple(dict.fromkeys(one.pod for one in self.sightings))
 
     @property
+    def seers(self) -> tuple[str, ...]:
+        """The guard's pods that saw it, each with its node."""
+        seen = (f"{one.pod} on {one.node}" if one.node else one.pod for one in self.sightings)
+        return tuple(dict.fromkeys(seen))
+
+    @property
     def times(self) -> int:
         """How often it was seen."""
         return sum(one.times for one in self.sightings)
@@ -132,14 +138,3 @@ class Measurement:
     def probes(self) -> int:
         """How many probes were sent."""
         return sum(one.probes for one in self.coverage)
-
-
-def coverage_lines(measurement: Measurement) -> Iterator[str]:
-    """Yield how far a measurement goes: for each address that was asked, what the guard's pods saw of it."""
-    seen = [sighting for found in measurement.found for sighting in found.sightings]
-    for one in measurement.coverage:
-        yield f"{one.api_server}: {one.answers} of {one.probes} probes answered"
-        for sighting in sorted(seen, key=lambda each: (each.pod, str(each.peer))):
-            if sighting.api_server == one.api_server:
-                where = f" on {sighting.node}" if sighting.node else ""
-                yield f"  from {sighting.peer}, as {sighting.pod}{where} saw {sighting.times} times"

@@ -10,7 +10,7 @@ from app.cluster.conclusions import conclude
 from app.cluster.surroundings import Surroundings
 from app.engine.addresses import networks_of
 from app.engine.cluster import Provenance, Source
-from app.wire.measurement import Coverage, Measurement, Sighting, Way, coverage_lines
+from app.wire.measurement import Coverage, Measurement, Sighting, Way
 from app.wire.probe import Address, address_of
 from app.wire.workloads import PodFacts, pod_facts
 from tests.cluster_state.builders import node
@@ -60,6 +60,7 @@ def test_an_address_becomes_a_measured_source_that_names_the_api_servers_it_was_
 def test_the_evidence_says_how_often_and_by_which_pods_it_was_seen() -> None:
     (found,) = concluded(saw("10.99.0.1", times=5), saw("10.99.0.1", pod="guard-2", times=7)).found
     assert (found.times, found.pods, found.api_servers) == (12, ("guard-1", "guard-2"), (FIRST,))
+    assert found.seers == ("guard-1 on worker-1", "guard-2 on worker-1")
 
 
 def test_the_pods_of_a_known_proxy_become_a_source_by_label_never_their_addresses() -> None:
@@ -152,15 +153,6 @@ def test_a_ready_guard_pod_that_no_call_came_to_is_told() -> None:
     around = Surroundings(pods=pods, guard_namespace="guards")
     (note,) = concluded(saw("10.99.0.1"), around=around).notes
     assert note.startswith(f"none of 21 calls of API server {FIRST} came to pod guard-2")
-
-
-def test_the_coverage_is_told_by_api_server_and_by_guard_pod_with_its_node() -> None:
-    found = concluded(saw("10.99.0.1", times=9), saw("10.99.0.1", pod="guard-2", times=12))
-    assert list(coverage_lines(found)) == [
-        f"{FIRST}: 21 of 21 probes answered",
-        "  from 10.99.0.1, as guard-1 on worker-1 saw 9 times",
-        "  from 10.99.0.1, as guard-2 on worker-1 saw 12 times",
-    ]
 
 
 def test_on_eks_a_note_says_that_addresses_do_not_last() -> None:
