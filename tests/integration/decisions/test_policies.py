@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
+from tests.cluster.binaries import Program, ensure
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.conftest import MakeNamespace
 from tests.integration.decisions.objects import (
@@ -94,6 +98,31 @@ def test_a_baseline_cannot_be_emptied_by_server_side_apply(
         *("apply", "--server-side", "--force-conflicts", "-f", "-"), stdin=json.dumps(emptied), check=False
     )
     assert "would cut managed namespaces" in shown.stderr
+
+
+def test_a_baseline_cannot_be_emptied_in_an_editor(
+    control_plane: ControlPlane, baselined: str, tmp_path: Path
+) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\nsed -i 's/iomete.com\\/managed: .*/team: nobody/' \"$1\"\n")
+    editor.chmod(0o700)
+    edited = subprocess.run(
+        [ensure(Program.KUBECTL), "edit", "networkpolicy", "iomete-ingress-egress", "-n", baselined],
+        env={
+            "HOME": str(tmp_path),
+            "PATH": os.environ["PATH"],
+            "KUBECONFIG": str(control_plane.kubeconfig("developer")),
+            "KUBE_EDITOR": str(editor),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert edited.returncode != 0
+    assert "would cut managed namespaces" in edited.stderr
+    kept = control_plane.client().request("GET", path_of(baselines(baselined)[1])).json()
+    assert kept["spec"]["ingress"] == [FROM_MANAGED]
 
 
 @pytest.mark.parametrize("subcommand", ["apply", "replace"])
