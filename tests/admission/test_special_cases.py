@@ -489,3 +489,33 @@ def test_in_mode_warn_the_fix_is_told_in_words_as_a_patch_would_not_survive_as_w
     answer = ask(state, request("CREATE", DENY_ALL))
     assert "Fix: add an ingress rule" in answer.warnings
     assert "patch" not in answer.warnings
+
+
+def test_what_cannot_be_verified_in_time_is_denied_and_says_how_to_get_through() -> None:
+    answer = ask(world.cluster(), request("CREATE", DENY_ALL), seconds=0.0)
+    assert not answer.allowed
+    assert "NetworkPolicy data-plane/default-deny is too complex to verify" in answer.message
+    assert "onTooComplex: warn" in answer.message
+    assert f"annotate it with {OVERRIDE_ANNOTATION}" in answer.message
+    assert answer.response["status"]["details"]["causes"][0]["reason"] == "too-complex"
+
+
+def test_what_cannot_be_verified_in_time_is_a_warning_where_the_admin_chose_so() -> None:
+    rules = Rules(on_too_complex=Doubt.WARN)
+    answer = ask(world.cluster(), request("CREATE", DENY_ALL), rules, seconds=0.0)
+    assert answer.allowed
+    assert "too complex to verify" in answer.warnings
+
+
+def test_what_cannot_be_verified_in_time_can_be_overridden() -> None:
+    state = FakeState(world.cluster(), grants=Access(allowed=True))
+    answer = ask(state, request("CREATE", _annotated("generated policy")), seconds=0.0)
+    assert answer.allowed
+    assert "override by dev: generated policy" in answer.warnings
+
+
+def test_labels_that_cannot_be_judged_in_time_are_denied_too() -> None:
+    old, new = world.namespace(NS, MANAGED), world.namespace(NS, {**MANAGED, "a": "b"})
+    answer = ask(world.guarded(), request("UPDATE", new, old), seconds=0.0)
+    assert not answer.allowed
+    assert answer.message.startswith("Namespace data-plane is too complex to verify")

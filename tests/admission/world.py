@@ -170,7 +170,12 @@ def request(operation: str, new: Object | None = None, old: Object | None = None
 
 
 def ask(
-    state: FakeState | Cluster, asked: Object, rules: Rules | None = None, peer: str = "10.20.0.10"
+    state: FakeState | Cluster,
+    asked: Object,
+    rules: Rules | None = None,
+    peer: str = "10.20.0.10",
+    *,
+    seconds: float = 5.0,
 ) -> Answer:
     """Return the answer of a guard over ``state`` to ``asked``, which came from ``peer``."""
     if isinstance(state, Cluster):
@@ -178,7 +183,7 @@ def ask(
     log = Log()
     reviewer = Reviewer(state, rules or Rules(), log, state)
     body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked}
-    answered, afterwards = asyncio.run(reviewer.respond(json.dumps(body).encode(), 5.0, peer))
+    answered, afterwards = asyncio.run(reviewer.respond(json.dumps(body).encode(), seconds, peer))
     reply = json.loads(answered)
     assert reply["response"]["uid"] == asked["uid"]
     return Answer(reply["response"], log.decisions[0], afterwards, tuple(state.announced))
