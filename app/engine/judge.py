@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from app.engine.cluster import Provenance
 from app.engine.points import isolating
+from app.engine.policy import Direction
 from app.engine.regions import Facts, policy_covers
 from app.engine.requirements import FlowId, IpBlockMatchesPods, Options, RequiredFlow, Severity
-from app.engine.search import Budget, Side, find_lost, find_newly_lost
+from app.engine.search import Budget, Comparison, Side
 from app.engine.witness import simplified
 
 if TYPE_CHECKING:
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from app.engine.cluster import TargetPort
     from app.engine.intervals import IntervalSet
     from app.engine.points import Point
-    from app.engine.policy import Direction, Policy
+    from app.engine.policy import Policy
     from app.engine.regions import NamespaceTable, Region
+
+
+_DIRECTIONS = tuple(Direction)
 
 
 class Age(Enum):
@@ -111,7 +115,8 @@ class Judge:
         Raises ``TooComplexError`` when the budget does not suffice to know.
         """
         asked = flows if exposed is None else exposed
-        losses = [loss for flow in asked if (loss := self._loss(flow, before, after)) is not None]
+        change = _Change(before, after, self._options, self._budget)
+        losses = [loss for flow in asked if (loss := change.loss(flow)) is not None]
         return Verdict(tuple(_weigh_guessed_sources(losses, flows)))
 
     def audit(self, state: State, flows: Sequence[RequiredFlow]) -> Verdict:
@@ -119,38 +124,53 @@ class Judge:
         unrestricted = State((), state.table)
         return self.compare(unrestricted, state, flows)
 
-    def _loss(self, flow: RequiredFlow, before: State, after: State) -> Loss | None:
-        if _is_covered(flow.region, after.side()):
+
+class _Change:
+    """Two states of one namespace, and what the flows that are judged by them share."""
+
+    def __init__(self, before: State, after: State, options: Options, budget: Budget) -> None:
+        self._options = options
+        self._before = before
+        self._after = after
+        self._comparison = Comparison(before.policies, after.policies, budget)
+        self._blocks = {one: _has_ip_blocks(one, before, after) for one in _DIRECTIONS}
+
+    def loss(self, flow: RequiredFlow) -> Loss | None:
+        """Return the loss of ``flow``, None if it stays open. Raises ``TooComplexError``."""
+        if _is_covered(flow.region, self._after.side()):
             return None
-        if not flow.is_pod_to_pod or not _has_ip_blocks(flow.region.direction, before, after):
-            return self._certain_loss(flow, before.side(), after.side())
-        addresses = self._options.pod_addresses
+        if not flow.is_pod_to_pod or not self._blocks[flow.region.direction]:
+            return self._certain_loss(flow, None)
         match self._options.ip_block_matches_pods:
             case IpBlockMatchesPods.NO:
-                return self._certain_loss(flow, before.side(), after.side())
+                return self._certain_loss(flow, None)
             case IpBlockMatchesPods.YES:
-                return self._certain_loss(flow, before.side(addresses), after.side(addresses))
+                return self._certain_loss(flow, self._options.pod_addresses)
             case IpBlockMatchesPods.UNKNOWN:
-                return self._uncertain_loss(flow, before, after)
+                return self._uncertain_loss(flow)
 
-    def _certain_loss(self, flow: RequiredFlow, before: Side, after: Side) -> Loss | None:
-        lost = find_lost(flow.region, after, self._budget)
-        if lost is None:
-            return None
-        new = find_newly_lost(flow.region, before, after, self._budget)
+    def _certain_loss(self, flow: RequiredFlow, pod_addresses: IntervalSet | None) -> Loss | None:
+        new = self._new_loss(flow, pod_addresses)
         if new is not None:
-            return _loss(flow, simplified(flow.region, new, after, before), Age.NEW, after)
-        return _loss(flow, simplified(flow.region, lost, after), Age.OLD, after)
+            return new
+        after = self._after.side(pod_addresses)
+        lost = self._comparison.lost(flow.region, after)
+        return None if lost is None else _loss(flow, lost, Age.OLD, after)
 
-    def _uncertain_loss(self, flow: RequiredFlow, before: State, after: State) -> Loss | None:
-        addresses = self._options.pod_addresses
-        surely = self._certain_loss(flow, before.side(addresses), after.side(addresses))
+    def _new_loss(self, flow: RequiredFlow, pod_addresses: IntervalSet | None) -> Loss | None:
+        before, after = self._before.side(pod_addresses), self._after.side(pod_addresses)
+        new = self._comparison.newly_lost(flow.region, before, after)
+        if new is None:
+            return None
+        return _loss(flow, simplified(flow.region, new, after, before), Age.NEW, after)
+
+    def _uncertain_loss(self, flow: RequiredFlow) -> Loss | None:
+        surely = self._certain_loss(flow, self._options.pod_addresses)
         if surely is not None and surely.age is Age.NEW:
             return surely
-        perhaps = self._certain_loss(flow, before.side(), after.side())
+        # What is lost although ``ipBlock`` matches pods is lost where it does not: only its age is asked.
+        perhaps = self._certain_loss(flow, None) if surely is None else self._new_loss(flow, None)
         if perhaps is None:
-            return surely
-        if surely is not None and perhaps.age is Age.OLD:
             return surely
         return Loss(
             flow, perhaps.point, perhaps.age, Severity.WARN, Certainty.IP_BLOCK_ONLY, perhaps.isolating

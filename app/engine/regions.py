@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from app.engine.selectors import EVERYTHING, Selector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from app.engine.intervals import IntervalSet
     from app.engine.policy import Direction, Namespace, Peers, Policy, Rule
@@ -137,6 +137,14 @@ class Facts:
 
     table: NamespaceTable
     pod_addresses: IntervalSet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Policies with the namespace labels they are judged against: the state before, or after, a change."""
+
+    policies: Sequence[Policy]
+    facts: Facts
 
 
 def _ports_cover(rule: Rule, region: Region) -> bool:

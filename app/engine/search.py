@@ -1,310 +1,144 @@
-"""The exact search for a point of a region that policies leave out, by a SAT solver.
+"""The exact search for a point of a region that policies leave out.
 
-"The point is not in this box" is one clause: in some dimension its class is outside the box's set. So
-"isolated, and in no rule's box" is a formula in conjunctive form, and a model of it is the witness
-(``decision.md``, Deciding exactly). Work is bounded by a ``Budget``.
+Sifting (``app.engine.sieve``) answers nearly always; the solver takes what is left. Both are exact, and the
+tests hold them against each other and against brute force.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from pysat.solvers import Solver
-
-from app.engine.dimensions import (
-    Clause,
-    CodedDimension,
-    Formula,
-    IntervalDimension,
-    LabelDimension,
-    Literal,
-)
-from app.engine.points import Peer, Point
-from app.engine.policy import Direction
-from app.engine.ports import ALL_NUMBERS, at, port_range
-from app.engine.regions import ExistingPods, FuturePods, Outside
-from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, Selector, fresh_value
+from app.engine import solver
+from app.engine.boxes import Boxes
+from app.engine.budget import Budget, TooComplexError, Unlimited, demand
+from app.engine.regions import ExistingPods, Outside, Side
+from app.engine.sieve import GaveUpError, Sieve, find_labels, isolated_parts, parts_in_rule, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from app.engine.policy import Peers, PodPeer, Policy, Rule
-    from app.engine.ports import PortName, PortSet
-    from app.engine.regions import Facts, Region
-    from app.engine.selectors import LabelSet
+    from app.engine.points import Point
+    from app.engine.policy import Direction, Policy
+    from app.engine.regions import Region
+    from app.engine.selectors import Selector
+    from app.engine.sieve import Base
 
-_SOLVER = "minisat22"
-_SLICE = 2_000
-"""Conflicts between two looks at the budget."""
-_LARGEST_FORMULA = 2_000_000
-"""Clauses; a formula past that is given up before the solver is asked."""
-
-
-class TooComplexError(Exception):
-    """The question could not be decided within the budget; nothing is known about the answer."""
-
-
-class Budget(Protocol):
-    """How long a decision may take; owned by whoever has a clock."""
-
-    def exhausted(self) -> bool:
-        """Tell whether no more work may be done."""
+__all__ = [
+    "Budget",
+    "Comparison",
+    "Side",
+    "TooComplexError",
+    "Unlimited",
+    "find_lost",
+    "find_newly_lost",
+    "find_only_allowed",
+    "find_unselected",
+]
 
 
-class Unlimited:
-    """A budget without end, for tests and offline commands."""
+class Comparison:
+    """The policies of one namespace before and after a change: what all questions about it share."""
 
-    def exhausted(self) -> bool:
-        """Never."""
-        return False
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """Policies with the namespace labels they are judged against: the state before, or after, a change."""
-
-    policies: Sequence[Policy]
-    facts: Facts
-
-
-class _Space:
-    """The dimensions of one region, for all policies that take part in one question."""
-
-    def __init__(self, region: Region, sides: Sequence[Side], budget: Budget) -> None:
-        self.formula = Formula()
-        self.region = region
-        self._sides = sides
+    def __init__(self, before: Sequence[Policy], after: Sequence[Policy], budget: Budget) -> None:
+        self._before = before
+        self._after = after
         self._budget = budget
-        self._policies = [one for side in sides for one in side.policies if one.isolates(region.direction)]
-        self._rules = [rule for one in self._policies for rule in one.rules(region.direction)]
-        self._peers = [one for rule in self._rules if rule.peers is not None for one in rule.peers.pods]
-        self.subject = self._labels([region.subject, *(one.pods for one in self._policies)])
-        self.peer: dict[str, LabelDimension] = {}
-        self.namespace: dict[str, LabelDimension] = {}
-        self.groups: list[int] = []
-        self._add_peer()
-        self._add_ports()
-        self._peer_memo: dict[tuple[int, int], Literal | None] = {}
-        self._port_memo: dict[int, Literal | None] = {}
-        self._group_memo: dict[tuple[int, int], list[int]] = {}
+        self._boxes: dict[Direction, Boxes] = {}
 
-    def check_budget(self) -> None:
-        """Raise ``TooComplexError`` when time is up or the formula has outgrown its bound."""
-        if self._budget.exhausted() or len(self.formula.clauses) > _LARGEST_FORMULA:
-            raise TooComplexError
+    def lost(self, region: Region, after: Side) -> Point | None:
+        """Return a point of ``region`` that ``after`` does not allow, None if it allows all of it.
 
-    def _labels(self, selectors: Iterable[Selector]) -> dict[str, LabelDimension]:
-        return _label_dimensions(self.formula, selectors)
-
-    def _add_peer(self) -> None:
-        wanted = self.region.peer
-        self.address: IntervalDimension | None = None
-        domain = wanted.addresses if isinstance(wanted, Outside) else self._sides[0].facts.pod_addresses
-        if domain:
-            blocks = [rule.peers.addresses for rule in self._rules if rule.peers is not None]
-            self.address = IntervalDimension(self.formula, domain, blocks)
-            self._require(self.address.inside(domain))
-        if isinstance(wanted, Outside):
-            return
-        self.peer = self._labels([wanted.pods, *(one.pods for one in self._peers)])
-        self._require_selector(self.peer, wanted.pods)
-        if isinstance(wanted, FuturePods):
-            self.namespace = self._labels([wanted.namespaces, *(one.namespaces for one in self._peers)])
-            self._require_selector(self.namespace, wanted.namespaces)
-        else:
-            self._add_existing(wanted)
-
-    def _add_existing(self, wanted: ExistingPods) -> None:
-        required = self._sides[0].facts.table.mask_of(wanted.namespaces)
-        groups = [required] if required else []
-        selectors = {id(one.namespaces): one.namespaces for one in self._peers}.values()
-        masks = {side.facts.table.mask(one) & required for side in self._sides for one in selectors}
-        for mask in masks:
-            groups = [part for group in groups for part in (group & mask, group & ~mask) if part]
-        self.groups = sorted(groups, key=lambda group: group & -group)
-        self.existing = CodedDimension(self.formula, len(self.groups))
-        unused = range(len(self.groups), 1 << len(self.existing.bits))
-        self.formula.clauses.extend(self.existing.differs(code) for code in unused)
-
-    def _add_ports(self) -> None:
-        sets = [rule.ports.numbers for rule in self._rules]
-        names = {name for rule in self._rules for name in rule.ports.names} | self.region.port_names
-        ranges = [port_range(protocol) for protocol, _ in names]
-        self.ports = IntervalDimension(self.formula, self.region.ports, [*sets, *ranges])
-        self._require(self.ports.inside(self.region.ports))
-        self.names: dict[PortName, Literal] = {
-            name: self.formula.variable() for name in sorted(names, key=str)
-        }
-        for name in self.region.port_names:
-            self._require(self.names[name])
-        if self.region.direction is Direction.EGRESS and isinstance(self.region.peer, Outside):
-            # Rule 20: a port name resolves against the destination pod, so never for an address outside.
-            for literal in self.names.values():
-                self._require(-literal)
-
-    def _require(self, literal: Literal) -> None:
-        self.formula.clauses.append([literal])
-
-    def _require_selector(self, dimensions: dict[str, LabelDimension], selector: Selector) -> None:
-        for key, accepted in selector.terms:
-            self._require(dimensions[key].inside(accepted))
-
-    # -- subjects ------------------------------------------------------------------------------------------
-
-    def subject_outside(self, policy: Policy) -> Clause:
-        """Return literals of which one must hold for the judged pod not to be selected by ``policy``."""
-        return _selector_outside(self.subject, policy.pods.terms)
-
-    def subject_inside(self, policy: Policy) -> Literal:
-        """Return a literal from which follows that ``policy`` selects the judged pod."""
-        return self._selector_inside(self.subject, policy.pods)
-
-    def _selector_inside(self, dimensions: dict[str, LabelDimension], selector: Selector) -> Literal:
-        return self.formula.all_of(dimensions[key].inside(accepted) for key, accepted in selector.terms)
-
-    # -- rules ---------------------------------------------------------------------------------------------
-
-    def rule_outside(self, rule: Rule, side: Side) -> Clause | None:
-        """Return literals of which one must hold for ``rule`` not to match; None where it cannot match."""
-        peer = self._peers_outside(rule.peers, side)
-        if peer is None:
+        Raises ``TooComplexError`` when the budget does not suffice.
+        """
+        if _is_empty(region):
             return None
-        ports = self._ports_outside(rule.ports)
-        return None if ports is None else [*peer, *ports]
+        try:
+            return self._sifted_lost(region, after)
+        except GaveUpError:
+            return solver.lost(region, after, self._budget)
 
-    def rule_inside(self, rule: Rule, side: Side) -> Literal:
-        """Return a literal from which follows that ``rule`` matches."""
-        return self.formula.all_of((self._peers_inside(rule.peers, side), self._ports_inside(rule.ports)))
+    def newly_lost(self, region: Region, before: Side, after: Side) -> Point | None:
+        """Return a point of ``region`` that ``before`` allows and ``after`` does not; None if there is none.
 
-    def _peers_outside(self, peers: Peers | None, side: Side) -> Clause | None:
-        if peers is None:
-            return []
-        options = [clause for clause in self._peer_clauses(peers, side) if clause is not None]
-        if not options:
+        Raises ``TooComplexError`` when the budget does not suffice.
+        """
+        if _is_empty(region):
             return None
-        if len(options) == 1:
-            return options[0]
-        key = (id(peers), id(side.facts))
-        member = self._peer_memo.get(key)
-        if member is None:
-            member = self._peer_memo[key] = self._conjunction(options)
-        return [-member]
-
-    def _conjunction(self, options: Iterable[Clause]) -> Literal:
-        """Return a literal that must be true as soon as one of the clauses ``options`` is not satisfied."""
-        member = self.formula.variable()
-        self.formula.clauses.extend([member, *clause] for clause in options)
-        return member
-
-    def _peer_clauses(self, peers: Peers, side: Side) -> Iterator[Clause | None]:
-        if peers.addresses and self.address is not None:
-            yield self.address.outside(peers.addresses)
-        if not isinstance(self.region.peer, Outside):
-            for one in peers.pods:
-                yield self._pod_peer_outside(one, side)
-
-    def _pod_peer_outside(self, peer: PodPeer, side: Side) -> Clause | None:
-        pods = _selector_outside(self.peer, peer.pods.terms)
-        if isinstance(self.region.peer, FuturePods):
-            return [*_selector_outside(self.namespace, peer.namespaces.terms), *pods]
-        codes = self._group_codes(peer, side)
-        if not codes:
+        gone = _gone(before, after)
+        if not gone and len(before.policies) == len(after.policies):
             return None
-        if len(codes) == len(self.groups):
-            return pods
-        return [*self.existing.outside(codes), *pods]
+        try:
+            return self._sifted_newly(region, before, after, gone)
+        except GaveUpError:
+            return solver.only_allowed(region, before, (after,), self._budget)
 
-    def _group_codes(self, peer: PodPeer, side: Side) -> list[int]:
-        key = (id(peer.namespaces), id(side.facts))
-        codes = self._group_memo.get(key)
-        if codes is None:
-            mask = side.facts.table.mask(peer.namespaces)
-            codes = [code for code, group in enumerate(self.groups) if group & mask]
-            self._group_memo[key] = codes
-        return codes
+    def _sieve(self, direction: Direction) -> tuple[Boxes, Sieve]:
+        boxes = self._boxes.get(direction)
+        if boxes is None:
+            isolating = [one for one in self._before if one.isolates(direction)]
+            boxes = self._boxes[direction] = Boxes(direction, self._after, isolating, self._budget)
+        return boxes, Sieve(boxes, self._budget)
 
-    def _peers_inside(self, peers: Peers | None, side: Side) -> Literal:
-        if peers is None:
-            return self.formula.true
-        options: list[Literal] = []
-        if peers.addresses and self.address is not None:
-            options.append(self.address.inside(peers.addresses))
-        if not isinstance(self.region.peer, Outside):
-            options += [self._pod_peer_inside(one, side) for one in peers.pods]
-        return self.formula.any_of(options)
+    def _sifted_lost(self, region: Region, after: Side) -> Point | None:
+        boxes, sieve = self._sieve(region.direction)
+        base = whole(region, after.facts)
+        isolators = _selectors(after.policies, region.direction)
+        for part in () if base is None else isolated_parts(base, isolators):
+            demand(self._budget)
+            found = sieve.find(part, region, after.facts, boxes.rules)
+            if found is not None:
+                return found
+        return None
 
-    def _pod_peer_inside(self, peer: PodPeer, side: Side) -> Literal:
-        pods = self._selector_inside(self.peer, peer.pods)
-        if isinstance(self.region.peer, FuturePods):
-            namespaces = self._selector_inside(self.namespace, peer.namespaces)
-        else:
-            namespaces = self.existing.inside(self._group_codes(peer, side))
-        return self.formula.all_of((namespaces, pods))
-
-    def _ports_outside(self, ports: PortSet) -> Clause | None:
-        if ports.numbers == ALL_NUMBERS:
-            return []
-        if not ports.names:
-            return self.ports.outside(ports.numbers) if ports.numbers else None
-        member = self._port_memo.get(id(ports))
-        if member is None:
-            options = [[-self.names[name], *self.ports.outside(port_range(name[0]))] for name in ports.names]
-            if ports.numbers:
-                options.append(self.ports.outside(ports.numbers))
-            member = self._port_memo[id(ports)] = self._conjunction(options)
-        return [-member]
-
-    def _ports_inside(self, ports: PortSet) -> Literal:
-        named = [
-            self.formula.all_of((self.names[name], self.ports.inside(port_range(name[0]))))
-            for name in ports.names
-        ]
-        return self.formula.any_of([self.ports.inside(ports.numbers), *named] if ports.numbers else named)
-
-    # -- the answer ----------------------------------------------------------------------------------------
-
-    def decode(self, model: set[int]) -> Point:
-        """Return the point that a model of the formula stands for."""
-        place = self.ports.decode(model)
-        protocol = at(place)[0]
-        chosen = {name for (of, name), variable in self.names.items() if of is protocol and variable in model}
-        return Point(_decode_labels(self.subject, model), self._decode_peer(model), place, frozenset(chosen))
-
-    def _decode_peer(self, model: set[int]) -> Peer:
-        address = None if self.address is None else self.address.decode(model)
-        if isinstance(self.region.peer, Outside):
-            return Peer(address=address)
-        labels = _decode_labels(self.peer, model)
-        if isinstance(self.region.peer, FuturePods):
-            namespace = _decode_labels(self.namespace, model)
-            name = namespace.get(NAMESPACE_NAME_LABEL) or fresh_value(self._sides[0].facts.table.order)
-            return Peer(name, {**namespace, NAMESPACE_NAME_LABEL: name}, labels, address)
-        table = self._sides[-1].facts.table
-        lowest = self.groups[self.existing.decode(model)]
-        name = table.order[(lowest & -lowest).bit_length() - 1]
-        return Peer(name, table.namespaces[name].labels, labels, address)
+    def _sifted_newly(
+        self, region: Region, before: Side, after: Side, gone: Sequence[Policy]
+    ) -> Point | None:
+        boxes, sieve = self._sieve(region.direction)
+        base = whole(region, after.facts)
+        if base is None:
+            return None
+        earlier = {id(one) for one in before.policies}
+        added = [one for one in after.policies if id(one) not in earlier]
+        for part in isolated_parts(base, _selectors(added, region.direction)):
+            demand(self._budget)
+            found = sieve.find(part, region, after.facts, boxes.rules | boxes.isolators)
+            if found is not None:
+                return found
+        isolators = _selectors(after.policies, region.direction)
+        for part in _formerly_allowed(base, region, before, gone):
+            for isolated in isolated_parts(part, isolators):
+                demand(self._budget)
+                found = sieve.find(isolated, region, after.facts, boxes.rules)
+                if found is not None:
+                    return found
+        return None
 
 
-def _label_dimensions(formula: Formula, selectors: Iterable[Selector]) -> dict[str, LabelDimension]:
-    values: dict[str, set[str]] = defaultdict(set)
-    for selector in selectors:
-        for key, accepted in selector.terms:
-            values[key] |= accepted.values
-    return {key: LabelDimension(formula, mentioned) for key, mentioned in values.items()}
+def _selectors(policies: Sequence[Policy], direction: Direction) -> tuple[Selector, ...]:
+    """Return what the isolating policies select, each once; those of policies without rules first."""
+    isolating = [one for one in policies if one.isolates(direction)]
+    isolating.sort(key=lambda one: len(one.rules(direction)))
+    return tuple({one.pods.terms: one.pods for one in isolating}.values())
 
 
-def _decode_labels(dimensions: dict[str, LabelDimension], model: set[int]) -> dict[str, str]:
-    decoded = ((key, dimension.decode(model)) for key, dimension in sorted(dimensions.items()))
-    return {key: value for key, value in decoded if value is not None}
+def _gone(before: Side, after: Side) -> list[Policy]:
+    """Return the policies of ``before`` that are not in ``after``, or may mean something else there."""
+    if before.facts.table is not after.facts.table:
+        return [*before.policies]
+    kept = {id(one) for one in after.policies}
+    return [one for one in before.policies if id(one) not in kept]
 
 
-def _selector_outside(dimensions: dict[str, LabelDimension], terms: Iterable[tuple[str, LabelSet]]) -> Clause:
-    clause: Clause = []
-    for key, accepted in terms:
-        clause += dimensions[key].outside(accepted)
-    return clause
+def _formerly_allowed(base: Base, region: Region, before: Side, gone: Sequence[Policy]) -> Iterator[Base]:
+    """Yield the parts of ``base`` that the rules of ``gone`` allowed, as boxes."""
+    for policy in gone:
+        subject = base.subject & policy.pods
+        if not subject:
+            continue
+        narrowed = replace(base, subject=subject)
+        for rule in policy.rules(region.direction):
+            yield from parts_in_rule(narrowed, rule, region, before.facts)
 
 
 def find_lost(region: Region, after: Side, budget: Budget) -> Point | None:
@@ -312,22 +146,15 @@ def find_lost(region: Region, after: Side, budget: Budget) -> Point | None:
 
     Raises ``TooComplexError`` when the budget does not suffice.
     """
-    if _is_empty(region):
-        return None
-    space = _Space(region, [after], budget)
-    _demand_isolated(space, after.policies)
-    _demand_not_allowed(space, after)
-    return _answer(space, budget)
+    return Comparison((), after.policies, budget).lost(region, after)
 
 
 def find_newly_lost(region: Region, before: Side, after: Side, budget: Budget) -> Point | None:
     """Return a point of ``region`` that ``before`` allows and ``after`` does not; None if there is none.
 
-    Policies that stand on both sides are encoded once: what they allow is not lost, so a point that was
-    allowed before was either not isolated, or allowed by a policy that is gone or changed.
     Raises ``TooComplexError`` when the budget does not suffice.
     """
-    return find_only_allowed(region, before, (after,), budget)
+    return Comparison(before.policies, after.policies, budget).newly_lost(region, before, after)
 
 
 def find_only_allowed(region: Region, before: Side, others: Sequence[Side], budget: Budget) -> Point | None:
@@ -335,28 +162,9 @@ def find_only_allowed(region: Region, before: Side, others: Sequence[Side], budg
 
     ``others`` is not empty. Raises ``TooComplexError`` when the budget does not suffice.
     """
-    if _is_empty(region):
-        return None
-    kept: set[int] = set()
-    for other in others:
-        if before.facts.table is other.facts.table:
-            shared = {id(one) for one in before.policies} & {id(one) for one in other.policies}
-            if len(shared) == len(before.policies) == len(other.policies):
-                return None
-            kept |= shared
-    gone = [one for one in before.policies if id(one) not in kept]
-    space = _Space(region, [before, *others], budget)
-    for other in others:
-        _demand_not_allowed(space, other)
-    free = space.formula.variable()
-    for other in others:
-        _demand_isolated(space, other.policies)
-    for policy in before.policies:
-        if policy.isolates(region.direction):
-            space.formula.clauses.append([-free, *space.subject_outside(policy)])
-    allowed = [_allowed_by(space, policy, before) for policy in gone if policy.rules(region.direction)]
-    space.formula.clauses.append([free, *allowed])
-    return _answer(space, budget)
+    if len(others) == 1:
+        return find_newly_lost(region, before, others[0], budget)
+    return None if _is_empty(region) else solver.only_allowed(region, before, others, budget)
 
 
 def find_unselected(pods: Selector, selectors: Sequence[Selector], budget: Budget) -> dict[str, str] | None:
@@ -364,12 +172,12 @@ def find_unselected(pods: Selector, selectors: Sequence[Selector], budget: Budge
 
     Raises ``TooComplexError`` when the budget does not suffice.
     """
-    formula = Formula()
-    dimensions = _label_dimensions(formula, [pods, *selectors])
-    formula.clauses += [[dimensions[key].inside(accepted)] for key, accepted in pods.terms]
-    formula.clauses += [_selector_outside(dimensions, one.terms) for one in selectors]
-    model = _solve(formula, budget)
-    return None if model is None else _decode_labels(dimensions, model)
+    if not pods:
+        return None
+    try:
+        return find_labels(pods, selectors, budget)
+    except GaveUpError:
+        return solver.unselected(pods, selectors, budget)
 
 
 def _is_empty(region: Region) -> bool:
@@ -378,55 +186,3 @@ def _is_empty(region: Region) -> bool:
         isinstance(peer, Outside) and not peer.addresses
     )
     return nobody or not region.ports or not region.subject
-
-
-def _demand_isolated(space: _Space, policies: Sequence[Policy]) -> None:
-    direction = space.region.direction
-    selecting = [one for one in policies if one.isolates(direction)]
-    for key, accepted in space.region.subject.terms:
-        space.formula.clauses.append([space.subject[key].inside(accepted)])
-    if not any(one.pods == EVERYTHING for one in selecting):
-        space.formula.clauses.append([space.subject_inside(one) for one in selecting])
-
-
-def _demand_not_allowed(space: _Space, side: Side) -> None:
-    add = space.formula.clauses.append
-    for policy in side.policies:
-        rules = policy.rules(space.region.direction)
-        if not rules:
-            continue
-        space.check_budget()
-        unselected = space.subject_outside(policy)
-        for rule in rules:
-            clause = space.rule_outside(rule, side)
-            if clause is not None:
-                add([*unselected, *clause])
-
-
-def _allowed_by(space: _Space, policy: Policy, side: Side) -> Literal:
-    space.check_budget()
-    rules = [space.rule_inside(rule, side) for rule in policy.rules(space.region.direction)]
-    return space.formula.all_of((space.subject_inside(policy), space.formula.any_of(rules)))
-
-
-def _answer(space: _Space, budget: Budget) -> Point | None:
-    space.check_budget()
-    model = _solve(space.formula, budget)
-    return None if model is None else space.decode(model)
-
-
-def _solve(formula: Formula, budget: Budget) -> set[int] | None:
-    with Solver(name=_SOLVER, bootstrap_with=formula.clauses) as solver:
-        if not _solve_in_slices(solver, budget.exhausted):
-            return None
-        return {one for one in solver.get_model() if one > 0}
-
-
-def _solve_in_slices(solver: Solver, exhausted: Callable[[], bool]) -> bool:
-    while True:
-        solver.conf_budget(_SLICE)
-        answer: bool | None = solver.solve_limited()
-        if answer is not None:
-            return answer
-        if exhausted():
-            raise TooComplexError
