@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from app.engine.regions import NamespaceTable, Region
 
 
-_DIRECTIONS = tuple(Direction)
-
-
 class Age(Enum):
     """Whether the change takes a flow away, or found it lost."""
 
@@ -133,13 +130,13 @@ class _Change:
         self._before = before
         self._after = after
         self._comparison = Comparison(before.policies, after.policies, budget)
-        self._blocks = {one: _has_ip_blocks(one, before, after) for one in _DIRECTIONS}
+        self._blocks: dict[Direction, bool] = {}
 
     def loss(self, flow: RequiredFlow) -> Loss | None:
         """Return the loss of ``flow``, None if it stays open. Raises ``TooComplexError``."""
         if _is_covered(flow.region, self._after.side()):
             return None
-        if not flow.is_pod_to_pod or not self._blocks[flow.region.direction]:
+        if not flow.is_pod_to_pod or not self._has_ip_blocks(flow.region.direction):
             return self._certain_loss(flow, None)
         match self._options.ip_block_matches_pods:
             case IpBlockMatchesPods.NO:
@@ -148,6 +145,12 @@ class _Change:
                 return self._certain_loss(flow, self._options.pod_addresses)
             case IpBlockMatchesPods.UNKNOWN:
                 return self._uncertain_loss(flow)
+
+    def _has_ip_blocks(self, direction: Direction) -> bool:
+        found = self._blocks.get(direction)
+        if found is None:
+            found = self._blocks[direction] = _has_ip_blocks(direction, self._before, self._after)
+        return found
 
     def _certain_loss(self, flow: RequiredFlow, pod_addresses: IntervalSet | None) -> Loss | None:
         new = self._new_loss(flow, pod_addresses)

@@ -6,21 +6,23 @@ tests hold them against each other and against brute force.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.engine import solver
 from app.engine.boxes import Boxes
-from app.engine.budget import Budget, TooComplexError, Unlimited, demand
-from app.engine.regions import ExistingPods, Outside, Side
+from app.engine.budget import Budget, TooComplexError, Unlimited
+from app.engine.regions import Side
+from app.engine.selectors import NOTHING
 from app.engine.sieve import GaveUpError, Sieve, find_labels, isolated_parts, parts_in_rule, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from app.engine.classes import Mask
     from app.engine.points import Point
     from app.engine.policy import Direction, Policy
-    from app.engine.regions import Region
+    from app.engine.regions import Facts, Region
     from app.engine.selectors import Selector
     from app.engine.sieve import Base
 
@@ -41,20 +43,24 @@ class Comparison:
     """The policies of one namespace before and after a change: what all questions about it share."""
 
     def __init__(self, before: Sequence[Policy], after: Sequence[Policy], budget: Budget) -> None:
+        earlier, later = {id(one) for one in before}, {id(one) for one in after}
         self._before = before
         self._after = after
+        self._gone = [one for one in before if id(one) not in later]
+        self._added = [one for one in after if id(one) not in earlier]
         self._budget = budget
-        self._boxes: dict[Direction, Boxes] = {}
+        self._ground: dict[Direction, _Ground] = {}
 
     def lost(self, region: Region, after: Side) -> Point | None:
         """Return a point of ``region`` that ``after`` does not allow, None if it allows all of it.
 
         Raises ``TooComplexError`` when the budget does not suffice.
         """
-        if _is_empty(region):
+        base = whole(region, after.facts)
+        if base is None:
             return None
         try:
-            return self._sifted_lost(region, after)
+            return self._sifted(region, after.facts, self._on(region.direction).lost_parts(base))
         except GaveUpError:
             return solver.lost(region, after, self._budget)
 
@@ -63,82 +69,80 @@ class Comparison:
 
         Raises ``TooComplexError`` when the budget does not suffice.
         """
-        if _is_empty(region):
+        # Where namespaces have other labels, every rule may mean something else.
+        gone = self._gone if before.facts.table is after.facts.table else self._before
+        base = whole(region, after.facts)
+        if base is None or not (gone or self._added):
             return None
-        gone = _gone(before, after)
-        if not gone and len(before.policies) == len(after.policies):
-            return None
+        parts = self._on(region.direction).newly_lost_parts(base, region, gone, before.facts)
         try:
-            return self._sifted_newly(region, before, after, gone)
+            return self._sifted(region, after.facts, parts)
         except GaveUpError:
             return solver.only_allowed(region, before, (after,), self._budget)
 
-    def _sieve(self, direction: Direction) -> tuple[Boxes, Sieve]:
-        boxes = self._boxes.get(direction)
-        if boxes is None:
+    def _on(self, direction: Direction) -> _Ground:
+        ground = self._ground.get(direction)
+        if ground is None:
             isolating = [one for one in self._before if one.isolates(direction)]
-            boxes = self._boxes[direction] = Boxes(direction, self._after, isolating, self._budget)
-        return boxes, Sieve(boxes, self._budget)
+            ground = self._ground[direction] = _Ground(
+                Boxes(direction, self._after, isolating, self._budget),
+                _selectors(self._after, direction),
+                _selectors(self._added, direction),
+            )
+        return ground
 
-    def _sifted_lost(self, region: Region, after: Side) -> Point | None:
-        boxes, sieve = self._sieve(region.direction)
-        base = whole(region, after.facts)
-        isolators = _selectors(after.policies, region.direction)
-        for part in () if base is None else isolated_parts(base, isolators):
-            demand(self._budget)
-            found = sieve.find(part, region, after.facts, boxes.rules)
+    def _sifted(self, region: Region, facts: Facts, parts: Iterable[tuple[Base, Mask]]) -> Point | None:
+        sieve = Sieve(self._on(region.direction).boxes, self._budget)
+        for part, avoided in parts:
+            found = sieve.find(part, region, facts, avoided)
             if found is not None:
                 return found
         return None
 
-    def _sifted_newly(
-        self, region: Region, before: Side, after: Side, gone: Sequence[Policy]
-    ) -> Point | None:
-        boxes, sieve = self._sieve(region.direction)
-        base = whole(region, after.facts)
-        if base is None:
-            return None
-        earlier = {id(one) for one in before.policies}
-        added = [one for one in after.policies if id(one) not in earlier]
-        for part in isolated_parts(base, _selectors(added, region.direction)):
-            demand(self._budget)
-            found = sieve.find(part, region, after.facts, boxes.rules | boxes.isolators)
-            if found is not None:
-                return found
-        isolators = _selectors(after.policies, region.direction)
-        for part in _formerly_allowed(base, region, before, gone):
-            for isolated in isolated_parts(part, isolators):
-                demand(self._budget)
-                found = sieve.find(isolated, region, after.facts, boxes.rules)
-                if found is not None:
-                    return found
-        return None
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """One direction of a comparison: the boxes, what is isolated after the change, and by what it added."""
+
+    boxes: Boxes
+    isolators: tuple[Selector, ...]
+    added: tuple[Selector, ...]
+
+    def lost_parts(self, base: Base) -> Iterator[tuple[Base, Mask]]:
+        """Yield where a lost point may be, and what it must avoid: isolated, and in no rule."""
+        for part in isolated_parts(base, self.isolators):
+            yield part, self.boxes.rules
+
+    def newly_lost_parts(
+        self, base: Base, region: Region, gone: Sequence[Policy], facts: Facts
+    ) -> Iterator[tuple[Base, Mask]]:
+        """Yield where a newly lost point may be, and what it must avoid.
+
+        It was not isolated before, or a rule of ``gone``, with the ``facts`` of then, allowed it.
+        """
+        for part in isolated_parts(base, self.added):
+            yield part, self.boxes.rules | self.boxes.isolators
+        for part in _formerly_allowed(base, region, gone, facts):
+            for isolated in isolated_parts(part, self.isolators):
+                yield isolated, self.boxes.rules
 
 
 def _selectors(policies: Sequence[Policy], direction: Direction) -> tuple[Selector, ...]:
-    """Return what the isolating policies select, each once; those of policies without rules first."""
+    """Return what the isolating policies select; those of policies without rules first."""
     isolating = [one for one in policies if one.isolates(direction)]
     isolating.sort(key=lambda one: len(one.rules(direction)))
-    return tuple({one.pods.terms: one.pods for one in isolating}.values())
+    return tuple({id(one.pods): one.pods for one in isolating}.values())
 
 
-def _gone(before: Side, after: Side) -> list[Policy]:
-    """Return the policies of ``before`` that are not in ``after``, or may mean something else there."""
-    if before.facts.table is not after.facts.table:
-        return [*before.policies]
-    kept = {id(one) for one in after.policies}
-    return [one for one in before.policies if id(one) not in kept]
-
-
-def _formerly_allowed(base: Base, region: Region, before: Side, gone: Sequence[Policy]) -> Iterator[Base]:
+def _formerly_allowed(base: Base, region: Region, gone: Sequence[Policy], facts: Facts) -> Iterator[Base]:
     """Yield the parts of ``base`` that the rules of ``gone`` allowed, as boxes."""
     for policy in gone:
-        subject = base.subject & policy.pods
-        if not subject:
-            continue
-        narrowed = replace(base, subject=subject)
-        for rule in policy.rules(region.direction):
-            yield from parts_in_rule(narrowed, rule, region, before.facts)
+        rules = policy.rules(region.direction)
+        subject = base.subject & policy.pods if rules else NOTHING
+        if subject:
+            narrowed = replace(base, subject=subject)
+            for rule in rules:
+                yield from parts_in_rule(narrowed, rule, region, facts)
 
 
 def find_lost(region: Region, after: Side, budget: Budget) -> Point | None:
@@ -164,7 +168,9 @@ def find_only_allowed(region: Region, before: Side, others: Sequence[Side], budg
     """
     if len(others) == 1:
         return find_newly_lost(region, before, others[0], budget)
-    return None if _is_empty(region) else solver.only_allowed(region, before, others, budget)
+    if whole(region, before.facts) is None:
+        return None
+    return solver.only_allowed(region, before, others, budget)
 
 
 def find_unselected(pods: Selector, selectors: Sequence[Selector], budget: Budget) -> dict[str, str] | None:
@@ -178,11 +184,3 @@ def find_unselected(pods: Selector, selectors: Sequence[Selector], budget: Budge
         return find_labels(pods, selectors, budget)
     except GaveUpError:
         return solver.unselected(pods, selectors, budget)
-
-
-def _is_empty(region: Region) -> bool:
-    peer = region.peer
-    nobody = (isinstance(peer, ExistingPods) and not peer.namespaces) or (
-        isinstance(peer, Outside) and not peer.addresses
-    )
-    return nobody or not region.ports or not region.subject

@@ -171,6 +171,8 @@ class Selector:
         """Tell whether every label map that matches this selector matches ``other`` too."""
         if not other.terms or not self:
             return True
+        if not self.terms:
+            return False
         mine = dict(self.terms)
         return all(mine.get(key, _EVERYTHING).is_subset(accepted) for key, accepted in other.terms)
 

@@ -32,10 +32,8 @@ if TYPE_CHECKING:
     from app.engine.regions import Facts, PeerRegion, Region
     from app.engine.selectors import Selector
 
-_MOST_CHOICES = 2_000
-"""Choices that are tried out for one question."""
-
-_CHOICES_PER_LOOK = 50
+_MOST_WORK = 4_000
+"""Classes that are looked at behind choices, for one question; a millisecond or two."""
 
 Place = tuple[str, str]
 """A dimension: of which part of a point, and the label key if it is one of labels."""
@@ -73,20 +71,43 @@ class Base:
         )
 
 
+class Effort:
+    """What may be spent on one question; what needs no choice costs nothing but time."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._left = _MOST_WORK
+
+    def spend(self, classes: int) -> None:
+        """Take note of a choice behind which there are so many classes to look at.
+
+        Raises ``GaveUpError`` and ``TooComplexError``.
+        """
+        self._left -= classes
+        if self._left < 0:
+            raise GaveUpError
+        demand(self._budget)
+
+    def look(self) -> None:
+        """Raise ``TooComplexError`` when time is up."""
+        demand(self._budget)
+
+
 class Sieve:
     """Looks for points of regions that none of some boxes holds."""
 
     def __init__(self, boxes: Boxes, budget: Budget) -> None:
         self._boxes = boxes
-        self._budget = budget
+        self._effort = Effort(budget)
 
     def find(self, base: Base, region: Region, facts: Facts, avoided: Mask) -> Point | None:
         """Return a point of ``base``, a part of ``region``, in none of ``avoided``.
 
         None if there is none. Raises ``GaveUpError`` and ``TooComplexError``.
         """
+        self._effort.look()
         alive = avoided & self._held(base, region.peer)
-        chosen = sift(alive, self._open(base, facts, alive), self._budget)
+        chosen = sift(alive, self._open(base, facts, alive), self._effort)
         return None if chosen is None else _decoded(base, region, facts, chosen)
 
     def _held(self, base: Base, peer: PeerRegion) -> Mask:
@@ -122,7 +143,7 @@ def find_labels(pods: Selector, selectors: Sequence[Selector], budget: Budget) -
     for index, one in enumerate(selectors):
         add_selector(classes, one, 1 << index)
     alive = (1 << len(selectors)) - 1
-    chosen = sift(alive, [*_label_dimensions(_SUBJECT, classes, pods, alive)], budget)
+    chosen = sift(alive, [*_label_dimensions(_SUBJECT, classes, pods, alive)], Effort(budget))
     return None if chosen is None else _labels(_SUBJECT, pods, chosen)
 
 
@@ -135,57 +156,41 @@ def _label_dimensions(
             yield (part, key), one.options(wanted.get(key))
 
 
-def sift(alive: Mask, dimensions: list[Dimension], budget: Budget) -> Chosen | None:
+def sift(alive: Mask, dimensions: list[Dimension], effort: Effort) -> Chosen | None:
     """Return a class for each dimension that matters so that no box of ``alive`` is left; None if none does.
 
     Raises ``GaveUpError`` and ``TooComplexError``.
     """
-    return _Trial(budget).sift(alive, dimensions)
+    chosen: Chosen = {}
+    while alive:
+        undecided: list[Dimension] = []
+        was = alive
+        for place, options in dimensions:
+            left = minimal(options, alive)
+            if len(left) == 1:
+                chosen[place], alive = left[0]
+            else:
+                undecided.append((place, left))
+        if not alive or alive & _common(undecided):
+            return None if alive else chosen
+        dimensions = undecided
+        if alive == was:
+            rest = _tried(undecided, effort)
+            return None if rest is None else chosen | rest
+    return chosen
 
 
-class _Trial:
-    """One question, and the choices that were tried for it."""
-
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
-        self._choices = 0
-
-    def sift(self, alive: Mask, dimensions: list[Dimension]) -> Chosen | None:
-        chosen: Chosen = {}
-        while alive:
-            undecided: list[Dimension] = []
-            was = alive
-            for place, options in dimensions:
-                left = minimal(options, alive)
-                if len(left) == 1:
-                    chosen[place], alive = left[0]
-                else:
-                    undecided.append((place, left))
-            if not alive or alive & _common(undecided):
-                return None if alive else chosen
-            dimensions = undecided
-            if alive == was:
-                rest = self._tried(undecided)
-                return None if rest is None else chosen | rest
-        return chosen
-
-    def _tried(self, undecided: list[Dimension]) -> Chosen | None:
-        """Try each class of the dimension that has the fewest, the most promising first."""
-        place, options = min(undecided, key=lambda one: len(one[1]))
-        others = [one for one in undecided if one[0] != place]
-        for member, left in sorted(options, key=lambda one: one[1].bit_count()):
-            self._count()
-            rest = self.sift(left, others)
-            if rest is not None:
-                return {place: member, **rest}
-        return None
-
-    def _count(self) -> None:
-        self._choices += 1
-        if self._choices > _MOST_CHOICES:
-            raise GaveUpError
-        if self._choices % _CHOICES_PER_LOOK == 0:
-            demand(self._budget)
+def _tried(undecided: list[Dimension], effort: Effort) -> Chosen | None:
+    """Try each class of the dimension that has the fewest, the most promising first."""
+    place, options = min(undecided, key=lambda one: len(one[1]))
+    others = [one for one in undecided if one[0] != place]
+    work = 1 + sum(len(left) for _, left in others)
+    for member, left in sorted(options, key=lambda one: one[1].bit_count()):
+        effort.spend(work)
+        rest = sift(left, others, effort)
+        if rest is not None:
+            return {place: member, **rest}
+    return None
 
 
 def _common(dimensions: list[Dimension]) -> Mask:
