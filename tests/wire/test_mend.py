@@ -16,7 +16,7 @@ from app.engine.fix import Edit, EditKind, Fix, applied
 from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import PortSet, Protocol, port_range
 from app.engine.selectors import EVERYTHING, Selector
-from app.wire.layout import Layout
+from app.wire.layout import Layout, in_brackets
 from app.wire.manifests import Document, read_documents
 from app.wire.mend import Mending, NotMended, mended
 from app.wire.networkpolicy import Validation, parse_policy
@@ -410,3 +410,47 @@ def test_what_a_fix_adds_leaves_every_line_and_comment_in_place(
     result = mended(text, [mending(document, applied(policy, additions(policy, data)))])
     kept = iter(result.splitlines())
     assert all(line in kept for line in text.splitlines())
+
+
+@st.composite
+def edited_by_many(draw: st.DrawFn, value: object) -> list[str]:
+    """Return a block in lines: comments, blank lines, brackets and indentation as each person likes."""
+    lines: list[str] = []
+    members = value.items() if isinstance(value, dict) else (("-", one) for one in as_list(value))
+    for name, one in members:
+        if draw(st.integers(0, 5)) == 0:
+            lines.append(draw(st.sampled_from(["", "# a comment", "   # deeper", "#"])))
+        lines += draw(entries(str(name), one))
+    return lines
+
+
+@st.composite
+def entries(draw: st.DrawFn, name: str, value: object) -> list[str]:
+    """Return one member, or one item where the name is a dash."""
+    is_item = name == "-"
+    head = name if is_item else f"{in_brackets(name)}:"
+    remark = draw(st.sampled_from(["", "", "  # why"]))
+    if not isinstance(value, dict | list) or not value or draw(st.integers(0, 4)) == 0:
+        return [f"{head} {in_brackets(value)}{remark}"]
+    first, *rest = draw(edited_by_many(value))
+    if is_item and first.strip() and not first.lstrip().startswith("#"):
+        gap = " " * draw(st.integers(1, 3))
+        return [f"-{gap}{first}", *(f" {gap}{line}" for line in rest)]
+    indent = " " * draw(st.integers(0 if isinstance(value, list) and not is_item else 1, 4))
+    return [f"{head}{remark}", *(f"{indent}{line}" for line in (first, *rest))]
+
+
+def as_list(value: object) -> list[object]:
+    assert isinstance(value, list)
+    return value
+
+
+@given(policies(), st.sampled_from(["", "\n", "\n\n# the end\n", "\n...\n"]), st.data())
+def test_text_that_many_people_edited_keeps_every_comment_of_theirs(
+    policy: Policy, end: str, data: st.DataObject
+) -> None:
+    text = "\n".join(data.draw(edited_by_many(render_policy(policy)))) + end
+    document, policy = read(text)
+    result = mended(text, [mending(document, applied(policy, additions(policy, data)))])
+    assert result.count("#") == text.count("#")
+    assert result.endswith(end)
