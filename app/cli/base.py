@@ -49,6 +49,14 @@ class Place:
         except ValueError as error:
             raise InputError("--api-server", str(error)) from error
 
+    def namespace_or(self, default: str) -> str:
+        """Return the namespace of the live cluster's context, as kubectl takes it, or ``default``."""
+        if not self.is_live:
+            return default
+        from app.cluster.connection import context_namespace
+
+        return context_namespace(self.kubeconfig, self.context) or default
+
     def connect(self) -> Connection:
         """Return a connection to the live cluster. Raises ``SettingsError``."""
         from app.cluster.connection import Connection, configuration

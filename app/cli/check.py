@@ -22,6 +22,7 @@ from app.cli.mending import differences, mend, write
 from app.engine.cluster import Cluster
 from app.engine.requirements import Options
 from app.errors import InputError
+from app.wire.networkpolicy import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from app.cli.inputs import Manifests
@@ -95,9 +96,7 @@ def command(
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = None,
     api_server: options.ApiServer = None,
-    namespace: Annotated[
-        str, typer.Option("--namespace", "-n", help="For manifests that name no namespace.")
-    ] = "default",
+    namespace: options.Namespace = None,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Input without any NetworkPolicy is fine.")
     ] = False,
@@ -112,8 +111,9 @@ def command(
     if not allow_empty:
         _demand_something(files)
     place = Place(state, kubeconfig, context, tuple(api_server or ()), wants_live=live)
-    base = read_base(place, _touched(files, namespace) if place.is_live else None)
-    assumptions = Assumptions(base.cluster, Cluster(sources=place.sources), assume_baselines, namespace)
+    home = namespace or place.namespace_or(DEFAULT_NAMESPACE)
+    base = read_base(place, _touched(files, home) if place.is_live else None)
+    assumptions = Assumptions(base.cluster, Cluster(sources=place.sources), assume_baselines, home)
     work = Work(Options(), _Budget)
 
     def judge(given: Iterable[Manifests]) -> Report:

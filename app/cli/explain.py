@@ -76,6 +76,7 @@ def command(
     live: options.Live = False,
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = None,
+    namespace: options.Namespace = None,
     report: Annotated[Format, typer.Option("--format", help="How the answer is shown.")] = Format.TEXT,
 ) -> int:
     """Say whether a flow is allowed, and by which policies.
@@ -88,7 +89,7 @@ def command(
         raise InputError("", "explain by what? Give --live, --state DIR, or the policies' files")
     ends = parse_end("--from", source), parse_end("--to", destination)
     documents = [one for file in read_manifests(paths or ()) for one in file.documents]
-    world = _world(place, documents, ends)
+    world = _world(place, documents, namespace or place.namespace_or(DEFAULT_NAMESPACE), ends)
     found = [find_end(one, world.find_pod) for one in ends]
     known = parse_port(port, found[1].pod)
     explanation = explain_flow(world.cluster, Flow(found[0].end, found[1].end, known.place, known.names))
@@ -110,12 +111,12 @@ class _World:
     notes: tuple[str, ...]
 
 
-def _world(place: Place, documents: Sequence[Document], ends: Iterable[Wanted]) -> _World:
-    """Return the state with the documents applied.
+def _world(place: Place, documents: Sequence[Document], home: str, ends: Iterable[Wanted]) -> _World:
+    """Return the state with the documents applied, those without a namespace to ``home``.
 
     Raises ``InputError`` for a policy that no API server takes, and for a namespace that is not in the state.
     """
-    given = read_given(documents, DEFAULT_NAMESPACE)
+    given = read_given(documents, home)
     for one in given.findings:
         if one.level is Level.ERROR:
             raise InputError(place_words(one), one.message)

@@ -33,3 +33,11 @@ ApiServer = Annotated[
         help="Where the API server's calls come from; repeatable, overrides discovery.",
     ),
 ]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        help="For manifests that name none [default: with a live cluster its context's; else default].",
+    ),
+]

@@ -18,7 +18,12 @@ from urllib.parse import urlencode
 
 from kubernetes.client.configuration import Configuration
 from kubernetes.client.rest import RESTClientObject
-from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.config import (
+    ConfigException,
+    list_kube_config_contexts,
+    load_incluster_config,
+    load_kube_config,
+)
 from urllib3 import Timeout
 from urllib3 import exceptions as http
 
@@ -142,6 +147,19 @@ def _in_cluster(config: Configuration) -> bool:
     except ConfigException:
         return False
     return True
+
+
+def context_namespace(kubeconfig: Path | None = None, context: str | None = None) -> str | None:
+    """Return the namespace that kubectl would take for a manifest that names none, None where none is set."""
+    try:
+        contexts, current = list_kube_config_contexts(  # type: ignore[no-untyped-call]
+            config_file=None if kubeconfig is None else str(kubeconfig)
+        )
+    except Exception:  # noqa: BLE001 - what is wrong with the file, `configuration` says
+        return None
+    chosen = next((one for one in contexts if one["name"] == context), current)
+    namespace: str | None = chosen["context"].get("namespace")
+    return namespace
 
 
 class Connection:

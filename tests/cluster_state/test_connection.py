@@ -11,7 +11,7 @@ import pytest
 from kubernetes.client.configuration import Configuration
 
 from app.cluster.access import ask, review_of
-from app.cluster.connection import Connection, Request, configuration
+from app.cluster.connection import Connection, Request, configuration, context_namespace
 from app.cluster.deadline import Deadline
 from app.cluster.errors import HttpRefusal, Wanted, refusal
 from app.errors import SettingsError, StateUnreadable
@@ -258,3 +258,15 @@ def test_an_answer_about_access_is_yes_no_or_nobody_knows(
     answered = ask(FakeApi(reply), QUESTION, Deadline.after(1))
     assert answered.allowed is allowed
     assert reason in answered.reason
+
+
+def test_a_context_has_the_namespace_that_kubectl_would_take(tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: plain\nclusters: []\nusers: []\n"
+        "contexts:\n- {name: plain, context: {cluster: c, user: u}}\n"
+        "- {name: team, context: {cluster: c, user: u, namespace: team-a}}\n"
+    )
+    assert context_namespace(file) is None
+    assert context_namespace(file, "team") == "team-a"
+    assert context_namespace(tmp_path / "missing") is None
