@@ -263,7 +263,8 @@ def test_an_answer_about_access_is_yes_no_or_nobody_knows(
 def test_a_context_has_the_namespace_that_kubectl_would_take(tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_text(
-        "apiVersion: v1\nkind: Config\ncurrent-context: plain\nclusters: []\nusers: []\n"
+        "apiVersion: v1\nkind: Config\ncurrent-context: plain\n"
+        "clusters: [{name: c, cluster: {server: https://c}}]\nusers: [{name: u, user: {token: t}}]\n"
         "contexts:\n- {name: plain, context: {cluster: c, user: u}}\n"
         "- {name: team, context: {cluster: c, user: u, namespace: team-a}}\n"
     )
