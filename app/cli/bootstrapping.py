@@ -40,7 +40,7 @@ from app.install.preflight import (
 from app.install.simulation import Simulation
 from app.install.words import source_lines
 from app.wire.identity import SETTINGS_KEY
-from app.wire.kinds import NAMESPACE
+from app.wire.kinds import NAMESPACE, NETWORK_POLICY
 
 if TYPE_CHECKING:
     from app.cli.installing import Tools
@@ -104,16 +104,16 @@ class Ground:
 
     def notes(self, plan: Plan) -> Mapping[str, Sequence[str]]:
         """Return the notes of ``plan`` with those about the cluster."""
-        return {**plan.notes, "": (*self.chosen.notes, *plan.notes.get("", ()))}
+        return {**plan.notes, "": (*self.chosen.notes, *self.stock.notes, *plan.notes.get("", ()))}
 
 
-def prepare(tools: Tools, request: Request, more: Sequence[Permission] = ()) -> Ground:
+def prepare(tools: Tools, request: Request, needed: Sequence[Permission]) -> Ground:
     """Return what is there. Raises ``CannotInstall`` where something is in the way.
 
-    ``more`` are permissions that are needed beside those for the policies.
+    ``needed`` are the permissions for what is to be done beside looking at namespaces and policies.
     """
     refuse(version_problem(tools.server.version()))
-    refuse(permission_problem(tools.server, (*_permissions(request), *more)))
+    refuse(permission_problem(tools.server, (*_looking(request), *needed)))
     declared = request.declared or sources_of(_configured(tools), "declared in the guard's settings")
     stock = tools.stock(declared, labelled=request.labelled, only=request.namespaces)
     chosen = choose(stock.cluster, request.namespaces)
@@ -132,7 +132,7 @@ def bring_baselines(tools: Tools, request: Request) -> int:
 
     Raises ``CannotInstall`` where something is in the way, and nothing was changed then.
     """
-    ground = prepare(tools, request)
+    ground = prepare(tools, request, changing(request))
     show(source_lines(ground.stock.cluster.sources))
     plan = ground.policies()
     steps = rehearsed(tools, plan)
@@ -179,9 +179,15 @@ def all_pass(tools: Tools, ground: Ground) -> bool:
     return not lost
 
 
-def _permissions(request: Request) -> tuple[Permission, ...]:
-    reading = (*permissions(NAMESPACE, ("list",)), *policy_permissions(request.namespaces or ("",)))
-    return (*reading, *permissions(NAMESPACE, ("get", "patch"))) if request.label else reading
+def changing(request: Request) -> tuple[Permission, ...]:
+    """Return what writing the policies takes, and the labels where they are asked for."""
+    writing = policy_permissions(request.namespaces or ("",))
+    return (*writing, *permissions(NAMESPACE, ("get", "patch"))) if request.label else writing
+
+
+def _looking(request: Request) -> tuple[Permission, ...]:
+    policies = (permissions(NETWORK_POLICY, ("list",), name) for name in request.namespaces or ("",))
+    return (*permissions(NAMESPACE, ("list",)), *(one for each in policies for one in each))
 
 
 def _configured(tools: Tools) -> tuple[str, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,8 +23,9 @@ from app.doctor.reach import Reach, reach_of
 from app.doctor.verdicts import Verdicts
 from app.engine.cluster import Source
 from app.errors import InputError, SettingsError
-from app.settings.load import load
+from app.settings.load import load_text
 from app.settings.model import Settings
+from app.wire.identity import SETTINGS_KEY
 from app.wire.manifests import decode_text, read_documents
 from app.wire.registrations import registrations
 from app.wire.survey import Survey
@@ -146,13 +146,9 @@ def _declared(given: Iterable[str], settings: Settings) -> tuple[Source, ...]:
 
 def _settings(text: str) -> tuple[Settings, Bypasses]:
     """Return the guard's settings; the defaults, and what is wrong, where they cannot be used."""
-    environment: Mapping[str, str] = {}
-    with tempfile.TemporaryDirectory(prefix="netpol-guard-") as folder:
-        path = Path(folder) / "settings.yaml"
-        path.write_text(text, encoding="utf-8")
-        try:
-            settings = load(path, environment)
-        except SettingsError as error:
-            return Settings(), Bypasses(problem=str(error).replace(f"{folder}/", ""))
+    try:
+        settings = load_text(text, SETTINGS_KEY)
+    except SettingsError as error:
+        return Settings(), Bypasses(problem=str(error))
     exempt = settings.exempt
     return settings, Bypasses(settings.mode.value, exempt.users, exempt.groups, exempt.namespaces)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from app.cli.bootstrapping import Ground, Request, agreed, all_pass, prepare
+from app.cli.bootstrapping import Ground, Request, agreed, all_pass, changing, prepare
 from app.cli.installing import (
     SystemClock,
     Tools,
@@ -60,6 +60,10 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.5
 _IGNORED = "failurePolicy stays Ignore: without an answer of the guard, requests go through."
+_MEANING = {
+    FailurePolicy.FAIL: "Policies of these namespaces can be changed as long as a guard answers.",
+    FailurePolicy.IGNORE: "Without an answer of the guard, requests go through.",
+}
 _LATER = ("measure where the API server calls from", "baselines", "self-test", "failurePolicy Fail")
 
 
@@ -83,7 +87,8 @@ class _Guarding:
         self._asked = False
 
     def run(self) -> int:
-        ground = prepare(self._tools, self._request, _permissions(self._manifests, self._request))
+        needed = (*changing(self._request), *_permissions(self._manifests, self._request))
+        ground = prepare(self._tools, self._request, needed)
         found = found_objects(self._tools.objects, self._manifests)
         refuse(foreign_problem(found))
         wishes = GuardWishes(self._request.image, networks_in(self._request.declared), self._request.adopt)
@@ -125,7 +130,7 @@ class _Guarding:
 
     def _baselines(self, ground: Ground, shown: Sequence[Step]) -> int:
         if self._measured is not None:
-            show(measurement_lines(self._measured))
+            show(measurement_lines(self._measured, ground.stock.cluster.sources))
         stock = self._tools.stock(
             ground.declared,
             () if self._measured is None else self._measured.sources,
@@ -210,13 +215,15 @@ class _Guarding:
         return done
 
     def _summarise(self, ground: Ground, policy: FailurePolicy, *, changed: bool) -> None:
-        names = listed(ground.names) or "no namespace yet"
-        typer.echo("" if changed else "Nothing was changed: all of it stood already.")
-        typer.secho(f"Guarded: {names}.", fg=typer.colors.GREEN, bold=True)
-        typer.echo(f"  guard        2 webhooks of {CONFIGURATION}, failurePolicy {policy.value}")
-        show(f"  {line}" for line in source_lines(ground.stock.cluster.sources))
-        typer.echo("  self-test    an emptied baseline is rejected, a default-deny has no effect")
-        typer.echo("Another namespace of the platform: netpol-guard bootstrap --label -n NAME")
+        if not changed:
+            typer.echo("Nothing was changed: all of it stood already.")
+        typer.secho(
+            f"Guarded: {listed(ground.names) or 'no namespace yet'}.", fg=typer.colors.GREEN, bold=True
+        )
+        show(source_lines(ground.stock.cluster.sources))
+        typer.echo(f"failurePolicy: {policy.value}. {_MEANING[policy]}")
+        typer.echo("Another namespace of the platform: netpol-guard bootstrap -n NAME --label")
+        typer.echo("What is wrong, whenever something is: netpol-guard doctor")
 
 
 def _permissions(manifests: Sequence[dict[str, object]], request: Request) -> tuple[Permission, ...]:

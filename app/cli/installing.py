@@ -23,14 +23,16 @@ from app.cluster.server import Server
 from app.cluster.snapshot import Snapshot, snapshot_of
 from app.cluster.sources import declared_source
 from app.engine.requirements import Options
-from app.errors import GuardError, InputError
+from app.errors import GuardError, InputError, StateUnreadable
 from app.install.execution import PolicyActs, carry_out
+from app.install.neighbours import neighbours
 from app.install.plan import Plan, Stock
 from app.install.rehearsal import Step, rehearse
 from app.install.simulation import Simulation
 from app.install.stored import by_namespace
 from app.install.words import account_lines, note_lines, plan_lines
-from app.wire.kinds import NETWORK_POLICY
+from app.wire.kinds import NETWORK_POLICY, SERVICE
+from app.wire.objects import service_facts
 from app.wire.remembered import key_of
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from app.install.execution import Act
     from app.wire.kinds import Manifest
     from app.wire.measurement import Measurement
+    from app.wire.objects import ServiceFacts
 
 MANAGER = "netpol-guard-bootstrap"
 """The field manager of what is installed; what the running guard writes itself has another."""
@@ -103,7 +106,15 @@ class Tools:
             listed += self.objects.list(NETWORK_POLICY, name)
         stored = by_namespace(listed)
         policies = {name: tuple(one.policy for one in found) for name, found in stored.items()}
-        return Stock(snapshot.with_policies(policies), stored, snapshot.notes)
+        cluster = snapshot.with_policies(policies)
+        return Stock(cluster, stored, neighbours(cluster, self._services()), snapshot.notes)
+
+    def _services(self) -> list[ServiceFacts]:
+        """Return all Services; none where they must not be read: they only help to warn."""
+        try:
+            return [service_facts(one) for one in self.objects.list(SERVICE)]
+        except StateUnreadable:
+            return []
 
 
 class SystemClock:

@@ -26,7 +26,7 @@ def print_manifests(tools: Tools, request: Request, *, guard: bool) -> int:
 
     No private key is among them: the guard makes its own. Raises ``CannotInstall``.
     """
-    ground = prepare(tools, request)
+    ground = prepare(tools, request, ())
     made: list[Manifest] = []
     if guard:
         shipped = guard_manifests()

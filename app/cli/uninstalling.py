@@ -70,7 +70,7 @@ def take_away(tools: Tools, request: Request) -> int:
         return 0 if request.dry_run else 2
     if not perform(_acts(tools, stock, steps, request), request.again):
         return 2
-    typer.echo(f"Done: {what} gone.")
+    typer.echo(f"Gone: {what}.")
     if request.guard:
         typer.echo(_AFTER)
     return 0

@@ -17,21 +17,12 @@ from app.engine.regions import ExistingPods, Region
 from app.engine.requirements import FlowId, RequiredFlow
 from app.engine.requirements import Severity as Weight
 from app.engine.words import labels_words, listed
+from app.wire.neighbours import NEIGHBOURS, Business, business_of
 from app.wire.objects import ServiceFacts, ServicePort
 
-_GATEWAYS = (
-    {"istio": "ingressgateway"},
-    {"app": "istio-ingressgateway"},
-    {"app.kubernetes.io/name": "ingress-nginx"},
-)
-_SCRAPERS = (
-    {"app.kubernetes.io/name": "prometheus"},
-    {"app": "prometheus"},
-    {"app.kubernetes.io/name": "vmagent"},
-)
 _METRICS = "metrics"
 _DNS_PORTS = port_range(Protocol.UDP, 53, 53) | port_range(Protocol.TCP, 53, 53)
-NEIGHBOUR_SELECTORS = (*_GATEWAYS, *_SCRAPERS)
+NEIGHBOUR_SELECTORS = tuple(labels for known in NEIGHBOURS.values() for labels in known)
 """The labels by which pods of gateways and scrapers are found."""
 
 
@@ -116,7 +107,8 @@ def _neighbours(context: Context) -> Iterator[_Neighbour]:
             continue
         pods = context.pods_of((service.namespace, service.name))
         labels = pods[0].labels if pods else service.selector
-        if _is_one_of(service, _GATEWAYS):
+        business = business_of(service.selector)
+        if business is Business.GATEWAY:
             yield _Neighbour(
                 service,
                 labels,
@@ -124,14 +116,10 @@ def _neighbours(context: Context) -> Iterator[_Neighbour]:
                 "the gateway",
                 "users see 503 or time-outs: the UI, JDBC, Arrow Flight and Spark Connect come in through it",
             )
-        elif _is_one_of(service, _SCRAPERS):
+        elif business is Business.SCRAPER:
             yield _Neighbour(
                 service, labels, Check.SCRAPER_CUT_OFF, "the scraper", "its metrics and alerts are missing"
             )
-
-
-def _is_one_of(service: ServiceFacts, known: tuple[dict[str, str], ...]) -> bool:
-    return any(labels.items() <= dict(service.selector).items() for labels in known)
 
 
 def _cut_off(

@@ -59,6 +59,7 @@ def plan_baselines(
     """Return how both baselines come into ``namespace``. Raises ``CannotPlan``."""
     assigned = _Assignment(cluster, namespace, stored, wishes)
     wanted = _Wanted(assigned.writes(), assigned.stale(), bridges(assigned.operators))
+    assigned.note_others()
     return NamespacePlan(namespace, _harmless(wanted, stored, simulation), tuple(assigned.notes))
 
 
@@ -168,6 +169,7 @@ class _Assignment:
         self._stored = {one.name: one for one in stored}
         self._wishes = wishes
         self._used: set[str] = set()
+        self._beside: set[str] = set()
         self._wanted = written_baselines(cluster, namespace)
         self._note_selectors()
 
@@ -191,6 +193,16 @@ class _Assignment:
             for one in self._stored.values()
             if one.role is Role.BASELINE and one.name not in self._used
         )
+
+    def note_others(self) -> None:
+        """Name the policies that have no part in this: they are another manager's, and stay."""
+        others = [
+            f"{one.name} ({one.managed_by})"
+            for one in self._stored.values()
+            if one.role is None and one.name not in self._used | self._beside
+        ]
+        if others:
+            self.notes.append(f"policies of others stay as they are: {listed(others)}")
 
     def _note_selectors(self) -> None:
         for selector in operator_selectors(self._cluster, self._namespace):
@@ -246,6 +258,7 @@ class _Assignment:
         return Change(Phase.CHANGE, doing, replace(wanted, name=there.name), role, why, there)
 
     def _written_beside(self, there: Stored, wanted: Policy, role: Role) -> Change:
+        self._beside.add(there.name)
         name = _free(wanted.name + _BESIDE, {*self._stored, *self._used})
         self._used.add(name)
         adding = "" if wanted.name == MANAGED_NAME else f" from {peers_words(wanted.ingress[0].peers)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from app.engine.cluster import MANAGED
@@ -10,45 +11,64 @@ from app.engine.ports import ALL_NUMBERS
 from app.engine.regions import ExistingPods, Facts, NamespaceTable, Region
 from app.engine.search import Side, Unlimited, find_newly_lost
 from app.engine.selectors import EVERYTHING
+from app.wire.neighbours import Business, business_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from app.engine.cluster import Cluster
     from app.engine.policy import Policy
+    from app.wire.objects import ServiceFacts
 
-_GATEWAYS = ("istio", "ingress", "gateway", "traefik", "kong", "nginx", "haproxy", "envoy", "contour")
-_SCRAPERS = ("monitoring", "prometheus", "observability", "metrics", "grafana", "datadog", "victoria")
-
-
-def purpose(name: str) -> str:
-    """Return what the pods of a namespace of this name usually do to others; "" where it says nothing.
-
-    >>> purpose("istio-system")
-    'a gateway'
-    """
-    if any(one in name for one in _GATEWAYS):
-        return "a gateway"
-    return "scraping metrics" if any(one in name for one in _SCRAPERS) else ""
+_BY_NAME = {
+    Business.GATEWAY: ("istio", "ingress", "gateway", "traefik", "kong", "haproxy", "envoy", "contour"),
+    Business.SCRAPER: ("monitoring", "prometheus", "observability", "datadog", "victoria"),
+}
+"""Parts of the names of namespaces whose pods usually do that business."""
 
 
-def cut_off(cluster: Cluster, before: Sequence[Policy], after: Sequence[Policy]) -> Iterator[tuple[str, str]]:
-    """Yield the namespaces, with their purpose, whose pods reach every pod before and not afterwards."""
-    table = NamespaceTable(cluster.namespaces)
-    sides = Side(before, Facts(table)), Side(after, Facts(table))
-    for name, namespace in sorted(cluster.namespaces.items()):
-        why = purpose(name)
-        if not why or namespace.terminating or MANAGED.matches(namespace.labels):
+def neighbours(cluster: Cluster, services: Iterable[ServiceFacts]) -> Mapping[str, str]:
+    """Return the unmanaged namespaces that have business inside, with how that is known."""
+    found = {
+        name: why
+        for name, one in sorted(cluster.namespaces.items())
+        if not one.terminating and not MANAGED.matches(one.labels) and (why := _by_name(name))
+    }
+    for service in services:
+        there = cluster.namespaces.get(service.namespace)
+        business = business_of(service.selector)
+        if business is None or there is None or there.terminating or MANAGED.matches(there.labels):
             continue
-        region = Region(Direction.INGRESS, EVERYTHING, ExistingPods(frozenset({name})), ALL_NUMBERS)
-        if find_newly_lost(region, *sides, Unlimited()) is not None:
-            yield name, why
+        found[service.namespace] = f"a {business.value}: Service {service.name}"
+    return found
 
 
-def warnings(found: Iterable[tuple[str, str]], namespaces: str) -> Iterator[str]:
-    """Yield a sentence for each namespace that would be cut off from ``namespaces``."""
-    for name, why in found:
-        yield (
-            f"{name} ({why}, by its name) will not reach the pods of {namespaces} any more; "
-            f"to let it in: --allow-namespace {name}"
-        )
+def _by_name(name: str) -> str:
+    known = (business for business, parts in _BY_NAME.items() if any(part in name for part in parts))
+    business = next(known, None)
+    return "" if business is None else f"a {business.value}, by its name"
+
+
+class Neighbourhood:
+    """Tells which neighbours a change cuts off from a namespace."""
+
+    def __init__(self, cluster: Cluster, known: Mapping[str, str]) -> None:
+        """``known`` are the neighbours, as ``neighbours`` returns them."""
+        self._known = known
+        self._facts = Facts(NamespaceTable(cluster.namespaces))
+
+    def cut_off(self, before: Sequence[Policy], after: Sequence[Policy]) -> Iterator[tuple[str, str]]:
+        """Yield the neighbours, and how they are known, that reach more pods before than afterwards."""
+        sides = Side(before, self._facts), Side(after, self._facts)
+        for name, why in self._known.items():
+            region = Region(Direction.INGRESS, EVERYTHING, ExistingPods(frozenset({name})), ALL_NUMBERS)
+            if find_newly_lost(region, *sides, Unlimited()) is not None:
+                yield name, why
+
+
+def cut_off_words(name: str, why: str, namespaces: str) -> str:
+    """Return a sentence for a neighbour that would be cut off from ``namespaces``."""
+    return (
+        f"{name} ({why}) will not reach all pods of {namespaces} any more;"
+        f" to let it in: --allow-namespace {name}"
+    )

@@ -10,7 +10,7 @@ from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
 from app.engine.words import listed
 from app.install.baselines import CannotPlan, Wishes, plan_baselines, plan_removal
 from app.install.changes import Doing, NamespacePlan, in_order, states_along
-from app.install.neighbours import cut_off, warnings
+from app.install.neighbours import Neighbourhood, cut_off_words
 from app.install.rehearsal import Step, step_of
 from app.install.simulation import Simulation
 from app.wire.kinds import NAMESPACE, Reference
@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """What is there: the cluster with the namespaces as they will be labelled, and their policies."""
+    """What is there: the cluster with the namespaces as they will be labelled, and their policies.
+
+    ``neighbours`` are namespaces outside that have business inside; ``notes`` what is not known or judged.
+    """
 
     cluster: Cluster
     stored: Mapping[str, tuple[Stored, ...]]
+    neighbours: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def of(self, namespace: str) -> tuple[Stored, ...]:
@@ -110,10 +114,11 @@ def _notes(planned: Iterable[NamespacePlan]) -> dict[str, list[str]]:
 def _cut_off(stock: Stock, planned: Iterable[NamespacePlan]) -> Iterable[str]:
     """Return a sentence for every neighbour, naming all namespaces that it would be cut off from."""
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    neighbourhood = Neighbourhood(stock.cluster, stock.neighbours)
     for plan in planned:
         before = [one.policy for one in stock.of(plan.namespace)]
         states = [state for _, state in states_along(before, plan.changes)]
         if states:
-            for neighbour in cut_off(stock.cluster, before, tuple(states[-1].values())):
+            for neighbour in neighbourhood.cut_off(before, tuple(states[-1].values())):
                 found[neighbour].append(plan.namespace)
-    return [words for one, names in sorted(found.items()) for words in warnings([one], listed(names))]
+    return [cut_off_words(name, why, listed(names)) for (name, why), names in sorted(found.items())]

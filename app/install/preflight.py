@@ -55,8 +55,8 @@ def permissions(kind: Kind, verbs: Iterable[str], namespace: str = "") -> tuple[
 
 
 def policy_permissions(namespaces: Iterable[str]) -> tuple[Permission, ...]:
-    """Return what changing the policies of ``namespaces`` takes."""
-    verbs = ("get", "list", "create", "patch", "delete")
+    """Return what changing the policies of ``namespaces`` takes; to apply is to create and to patch."""
+    verbs = ("list", "create", "patch", "delete")
     return tuple(one for name in namespaces for one in permissions(NETWORK_POLICY, verbs, name))
 
 

@@ -31,13 +31,18 @@ def _pods(source: Source) -> str:
     return "" if source.pods is None else peer_words(source.pods)
 
 
-def measurement_lines(measured: Measurement) -> Iterator[str]:
-    """Yield what the probes found, how far they went, and what follows from it."""
+def measurement_lines(measured: Measurement, known: Iterable[Source]) -> Iterator[str]:
+    """Yield what the probes found, how far they went, and what follows from it; ``known`` was before them."""
+    places = {(one.addresses, one.pods) for one in known}
     for one in measured.coverage:
         trouble = f"; {one.trouble}" if one.trouble else ""
         yield f"  asked {one.api_server} ({one.way.value}): {one.answers} of {one.probes} answered{trouble}"
     for found in measured.found:
-        yield f"  {found.place}: {found.times} calls, seen by {listed(found.seers)}"
+        source = found.source
+        news = (
+            "" if (source.addresses, source.pods) in places else "; listed nowhere, so only measuring tells"
+        )
+        yield f"  {found.place}: {found.times} calls, seen by {listed(found.seers)}{news}"
     yield from (f"Note: {one}" for one in measured.notes)
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from app.engine.policy import Namespace
-from app.install.neighbours import purpose
 from app.install.preflight import (
     choose,
     opening_problems,
@@ -53,7 +52,7 @@ class Rights:
 
 def test_all_that_is_missing_is_listed_and_nothing_else() -> None:
     wanted = policy_permissions(["one", "two"])
-    rights = Rights(*(one for one in wanted if one.namespace == "one"), *wanted[5:7])
+    rights = Rights(*(one for one in wanted if one.namespace == "one"), *wanted[4:5])
     told = permission_problem(rights, wanted) or ""
     assert told.splitlines()[1:] == [
         "  - create networkpolicies.networking.k8s.io in namespace two",
@@ -66,7 +65,7 @@ def test_who_may_do_it_everywhere_is_not_asked_namespace_by_namespace() -> None:
     wanted = policy_permissions([f"ns-{number}" for number in range(100)])
     rights = Rights(*(replace(one, namespace="") for one in wanted))
     assert permission_problem(rights, wanted) is None
-    assert len(rights.asked) == 5
+    assert len(rights.asked) == 4
 
 
 def test_an_answer_that_nobody_gave_counts_as_missing() -> None:
@@ -105,16 +104,3 @@ def test_a_namespace_to_let_in_must_exist() -> None:
 def test_without_any_source_the_option_that_names_them_is_told() -> None:
     assert source_problem(CLUSTER) is None
     assert "--api-server ADDRESS" in (source_problem(replace(CLUSTER, sources=())) or "")
-
-
-@pytest.mark.parametrize(
-    ("name", "what"),
-    [
-        ("istio-system", "a gateway"),
-        ("ingress-nginx", "a gateway"),
-        ("monitoring", "scraping metrics"),
-        ("web", ""),
-    ],
-)
-def test_what_a_namespace_does_to_others_is_told_by_its_name(name: str, what: str) -> None:
-    assert purpose(name) == what

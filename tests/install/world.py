@@ -16,9 +16,11 @@ from app.engine.requirements import Options
 from app.engine.selectors import Selector
 from app.install.baselines import Wishes
 from app.install.execution import Account, PolicyActs, carry_out
+from app.install.neighbours import neighbours
 from app.install.plan import Plan, Stock, plan_policies, plan_removals
 from app.install.rehearsal import rehearse
 from app.install.simulation import Simulation
+from app.wire.objects import ServiceFacts
 from app.wire.render import render_policy
 from tests.install.store import Heard, MemoryStore, NoTime
 
@@ -39,10 +41,20 @@ def webhook(name: str = "spark-operator-webhook", selector: Selector = OPERATOR)
     return WebhookService(NS, name, selector, (TargetPort(Protocol.TCP, 9443),))
 
 
+SERVICES = (
+    ServiceFacts("edge", "ingress", {"app.kubernetes.io/name": "ingress-nginx", "x": "y"}, ()),
+    ServiceFacts("web", "shop", {"app": "shop"}, ()),
+)
 CLUSTER = Cluster(
     namespaces={
         name: Namespace.of(name, labels)
-        for name, labels in {NS: MANAGED, "iomete-system": MANAGED, "istio-system": {}, "web": {}}.items()
+        for name, labels in {
+            NS: MANAGED,
+            "iomete-system": MANAGED,
+            "istio-system": {},
+            "edge": {},
+            "web": {},
+        }.items()
     },
     sources=(source("10.20.0.10"), source("10.20.0.11")),
     webhooks=(webhook(),),
@@ -62,7 +74,9 @@ def with_webhooks(*webhooks: WebhookService) -> Cluster:
 def stock_of(store: MemoryStore, cluster: Cluster, namespace: str) -> Stock:
     """Return what is in ``store`` as a plan wants it."""
     stored = {namespace: store.stored()}
-    return Stock(replace(cluster, policies={namespace: store.policies()}), stored)
+    return Stock(
+        replace(cluster, policies={namespace: store.policies()}), stored, neighbours(cluster, SERVICES)
+    )
 
 
 def planned(
