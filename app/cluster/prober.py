@@ -61,6 +61,8 @@ _UNANSWERED = 3
 """Probes without any answer before nothing is expected any more: each may take as long as the webhook may."""
 _PROBE_SECONDS = 30.0
 _PAUSE_SECONDS = 0.5
+_SETTLING_SECONDS = 5.0
+"""After a first answer, what a webhook that was just registered may take to be known to every API server."""
 _WHAT = "where the API server's calls come from"
 _NOT_CALLED = "failed calling webhook"
 """How the API server says that it could not reach a webhook (``webhook/errors``)."""
@@ -68,7 +70,7 @@ _NOT_CALLED = "failed calling webhook"
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait for a webhook that was just registered, and how long one address is asked at most."""
+    """How long to wait for a webhook that was just registered, and how long one address is asked then."""
 
     for_first_answer: float = 0.0
     for_all: float = 120.0
@@ -167,14 +169,21 @@ class Prober:
         """Probe through one address until there is no news."""
         record = _Record(vantage)
         objects = Objects(vantage.connection, NAME, _PROBE_SECONDS)
-        began = time.monotonic()
-        while not record.is_done and time.monotonic() - began < patience.for_all:
-            record.take(_probe(objects, namespace))
+        settled = time.monotonic() + patience.for_first_answer
+        ends = settled + patience.for_all
+        while not record.is_done and time.monotonic() < ends:
+            outcome = _probe(objects, namespace)
             vantage.connection.close()  # the next probe is to be a new connection
-            self._progress(f"asked {vantage.name} {record.probes} times, {len(record.seen)} ways seen")
-            if not record.seen and time.monotonic() - began < patience.for_first_answer:
-                record = _Record(vantage)
+            now = time.monotonic()
+            if isinstance(outcome, _Silence) and now < settled:
+                self._progress(f"waiting until a guard answers {vantage.name}")
                 time.sleep(_PAUSE_SECONDS)
+                continue
+            if not record.seen:
+                # Members behind one address learn of a webhook one after the other.
+                settled = min(settled, now + _SETTLING_SECONDS)
+            record.take(outcome)
+            self._progress(f"asked {vantage.name} {record.probes} times, {len(record.seen)} ways seen")
         return record
 
 

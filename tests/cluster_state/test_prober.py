@@ -98,6 +98,13 @@ def test_a_webhook_that_was_just_registered_is_waited_for_and_the_wait_does_not_
     assert (record.probes, record.coverage().trouble) == (21, "")
 
 
+def test_members_that_learn_of_the_webhook_later_than_the_first_are_waited_for_too() -> None:
+    says = [sees("10.0.0.1"), *[silent] * 30, sees("10.0.0.2")]
+    record = asked(ApiServer(*says), Patience(for_first_answer=60))
+    assert [str(one.peer) for one in record.sightings()] == ["10.0.0.1", "10.0.0.2"]
+    assert record.coverage().trouble == ""
+
+
 def test_probes_that_are_not_answered_in_between_are_counted() -> None:
     says = [sees("10.0.0.1"), silent, silent, sees("10.0.0.1")]
     coverage = asked(ApiServer(*says)).coverage()
