@@ -8,6 +8,7 @@ address on each node of the control plane.
 from __future__ import annotations
 
 from collections import defaultdict
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from app.cluster.facts import AGENT_LABELS, AGENT_VALUE, KUBE_SYSTEM
@@ -46,6 +47,7 @@ def conclude(
     told += [
         *_coverage_notes(coverage),
         *_unreached_notes(coverage, surroundings.guards),
+        *_family_notes(found, surroundings),
         *_platform_notes(surroundings),
         *surroundings.notes,
     ]
@@ -123,6 +125,20 @@ def _unreached_notes(coverage: Iterable[Coverage], guards: frozenset[str]) -> It
                 f"none of {one.answers} calls of API server {one.api_server} came to pod {pod}: where they"
                 " would come from on its node is not measured. Look at the network between the two"
             )
+
+
+def _family_notes(found: Iterable[Found], surroundings: Surroundings) -> Iterator[str]:
+    """Yield that a family was not measured, where pods have addresses of it: a Service may have it alone."""
+    seen = {one.place.address.version for one in found if one.place.address is not None}
+    networks = {
+        ip_network(text, strict=False).version for one in surroundings.nodes for text in one.pod_cidrs
+    }
+    for version in sorted(networks - seen) if seen else ():
+        yield (
+            f"calls over IPv{version} were not measured, as the guard's Service is called over"
+            f" IPv{min(seen)}: where they come from is guessed, for webhooks whose Service has IPv{version}"
+            " first"
+        )
 
 
 def _unseen(members: int, probes: int) -> str:

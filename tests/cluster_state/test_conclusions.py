@@ -155,6 +155,13 @@ def test_a_ready_guard_pod_that_no_call_came_to_is_told() -> None:
     assert note.startswith(f"none of 21 calls of API server {FIRST} came to pod guard-2")
 
 
+def test_in_a_dual_stack_cluster_the_family_that_was_not_measured_is_told() -> None:
+    around = Surroundings((replace(node("n"), pod_cidrs=("10.244.1.0/24", "fd42::/64")),))
+    (note,) = concluded(saw("10.99.0.1"), around=around).notes
+    assert note.startswith("calls over IPv6 were not measured, as the guard's Service is called over IPv4")
+    assert concluded(saw("10.99.0.1"), saw("fd00::1"), around=around).notes == ()
+
+
 def test_on_eks_a_note_says_that_addresses_do_not_last() -> None:
     worker = replace(node("n", control_plane=False), version="v1.37.2-eks-0a1b2c3")
     assert "replaced on upgrades" in concluded(around=Surroundings((worker,))).notes[0]
