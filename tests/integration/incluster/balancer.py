@@ -6,19 +6,18 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import cycle
 
 from tests.cluster.cluster import PORTS, Cluster
-
-_API_SERVER = PORTS.api_server
+from tests.integration.balancer import hand_on
 
 
 @contextmanager
 def balanced(cluster: Cluster, members: Sequence[str], port: int) -> Iterator[str]:
     """Listen on the cluster's middle address, hand connections to the members in turn; yield the address."""
+    backends = [(member, PORTS.api_server) for member in members]
     with cluster.entered():
         listening = socket.create_server((cluster.control_plane.network.bind, port))
-        thread = threading.Thread(target=_serve, args=(listening, members), daemon=True)
+        thread = threading.Thread(target=hand_on, args=(listening, backends), daemon=True)
         thread.start()  # from here, so that its sockets are in the cluster's network, too
     try:
         yield f"{cluster.control_plane.network.bind}:{port}"
@@ -27,28 +26,3 @@ def balanced(cluster: Cluster, members: Sequence[str], port: int) -> Iterator[st
             listening.shutdown(socket.SHUT_RDWR)
         listening.close()
         thread.join(10)
-
-
-def _serve(listening: socket.socket, members: Sequence[str]) -> None:
-    turns = cycle(members)
-    with suppress(OSError):  # it was closed
-        while True:
-            client, _ = listening.accept()
-            threading.Thread(target=_carry, args=(client, next(turns)), daemon=True).start()
-
-
-def _carry(client: socket.socket, member: str) -> None:
-    """Carry one connection until both ends are done."""
-    with client, suppress(OSError), socket.create_connection((member, _API_SERVER)) as server:
-        back = threading.Thread(target=_copy, args=(server, client))
-        back.start()
-        _copy(client, server)
-        back.join()
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(1 << 16):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
