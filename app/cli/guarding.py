@@ -103,7 +103,8 @@ class _Guarding:
         else:
             show_notes(ground.notes(plan))
         first = [one for one in steps if one.change is None]
-        if not self._perform(self._install(first, ground), _LATER):
+        acts = self._install(first, ground)
+        if not self._perform(acts, [one for one in _LATER if one not in {act.title for act in acts}]):
             return 2
         return self._baselines(ground, steps)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from app.wire.kinds import Manifest
 
 _POLL_SECONDS = 0.5
+_LOGS = f"kubectl logs -n {NAME} deployment/{NAME}"
 _HOW = f"look at it with kubectl describe pods -n {NAME}, put it right, and run this again"
 
 
@@ -58,6 +59,11 @@ def _troubles(store: Store) -> Iterator[str]:
             waiting = (one.get("state") or {}).get("waiting") or {}
             if waiting.get("reason"):
                 yield f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
+            ended = (one.get("state") or {}).get("terminated") or (one.get("lastState") or {}).get(
+                "terminated"
+            )
+            if ended:
+                yield f"its program ended with exit code {ended.get('exitCode')}: {_LOGS} says why"
         for condition in status.get("conditions") or ():
             if condition.get("status") == "False" and condition.get("message"):
                 yield f"{condition['type']} is not so: {condition['message']}"

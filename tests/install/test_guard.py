@@ -203,13 +203,17 @@ def test_a_rollout_that_is_done_is_told_at_once() -> None:
 
 def test_a_rollout_past_its_time_says_what_keeps_the_pods() -> None:
     waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}
-    pod = {"metadata": {"name": "one"}, "status": {"containerStatuses": [{"state": waiting}]}}
+    ended = {"terminated": {"exitCode": 2}}
+    statuses = [{"state": waiting, "lastState": ended}]
+    pod = {"metadata": {"name": "one"}, "status": {"containerStatuses": statuses}}
     pending = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}
     unplaced = {"metadata": {"name": "two"}, "status": {"conditions": [pending]}}
     clock = NoTime()
     with pytest.raises(ChangeFailed) as failed:
         wait_for_rollout(Pods({}, pod, unplaced), clock, 10)
-    assert "0 of 2 after 10 s: ImagePullBackOff: Back-off pulling image; " in str(failed.value)
+    assert "0 of 2 after 10 s: ImagePullBackOff: Back-off pulling image; its program ended" in str(
+        failed.value
+    )
     assert "PodScheduled is not so: 0/3 nodes are available" in str(failed.value)
     assert "kubectl describe pods -n netpol-guard" in failed.value.how
     assert sum(clock.slept) == 10
