@@ -87,7 +87,7 @@ class Tools:
         known = {one.key: one.last_seen for one in recall(self.connection).measured}
         # A run that finds what is known changes nothing; what was not seen for long must not expire.
         if any(now - known.get(key_of(one.place), _LONG_AGO) > _REMEMBERED for one in found.found):
-            remember(self.connection, found, by="netpol-guard bootstrap")
+            remember(self.connection, found, by=self.server.user() or "netpol-guard bootstrap")
         return found
 
     def stock(

@@ -8,11 +8,10 @@ address on each node of the control plane.
 from __future__ import annotations
 
 from collections import defaultdict
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from app.cluster.facts import AGENT_LABELS, AGENT_VALUE, KUBE_SYSTEM
-from app.cluster.sources import siblings
+from app.cluster.sources import pod_networks, siblings
 from app.wire.measurement import Found, Measurement, Place, Way
 from app.wire.probe import address_of
 
@@ -130,9 +129,7 @@ def _unreached_notes(coverage: Iterable[Coverage], guards: frozenset[str]) -> It
 def _family_notes(found: Iterable[Found], surroundings: Surroundings) -> Iterator[str]:
     """Yield that a family was not measured, where pods have addresses of it: a Service may have it alone."""
     seen = {one.place.address.version for one in found if one.place.address is not None}
-    networks = {
-        ip_network(text, strict=False).version for one in surroundings.nodes for text in one.pod_cidrs
-    }
+    networks = {each.version for one in surroundings.nodes for each in pod_networks(one)}
     for version in sorted(networks - seen) if seen else ():
         yield (
             f"calls over IPv{version} were not measured, as the guard's Service is called over"

@@ -7,9 +7,9 @@ lets such an address in lets nobody in, and all that stands in its text would be
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+from app.cluster.sources import pod_networks
 from app.engine.addresses import network_set, place_of
 from app.engine.intervals import IntervalSet
 from app.engine.words import addresses_words
@@ -81,5 +81,4 @@ def _addresses(nodes: Iterable[NodeFacts]) -> Iterator[IntervalSet]:
             if (address := address_of(text)) is not None:
                 place = place_of(address)
                 yield IntervalSet.of((place, place + 1))
-        for text in node.pod_cidrs:
-            yield network_set(ip_network(text, strict=False))
+        yield from map(network_set, pod_networks(node))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from app.cluster.access import ask_about_self
-from app.cluster.connection import Request
+from app.cluster.connection import Method, Request
 from app.cluster.deadline import Deadline
 from app.cluster.errors import Wanted, nonsense
+from app.errors import StateUnreadable
 
 if TYPE_CHECKING:
     from app.cluster.connection import Api
@@ -20,6 +21,18 @@ _SECONDS = 30.0
 
 class _Version(msgspec.Struct, rename="camel"):
     git_version: str
+
+
+class _User(msgspec.Struct, frozen=True):
+    username: str = ""
+
+
+class _Status(msgspec.Struct, rename="camel", frozen=True):
+    user_info: _User = _User()
+
+
+class _SelfReview(msgspec.Struct, frozen=True):
+    status: _Status = _Status()
 
 
 class Server:
@@ -38,6 +51,18 @@ class Server:
             return msgspec.json.decode(body, type=_Version).git_version
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise nonsense(wanted, str(error)) from error
+
+    def user(self) -> str:
+        """Return by which name the API server knows the user of the connection, "" where it does not say."""
+        wanted = Wanted("the name of the user", "create", "authentication.k8s.io", "selfsubjectreviews")
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        path, body = "/apis/authentication.k8s.io/v1/selfsubjectreviews", msgspec.json.encode(review)
+        try:
+            request = Request(wanted, path, body=body, method=Method.CREATE)
+            answer = self._api.fetch(request, Deadline.after(self._seconds))
+            return msgspec.json.decode(answer, type=_SelfReview).status.user_info.username
+        except (StateUnreadable, msgspec.MsgspecError, UnicodeDecodeError):
+            return ""
 
     def may(self, permission: Permission) -> Access:
         """Return whether the user of the connection has ``permission``; never raises."""

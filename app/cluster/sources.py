@@ -125,15 +125,18 @@ def _tunnels_like(address: Address, nodes: tuple[NodeFacts, ...]) -> Iterator[tu
             for member in members:
                 if (other := address_of(member.tunnels.get(key, ""))) is not None:
                     yield other, f"{key} of control-plane node {member.name}, as measured of {node.name}"
-        for offset in (int(address) - int(one.network_address) for one in _networks(node) if address in one):
+        for offset in (
+            int(address) - int(one.network_address) for one in pod_networks(node) if address in one
+        ):
             for member in members:
-                for network in _networks(member):
+                for network in pod_networks(member):
                     if network.version == address.version and offset < network.num_addresses:
                         origin = f"address {offset} of the pod CIDR of control-plane node {member.name}"
                         yield network[offset], f"{origin}, as measured of {node.name}"
 
 
-def _networks(node: NodeFacts) -> Iterator[Network]:
+def pod_networks(node: NodeFacts) -> Iterator[Network]:
+    """Yield the node's parts of the pod network; what is none, as manifests may have it, is left out."""
     for text in node.pod_cidrs:
         with suppress(ValueError):
             yield ip_network(text, strict=False)
@@ -170,7 +173,7 @@ def _addresses_with_origin(facts: Facts) -> Iterator[tuple[str, str]]:
 
 def _flannel_addresses(node: NodeFacts) -> Iterator[tuple[str, str]]:
     """Yield what k3s's own network plugin calls from: the network address of the server's pod CIDR, or .1."""
-    for network in _networks(node):
+    for network in pod_networks(node):
         for offset in range(min(2, network.num_addresses)):
             yield str(network[offset]), f"address {offset} of the pod CIDR of k3s server {node.name}"
 

@@ -40,6 +40,10 @@ def test_an_api_server_outside_the_nodes_is_matched_by_its_address_as_on_eks() -
     assert limit_of({}, (OUTSIDE,), NODES) is None
 
 
+def test_a_pod_cidr_that_is_none_as_a_folder_may_have_it_does_no_harm() -> None:
+    assert limit_of({}, (OUTSIDE,), (replace(node("cp"), pod_cidrs=("nonsense",)),)) is None
+
+
 def test_proxy_pods_are_matched_by_their_labels() -> None:
     agents = discover(facts(slices=(), agents=frozenset({Agent("app")}))).sources
     assert limit_of({}, agents, NODES) is None

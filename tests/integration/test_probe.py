@@ -15,6 +15,7 @@ import pytest
 from app.cluster.connection import Connection, configuration
 from app.cluster.memory import recall, remember
 from app.cluster.prober import Prober
+from app.cluster.server import Server
 from app.engine.cluster import Provenance, Source
 from app.errors import StateUnreadable
 from app.wire.measurement import Found, Measurement, Place, Sighting, Way
@@ -127,6 +128,14 @@ def test_a_webhook_that_cannot_be_reached_is_told_in_the_api_servers_words(
         prober(control_plane).measure(namespace)
     assert "failed calling webhook" in failed.value.why
     assert "connection refused" in failed.value.why
+
+
+@pytest.mark.parametrize("user", ["admin", "developer", "readonly"])
+def test_in_whose_name_something_was_measured_is_what_the_api_server_says(
+    control_plane: ControlPlane, user: str
+) -> None:
+    api = Connection(configuration(control_plane.kubeconfig(user)))
+    assert Server(api).user() == user
 
 
 def measured(*addresses: str) -> Measurement:
