@@ -218,3 +218,19 @@ def test_the_live_state_follows_the_config_map(
 
     (found,) = with_state(state, scenario)
     assert found.origin.startswith("a probe by admin on ")
+
+
+def test_what_was_not_seen_for_a_week_is_not_required_by_the_live_state_any_more(
+    control_plane: ControlPlane, memory_namespace: str, make_namespace: MakeNamespace
+) -> None:
+    namespace = make_namespace()
+    long_ago = datetime.now(UTC) - timedelta(days=8)
+    api = connection(control_plane)
+    remember(api, measured("10.20.0.10"), by="admin", guard_namespace=memory_namespace, now=long_ago)
+    state = live(control_plane, guard_namespace=memory_namespace)
+
+    async def scenario(_: object) -> list[Provenance]:
+        return [one.provenance for one in (await read(state, namespace)).sources]
+
+    assert Provenance.MEASURED not in with_state(state, scenario)
+    assert any(note.startswith("10.20.0.10 is not required any more") for note in state.notes)
