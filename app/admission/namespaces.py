@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from app.admission.outcome import Kind, Outcome, Reason
@@ -105,14 +105,15 @@ class NamespaceJudgement:
 
     def _newly_managed(self) -> Outcome:
         """Admit, and say which flows its own or others' policies cut."""
-        own, others = self._own_verdict(), (verdict for _, verdict in self._verdicts())
-        notes = (
-            f"{loss.flow.id.value}: as policies stand, they cut {flow_words(loss.flow)}; isolated by "
-            f"{listed(dict.fromkeys(one.name for one in loss.isolating))}"
-            for verdict in (own, *others)
-            for loss in main_losses(verdict.losses)
-        )
-        return Outcome(Kind.ADMIT, notes=tuple(islice(dict.fromkeys(notes), _MOST_NOTES)))
+        notes: dict[str, None] = {}
+        try:
+            for verdict in chain([self._own_verdict()], (found for _, found in self._verdicts())):
+                notes.update((_cut_note(loss), None) for loss in main_losses(verdict.losses))
+                if len(notes) >= _MOST_NOTES:
+                    break
+        except TooComplexError:
+            notes["not all policies could be checked for flows of this namespace in the time there is"] = None
+        return Outcome(Kind.ADMIT, notes=tuple(notes))
 
     def _own_verdict(self) -> Verdict:
         """Return what the policies of the changed namespace itself cut: all of that is news here."""
@@ -128,8 +129,8 @@ class NamespaceJudgement:
         What its policies allowed before is what they allowed to it, or, if it is new, to anybody.
         """
         changed = self._new.name
-        guarded = guarded_namespaces(self._cluster) | ({changed} if self._was_managed else set())
-        for name in sorted(guarded if self._was_managed else guarded - {changed}):
+        own = {changed} if self._was_managed else set()
+        for name in sorted(guarded_namespaces(self._cluster) - {changed} | own):
             if self._budget.exhausted():
                 raise TooComplexError
             policies = self._cluster.policies.get(name, ())
@@ -143,6 +144,13 @@ class NamespaceJudgement:
     @property
     def _was_managed(self) -> bool:
         return self._old is not None and MANAGED.matches(self._old.labels)
+
+
+def _cut_note(loss: Loss) -> str:
+    isolating = listed(dict.fromkeys(one.name for one in loss.isolating))
+    return (
+        f"{loss.flow.id.value}: as policies stand, they cut {flow_words(loss.flow)}; isolated by {isolating}"
+    )
 
 
 def _ids(losses: list[Loss]) -> tuple[str, ...]:

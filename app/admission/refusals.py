@@ -58,6 +58,12 @@ def unknown_state(review: Review, error: StateUnreadable) -> Outcome:
     )
 
 
+def unchecked(review: Review, error: StateUnreadable) -> Outcome:
+    """Return what becomes of a namespace that is managed from now on: it is admitted whatever the state."""
+    note = f"{title_of(review)} could not be checked for policies that cut it off: {error}"
+    return Outcome(Kind.ADMIT, notes=(note,))
+
+
 def too_complex(title: str) -> Outcome:
     """Return what becomes of a change, ``title``, that could not be judged in time."""
     return Outcome(

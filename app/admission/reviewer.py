@@ -18,6 +18,7 @@ from app.admission.refusals import (
     missing,
     title_of,
     too_complex,
+    unchecked,
     unknown_state,
     unreadable,
 )
@@ -206,15 +207,16 @@ class Reviewer:
         self, review: Review, versions: tuple[ParsedNamespace | None, ParsedNamespace], deadline: Deadline
     ) -> Outcome:
         old, new = versions
+        was_managed = old is not None and MANAGED.matches(old.namespace.labels)
         try:
             cluster = await self._state.read(Scope.managed(), timeout=deadline.left)
-            if old is None or not MANAGED.matches(old.namespace.labels):
+            if not was_managed:
                 own = await self._state.read(Scope.namespace(new.namespace.name), timeout=deadline.left)
                 cluster = replace(cluster, policies={**cluster.policies, **own.policies})
             before = None if old is None else old.namespace
             return NamespaceJudgement(before, new.namespace, cluster, (self._rules, deadline)).outcome()
         except StateUnreadable as error:
-            return unknown_state(review, error)
+            return unknown_state(review, error) if was_managed else unchecked(review, error)
         except TooComplexError:
             return too_complex(title_of(review))
 

@@ -519,3 +519,25 @@ def test_labels_that_cannot_be_judged_in_time_are_denied_too() -> None:
     answer = ask(world.guarded(), request("UPDATE", new, old), seconds=0.0)
     assert not answer.allowed
     assert answer.message.startswith("Namespace data-plane is too complex to verify")
+
+
+def test_a_namespace_that_becomes_managed_is_admitted_also_where_nothing_can_be_checked() -> None:
+    asked = request("CREATE", world.namespace("new-team", MANAGED))
+    unread = ask(FakeState(world.guarded(), broken=True), asked)
+    assert unread.allowed
+    assert "Namespace new-team could not be checked for policies that cut it off" in unread.warnings
+    by_name = world.manifest(
+        "own", {"policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": {}}]}]}
+    )
+    late = ask(world.cluster(world.parsed(by_name)), asked, seconds=0.0)
+    assert late.allowed
+    assert "not all policies could be checked" in late.warnings
+
+
+def test_of_very_many_policies_that_cut_a_new_namespace_off_some_are_told() -> None:
+    names = {f"ns-{index}": MANAGED for index in range(200)}
+    deny = world.parsed(DENY_ALL)
+    state = replace(world.cluster(namespaces=names), policies=dict.fromkeys(names, (deny,)))
+    answer = ask(state, request("CREATE", world.namespace("new-team", MANAGED)))
+    assert answer.allowed
+    assert answer.warnings.count("as policies stand") == 8
