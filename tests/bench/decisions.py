@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 from app.admission.ports import Deadline
 from app.engine.baselines import written_baselines
@@ -23,6 +24,8 @@ from tests.engine.universe import NAMESPACES, OWN, engine_policy
 
 BUDGET_SECONDS = 1.0
 _SEED = 20
+_TRIES = 3
+"""Each decision is made as often, from states built anew; the fastest counts: others share this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,51 +35,62 @@ class Shape:
     name: str
     make: Callable[[Random, int], list[Object]]
     with_baselines: bool = False
+    is_hostile: bool = False
 
 
 SHAPES = (
     Shape("random", random_policies),
     Shape("random, narrow", narrow_policies),
     Shape("random + baselines", random_policies, with_baselines=True),
-    Shape("hostile: 3-SAT", satisfiability),
-    Shape("hostile: NotIn", many_values),
+    Shape("hostile: 3-SAT", satisfiability, is_hostile=True),
+    Shape("hostile: NotIn", many_values, is_hostile=True),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The median and the slowest decision in seconds, and what was answered."""
+    """Processor time of the median decision, clock time of the slowest, and what was answered."""
 
-    shape: str
+    shape: Shape
     policies: int
-    median_seconds: float
+    cpu_seconds: float
     slowest_seconds: float
     answers: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    cpu_seconds: float
+    seconds: float
+    answer: str
 
 
 def time_decisions(shape: Shape, count: int, repeats: int) -> Timing:
     """Return how long decisions over ``count`` policies take; each repeat has policies of its own."""
     cluster = Cluster(namespaces=NAMESPACES, sources=(source(),), webhooks=(webhook(OWN),))
-    seconds, answers = [], []
+    cpu, slowest, answers = [], 0.0, []
     for repeat in range(repeats):
         made = [engine_policy(one) for one in shape.make(Random(_SEED + repeat), count)]
         standing = written_baselines(cluster, OWN) if shape.with_baselines else ()
-        taken, answer = _decide(cluster, (*standing, *made))
-        seconds.append(taken)
-        answers.append(answer)
-    counted = ", ".join(f"{one} {answers.count(one)}" for one in dict.fromkeys(answers))
-    return Timing(shape.name, count, median(seconds), max(seconds), counted)
+        tries = [_decide(cluster, (*standing, *made)) for _ in range(1 if shape.is_hostile else _TRIES)]
+        cpu.append(min(one.cpu_seconds for one in tries))
+        slowest = max(slowest, min(one.seconds for one in tries))
+        answers.append(tries[0].answer)
+    counted = ", ".join(f"{answers.count(one)} {one}" for one in dict.fromkeys(answers))
+    return Timing(shape, count, median(cpu), slowest, counted)
 
 
-def _decide(cluster: Cluster, policies: Sequence[Policy]) -> tuple[float, str]:
+def _decide(cluster: Cluster, policies: Sequence[Policy]) -> _Decided:
     """Decide about adding the last of the policies, from states that nobody has looked at yet."""
     options = Options()
     flows = required_flows(cluster, OWN, options, guarded_namespaces(cluster))
-    began = perf_counter()
+    gc.collect()
+    began, cpu = perf_counter(), process_time()
     table = NamespaceTable(cluster.namespaces)
     before, after = State(tuple(policies[:-1]), table), State(tuple(policies), table)
     try:
         verdict = Judge(options, Deadline(BUDGET_SECONDS)).compare(before, after, flows)
+        answer = "rejected" if verdict.rejected else "admitted"
     except TooComplexError:
-        return perf_counter() - began, "too complex"
-    return perf_counter() - began, "rejected" if verdict.rejected else "admitted"
+        answer = "too complex"
+    return _Decided(process_time() - cpu, perf_counter() - began, answer)

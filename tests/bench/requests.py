@@ -1,18 +1,22 @@
-"""Latency and throughput over HTTPS: the guard next to an empty ASGI handler and an empty Go webhook."""
+"""Latency and throughput over HTTPS: the guard next to an empty ASGI handler and an empty Go webhook.
+
+Every load is run against every server in turn, again and again. What is compared are the runs of one turn,
+which saw the same machine; of these ratios the median counts.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from tests.bench.bodies import write_bodies
-from tests.bench.servers import RunningGuard, empty_asgi, guard, on_core, resident_mb
+from tests.bench.servers import RunningGuard, cpu_seconds, empty_asgi, guard, on_core, resident_mb
 from tests.cluster.authority import Authority, ServingCertificate
-from tests.cluster.load import Load, LoadReport, empty_go_webhook, generate_load
+from tests.cluster.load import Load, RunningWebhook, empty_go_webhook, generate_load
 
 RAW, GUARD, KNOWN, GO = "raw ASGI", "guard", "guard, known", "Go net/http"
 SERVERS = (RAW, GUARD, KNOWN, GO)
@@ -26,35 +30,47 @@ class Case:
     size: int
     clients: int
     requests: int
-    bodies: int
+
+    @property
+    def title(self) -> str:
+        """The load in words."""
+        return f"{self.size // 1000} KB x {self.clients}"
 
 
-# More bodies than the guard remembers objects (2,048, or 16 MiB): each object is new to it.
-CASES = (
-    Case(3_000, 1, 2_000, 2_200),
-    Case(3_000, 16, 4_000, 2_200),
-    Case(60_000, 1, 500, 700),
-    Case(60_000, 16, 700, 700),
-)
+SMALL, SMALL_BUSY = Case(3_000, 1, 1_500), Case(3_000, 16, 3_000)
+LARGE, LARGE_BUSY = Case(60_000, 1, 400), Case(60_000, 16, 600)
+CASES = (SMALL, SMALL_BUSY, LARGE, LARGE_BUSY)
+# More than the guard remembers to have seen: each object is new to it.
+_BODIES = {3_000: 4_500, 60_000: 700}
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """Medians over all runs of one server under one load."""
+class Run:
+    """One run of one load against one server; ``cpu_us`` is the server's processor time for a request."""
 
     p50_us: float
     p99_us: float
     rps: float
+    cpu_us: float
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """All measurements, and what the guard needed for its start."""
+    """All runs in the order of the turns, and what the guard needed for its start."""
 
-    by_case: dict[tuple[Case, str], Measured]
+    runs: dict[tuple[Case, str], list[Run]]
     ready_seconds: float
     resident_mb: float
     resident_after_mb: float
+
+    def middle(self, case: Case, server: str, of: Callable[[Run], float]) -> float:
+        """Return the median of one measure over all turns."""
+        return median(of(one) for one in self.runs[case, server])
+
+    def ratio(self, case: Case, servers: tuple[str, str], of: Callable[[Run], float]) -> float:
+        """Return the median of the first server's measure in terms of the second's, turn by turn."""
+        pairs = zip(self.runs[case, servers[0]], self.runs[case, servers[1]], strict=True)
+        return median(of(one) / of(other) for one, other in pairs)
 
 
 def measure_requests(folder: Path, rounds: int, tell: Callable[[str], None]) -> Requests:
@@ -63,48 +79,44 @@ def measure_requests(folder: Path, rounds: int, tell: Callable[[str], None]) -> 
     files = authority.issue(folder, "bench", ("127.0.0.1", "localhost"))
     ca = folder / "ca.crt"
     ca.write_text(authority.pem)
-    bodies = {
-        size: write_bodies(folder / f"bodies-{size}", size, count)
-        for size, count in {one.size: one.bodies for one in CASES}.items()
-    }
+    bodies = {size: write_bodies(folder / f"bodies-{size}", size, count) for size, count in _BODIES.items()}
     with on_core(0):
-        starts = [_start(files, folder) for _ in range(2)]
+        starts = [_start(files, folder) for _ in range(4)]
+    runs: dict[tuple[Case, str], list[Run]] = defaultdict(list)
     with ExitStack() as running:
         with on_core(0):
             started = running.enter_context(guard(files, folder))
-            urls = {RAW: running.enter_context(empty_asgi(files)), GUARD: started.url, KNOWN: started.url}
-            urls[GO] = running.enter_context(empty_go_webhook(files))
-        runs: dict[tuple[Case, str], list[LoadReport]] = defaultdict(list)
+            servers = {RAW: running.enter_context(empty_asgi(files))}
+            servers[GUARD] = servers[KNOWN] = RunningWebhook(started.url, started.pid)
+            servers[GO] = running.enter_context(empty_go_webhook(files))
         for number in range(rounds):
             tell(f"requests: round {number + 1} of {rounds}")
             for case in CASES:
-                for server in SERVERS:
-                    sent = bodies[case.size][:_FEW] if server is KNOWN else bodies[case.size]
-                    load = Load(case.requests, case.clients, warmup=case.requests // 10)
-                    with on_core(1):
-                        report = generate_load(urls[server], ca, sent, load)
-                    if report.errors:
-                        raise RuntimeError(f"{server}: {report.errors} wrong answers: {report.first_error}")
-                    runs[case, server].append(report)
+                for name, server in servers.items():
+                    sent = bodies[case.size][:_FEW] if name is KNOWN else bodies[case.size]
+                    runs[case, name].append(_run(case, server, ca, sent))
         after = resident_mb(started.pid)
     starts.append(started)
     return Requests(
-        {key: _medians(reports) for key, reports in runs.items()},
+        runs,
         median(one.ready_seconds for one in starts),
         median(one.resident_mb for one in starts),
         after,
     )
 
 
+def _run(case: Case, server: RunningWebhook, ca: Path, bodies: Sequence[Path]) -> Run:
+    load = Load(case.requests, case.clients, warmup=case.requests // 10)
+    began = cpu_seconds(server.pid)
+    with on_core(1):
+        report = generate_load(server.url, ca, bodies, load)
+    cpu = cpu_seconds(server.pid) - began
+    if report.errors:
+        raise RuntimeError(f"{server.url}: {report.errors} wrong answers: {report.first_error}")
+    return Run(report.p50_us, report.p99_us, report.rps, cpu / (load.requests + load.warmup) * 1e6)
+
+
 def _start(files: ServingCertificate, folder: Path) -> RunningGuard:
     """Start the guard and stop it again."""
     with guard(files, folder) as started:
         return started
-
-
-def _medians(reports: list[LoadReport]) -> Measured:
-    return Measured(
-        median(one.p50_us for one in reports),
-        median(one.p99_us for one in reports),
-        median(one.rps for one in reports),
-    )

@@ -20,6 +20,7 @@ import yaml
 
 from tests.bench.bodies import standing_policies
 from tests.cluster.authority import ServingCertificate
+from tests.cluster.load import RunningWebhook
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_SECONDS = 20.0
@@ -60,8 +61,8 @@ def write_state(folder: Path) -> Path:
 
 
 @contextmanager
-def empty_asgi(files: ServingCertificate) -> Iterator[str]:
-    """Run the empty ASGI handler; yield its URL."""
+def empty_asgi(files: ServingCertificate) -> Iterator[RunningWebhook]:
+    """Run the empty ASGI handler; yield where."""
     command = [sys.executable, "-m", "tests.bench.empty", str(files.certificate), str(files.key)]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -69,7 +70,7 @@ def empty_asgi(files: ServingCertificate) -> Iterator[str]:
         try:
             if process.stdout is None or not (url := process.stdout.readline().strip()):
                 raise RuntimeError("the empty ASGI handler did not start")
-            yield url
+            yield RunningWebhook(url, process.pid)
         finally:
             process.terminate()
 
@@ -111,6 +112,15 @@ def resident_mb(pid: int) -> float:
     except OSError:
         return float("nan")
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has taken, NaN where the system does not tell."""
+    try:
+        threads = [one.read_text() for one in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    except OSError:
+        return float("nan")
+    return sum(int(one.split()[0]) for one in threads) / 1e9 if threads else float("nan")
 
 
 def _ready_port(process: subprocess.Popen[bytes], log: Path) -> int:

@@ -41,9 +41,17 @@ class Load:
     warmup: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class RunningWebhook:
+    """Where a webhook listens, and which process it is."""
+
+    url: str
+    pid: int
+
+
 @contextmanager
-def empty_go_webhook(files: ServingCertificate, address: str = "127.0.0.1") -> Iterator[str]:
-    """Run the webhook that decodes a review, decides nothing and allows everything; yield its URL."""
+def empty_go_webhook(files: ServingCertificate, address: str = "127.0.0.1") -> Iterator[RunningWebhook]:
+    """Run the webhook that decodes a review, decides nothing and allows everything; yield where."""
     command = [
         ensure(Program.HOOKBENCH),
         "-addr",
@@ -57,7 +65,7 @@ def empty_go_webhook(files: ServingCertificate, address: str = "127.0.0.1") -> I
         [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            yield _first_line(process)
+            yield RunningWebhook(_first_line(process), process.pid)
         finally:
             process.terminate()
 

@@ -151,8 +151,8 @@ def test_a_registered_webhook_is_called_for_the_first_request_and_for_none_after
 ) -> None:
     policy = POLICY.format(namespace=make_namespace())
     files = control_plane.authority.issue(tmp_path, "webhook", ["127.0.0.1"])
-    with empty_go_webhook(files) as url:
-        base = url.removesuffix("/validate")
+    with empty_go_webhook(files) as webhook:
+        base = webhook.url.removesuffix("/validate")
         with register_webhook(control_plane, base, control_plane.ca_pem, CONFIGURATION):
             assert "created" in control_plane.apply(policy).stdout
     # Nobody listens at that address any more, and the configuration says Fail.
