@@ -18,11 +18,15 @@ Entry = tuple[str | None, object]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What stands from ``start`` to ``end`` becomes ``text``."""
+    """What stands from ``start`` to ``end`` becomes ``text``.
+
+    ``depth`` is how deeply the list or object is nested that it belongs to: what is inside comes first.
+    """
 
     start: int
     end: int
     text: str
+    depth: int = 0
 
 
 class Editor:
@@ -41,9 +45,10 @@ class Editor:
         """Add ``value`` to the list at ``steps``. Raises ``LookupError`` where there is none."""
         found = self._found(steps)
         if found.style is Style.BLOCK:
-            self._insert_lines(found.end, self._layout.lines([value]), column(self._text, found.start))
+            lines = self._layout.lines([value])
+            self._insert_lines((found.end, len(steps)), lines, column(self._text, found.start))
         else:
-            self._insert_entry(found, (None, value))
+            self._insert_entry(found, (None, value), len(steps))
 
     def put(self, steps: Steps, value: object) -> None:
         """Set the member that ``steps`` end with. Raises ``LookupError`` where there is no object for it."""
@@ -51,12 +56,13 @@ class Editor:
         parent = self._found(tuple(way))
         old = parent.members.get(name)
         if old is not None:
-            self._replace(parent, old, value)
+            self._replace(parent, old, (value, len(steps)))
         elif parent.style is Style.BLOCK:
             first, last = next(iter(parent.members.values())), list(parent.members.values())[-1]
-            self._insert_lines(last.end, self._layout.lines({name: value}), column(self._text, first.key))
+            lines = self._layout.lines({name: value})
+            self._insert_lines((last.end, len(way)), lines, column(self._text, first.key))
         else:
-            self._insert_entry(parent, (name, value))
+            self._insert_entry(parent, (name, value), len(way))
 
     def remove(self, steps: Steps) -> None:
         """Take a member out of an object that has others. Raises ``LookupError`` where there is none."""
@@ -67,9 +73,9 @@ class Editor:
         if place + 1 < len(names) and (parent.style is not Style.BLOCK or self._begins_item(found)):
             self._pieces.append(Piece(found.key, parent.members[names[place + 1]].key, ""))
         elif parent.style is Style.BLOCK:
-            start = line_start(self._text, found.key)
-            end = self._text.find("\n", found.end) + 1 or len(self._text)
-            self._pieces.append(Piece(start, end, ""))
+            # With the line break before it: what is added behind it begins with the one after it.
+            start = line_end(self._text, line_start(self._text, found.key) - 1)
+            self._pieces.append(Piece(start, line_end(self._text, found.end), ""))
         else:
             self._pieces.append(Piece(parent.members[names[place - 1]].end, found.end, ""))
 
@@ -88,30 +94,33 @@ class Editor:
             raise LookupError(".".join(steps))
         return found
 
-    def _insert_lines(self, after: int, lines: Iterable[str], indent: int) -> None:
-        """Insert lines below the line of ``after``."""
-        end = line_end(self._text, after)
+    def _insert_lines(self, after: tuple[int, int], lines: Iterable[str], indent: int) -> None:
+        """Insert lines below the line of the position in ``after``, which comes with the depth."""
+        position, depth = after
+        end = line_end(self._text, position)
         added = "".join(f"{self._layout.newline}{' ' * indent}{one}" for one in lines)
-        self._pieces.append(Piece(end, end, added))
+        self._pieces.append(Piece(end, end, added, depth))
 
-    def _replace(self, parent: Span, old: Span, value: object) -> None:
+    def _replace(self, parent: Span, old: Span, new: tuple[object, int]) -> None:
+        value, depth = new
         if parent.style is not Style.BLOCK:
             self._pieces.append(Piece(old.start, old.end, self._spelled(parent, value, None)))
             return
         if old.style is Style.BLOCK:
             start, end = line_start(self._text, old.start), line_end(self._text, old.end)
             indent = " " * column(self._text, old.start)
-            lines = self._layout.newline.join(f"{indent}{one}" for one in self._layout.lines(value))
-            self._pieces.append(Piece(start, end, lines))
+            spelled = self._layout.newline.join(f"{indent}{one}" for one in self._layout.lines(value))
+            self._pieces.append(Piece(start, end, spelled))
             return
         start = old.start
         while self._text[start - 1] in " \t":
             start -= 1
         self._pieces.append(Piece(start, old.end, ""))
         deeper = self._layout.dash if isinstance(value, list) else self._layout.step
-        self._insert_lines(old.end, self._layout.lines(value), column(self._text, old.key) + deeper)
+        lines = self._layout.lines(value)
+        self._insert_lines((old.end, depth), lines, column(self._text, old.key) + deeper)
 
-    def _insert_entry(self, inside: Span, entry: Entry) -> None:
+    def _insert_entry(self, inside: Span, entry: Entry, depth: int) -> None:
         """Insert a member or an item behind the last one between brackets."""
         children = (*inside.members.values(), *inside.items)
         if not children:
@@ -128,7 +137,7 @@ class Editor:
         before = self._text[line_start(self._text, begin) : begin]
         indent = None if before.strip() else before
         spelled = f"{self._separator(inside, indent)}{self._entry(inside, entry, indent)}"
-        self._pieces.append(Piece(last.end, last.end, spelled))
+        self._pieces.append(Piece(last.end, last.end, spelled, depth))
 
     def _indent_below(self, inside: Span) -> str | None:
         """Return the indentation for the first member of empty brackets; None where all is on one line."""
@@ -157,10 +166,10 @@ class Editor:
 
 
 def changed(text: str, pieces: Iterable[Piece]) -> str:
-    """Return ``text`` with all changes made; those at the same place in the order of ``pieces``."""
+    """Return ``text`` with all changes made; at the same place the innermost first, then in their order."""
     parts: list[str] = []
     done = 0
-    for one in sorted(pieces, key=lambda piece: piece.start):
+    for one in sorted(pieces, key=lambda piece: (piece.start, -piece.depth)):
         parts += (text[done : one.start], one.text)
         done = max(done, one.end)
     return "".join((*parts, text[done:]))

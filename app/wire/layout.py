@@ -27,7 +27,7 @@ def line_end(text: str, position: int) -> int:
     """Return the position at which the line of ``position`` ends, its line break not included."""
     end = text.find("\n", position)
     end = len(text) if end < 0 else end
-    return end - 1 if text[position:end].endswith("\r") else end
+    return end - 1 if end and text[end - 1] == "\r" else end
 
 
 def column(text: str, position: int) -> int:

@@ -61,17 +61,15 @@ def block(text: str) -> str:
     return HEAD + indent(dedent(text), "  ")
 
 
-@pytest.mark.parametrize(
-    ("before", "edits", "after"),
-    [
-        pytest.param(
-            """\
+CASES = [
+    pytest.param(
+        """\
             # nobody gets in
             podSelector: {}
             policyTypes: [Ingress]  # only
             """,
-            [ADD_INGRESS],
-            """\
+        [ADD_INGRESS],
+        """\
             # nobody gets in
             podSelector: {}
             policyTypes: [Ingress]  # only
@@ -81,17 +79,17 @@ def block(text: str) -> str:
                       matchLabels:
                         iomete.com/managed: "true"
             """,
-            id="a list that is not there is added behind the last member",
-        ),
-        pytest.param(
-            """\
+        id="a list that is not there is added behind the last member",
+    ),
+    pytest.param(
+        """\
             ingress: []   # nobody
             podSelector: {}
             egress:
             - {}
             """,
-            [ADD_INGRESS],
-            """\
+        [ADD_INGRESS],
+        """\
             ingress:   # nobody
             - from:
               - namespaceSelector:
@@ -101,15 +99,15 @@ def block(text: str) -> str:
             egress:
             - {}
             """,
-            id="an empty list is filled, dashes where the file has them",
-        ),
-        pytest.param(
-            """\
+        id="an empty list is filled, dashes where the file has them",
+    ),
+    pytest.param(
+        """\
             ingress:
             podSelector: {}
             """,
-            [ADD_INGRESS],
-            """\
+        [ADD_INGRESS],
+        """\
             ingress:
               - from:
                   - namespaceSelector:
@@ -117,10 +115,10 @@ def block(text: str) -> str:
                         iomete.com/managed: "true"
             podSelector: {}
             """,
-            id="a list that is null is filled",
-        ),
-        pytest.param(
-            """\
+        id="a list that is null is filled",
+    ),
+    pytest.param(
+        """\
             podSelector: {}
             ingress:
                 # the office
@@ -131,8 +129,8 @@ def block(text: str) -> str:
             policyTypes:
                 - Ingress
             """,
-            [ADD_PEER, ADD_INGRESS],
-            """\
+        [ADD_PEER, ADD_INGRESS],
+        """\
             podSelector: {}
             ingress:
                 # the office
@@ -150,17 +148,17 @@ def block(text: str) -> str:
             policyTypes:
                 - Ingress
             """,
-            id="a peer and a rule at the same place: the inner list grows first",
-        ),
-        pytest.param(
-            "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}]}\n",
-            [ADD_PEER],
-            "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}}, "
-            '{namespaceSelector: {matchLabels: {iomete.com/managed: "true"}}}]}]}\n',
-            id="brackets stay brackets",
-        ),
-        pytest.param(
-            """\
+        id="a peer and a rule at the same place: the inner list grows first",
+    ),
+    pytest.param(
+        "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}]}\n",
+        [ADD_PEER],
+        "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}}, "
+        '{namespaceSelector: {matchLabels: {iomete.com/managed: "true"}}}]}]}\n',
+        id="brackets stay brackets",
+    ),
+    pytest.param(
+        """\
             podSelector: {}
             ingress:
             - ports:
@@ -168,8 +166,8 @@ def block(text: str) -> str:
               from:
               - podSelector: {}
             """,
-            [ADD_PORT],
-            """\
+        [ADD_PORT],
+        """\
             podSelector: {}
             ingress:
             - ports:
@@ -179,10 +177,10 @@ def block(text: str) -> str:
               from:
               - podSelector: {}
             """,
-            id="a port is added to the rule that has the peers",
-        ),
-        pytest.param(
-            """\
+        id="a port is added to the rule that has the peers",
+    ),
+    pytest.param(
+        """\
             podSelector: {}
             ingress:
             - ports:
@@ -190,17 +188,17 @@ def block(text: str) -> str:
               from:
               - podSelector: {}  # us
             """,
-            [ADD_ALL_PORTS],
-            """\
+        [ADD_ALL_PORTS],
+        """\
             podSelector: {}
             ingress:
             - from:
               - podSelector: {}  # us
             """,
-            id="ports that no longer restrict anything go, and the dash before them stays",
-        ),
-        pytest.param(
-            """\
+        id="ports that no longer restrict anything go, and the dash before them stays",
+    ),
+    pytest.param(
+        """\
             podSelector: {}
             ingress:
             - from:
@@ -210,53 +208,99 @@ def block(text: str) -> str:
               - port: 80  # plain
             egress: []
             """,
-            [ADD_ALL_PORTS],
-            """\
+        [ADD_ALL_PORTS],
+        """\
             podSelector: {}
             ingress:
             - from:
               - podSelector: {}
             egress: []
             """,
-            id="ports that no longer restrict anything go with their lines",
-        ),
-        pytest.param(
-            "podSelector: {}\ningress: [{from: [{podSelector: {}}], ports: [{port: 443}]}]\n",
-            [ADD_ALL_PORTS],
-            "podSelector: {}\ningress: [{from: [{podSelector: {}}]}]\n",
-            id="ports in brackets go, too",
-        ),
-        pytest.param(
-            """\
+        id="ports that no longer restrict anything go with their lines",
+    ),
+    pytest.param(
+        """\
+            podSelector: {}
+            ingress:
+            - from:
+              - podSelector: {}
+              ports:
+              - port: 443
+            egress: []
+            """,
+        [ADD_ALL_PORTS, ADD_INGRESS],
+        """\
+            podSelector: {}
+            ingress:
+            - from:
+              - podSelector: {}
+            - from:
+              - namespaceSelector:
+                  matchLabels:
+                    iomete.com/managed: "true"
+            egress: []
+            """,
+        id="ports go where a rule is added right behind them",
+    ),
+    pytest.param(
+        "podSelector: {}\npolicyTypes: [Ingress, Egress]\n",
+        [ADD_EGRESS, DROP_INGRESS],
+        """\
+            podSelector: {}
+            policyTypes:
+              - Egress
+            egress:
+              - to:
+                  - namespaceSelector:
+                      matchLabels:
+                        iomete.com/managed: "true"
+            """,
+        id="a value that is replaced comes before a member that is added behind it",
+    ),
+    pytest.param(
+        "podSelector: {}\ningress: [{from: [{podSelector: {}}], ports: [{port: 443}]}]\n",
+        [ADD_ALL_PORTS],
+        "podSelector: {}\ningress: [{from: [{podSelector: {}}]}]\n",
+        id="ports in brackets go, too",
+    ),
+    pytest.param(
+        """\
             podSelector: {}
             policyTypes:
             - Ingress   # in
             - Egress    # out
             """,
-            [DROP_INGRESS],
-            """\
+        [DROP_INGRESS],
+        """\
             podSelector: {}
             policyTypes:
             - Egress
             """,
-            id="a type is dropped from a block",
-        ),
-        pytest.param(
-            "podSelector: {}\npolicyTypes: [ Ingress, Egress ]  # both\n",
-            [DROP_EGRESS],
-            "podSelector: {}\npolicyTypes:  # both\n  - Ingress\n",
-            id="a type is dropped from brackets",
-        ),
-        pytest.param(
-            "podSelector: {}\negress: [{}]",
-            [DROP_INGRESS],
-            "podSelector: {}\negress: [{}]\npolicyTypes:\n  - Egress",
-            id="a type that was only implied is dropped by naming the other, without a line break at the end",
-        ),
-    ],
-)
+        id="a type is dropped from a block",
+    ),
+    pytest.param(
+        "podSelector: {}\npolicyTypes: [ Ingress, Egress ]  # both\n",
+        [DROP_EGRESS],
+        "podSelector: {}\npolicyTypes:  # both\n  - Ingress\n",
+        id="a type is dropped from brackets",
+    ),
+    pytest.param(
+        "podSelector: {}\negress: [{}]",
+        [DROP_INGRESS],
+        "podSelector: {}\negress: [{}]\npolicyTypes:\n  - Egress",
+        id="a type that was only implied is dropped by naming the other, without a line break at the end",
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "edits", "after"), CASES)
 def test_a_fix_changes_only_its_own_lines(before: str, edits: list[Edit], after: str) -> None:
     assert mend(block(before), *edits) == block(after)
+
+
+@pytest.mark.parametrize(("before", "edits", "after"), CASES)
+def test_lines_of_windows_stay_lines_of_windows(before: str, edits: list[Edit], after: str) -> None:
+    assert mend(block(before).replace("\n", "\r\n"), *edits) == block(after).replace("\n", "\r\n")
 
 
 def test_the_other_documents_of_a_file_stay_as_they_are() -> None:
