@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from app.engine.search import Budget
 
 
+_NO_FIX = (
+    "Fix: none found that mends this policy by itself.",
+    "First apply a policy that lets those flows through, and make this change afterwards.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyChange:
     """One policy before (None: created) and after (None: deleted), in a namespace that is known."""
@@ -186,7 +192,7 @@ class PolicyJudgement:
                 f"To take both baselines away: netpol-guard uninstall --baselines -n {namespace}",
             ]
         fix = self._fix(verdict, flows)
-        lines = ["Fix: none found that mends this policy by itself."] if fix is None else fix_lines(fix)
+        lines = list(_NO_FIX) if fix is None else fix_lines(fix)
         if self._change.old is None and missing_baselines(self._after.policies, self._cluster, namespace):
             lines.append(
                 f"Or install the baselines first: netpol-guard bootstrap --baselines-only -n {namespace}"
