@@ -46,12 +46,13 @@ class Shape:
     """What kind of cluster: its IP families, the primary first, and how many API servers it has.
 
     With `hidden_source`, the connections of the last API server come from an address that no EndpointSlice
-    and no Node lists.
+    and no Node lists. EndpointSlices lag behind their Pods by `endpoint_lag` seconds.
     """
 
     families: tuple[Family, ...] = (Family.IPV4,)
     api_servers: int = 1
     hidden_source: bool = False
+    endpoint_lag: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,7 @@ class Cluster:
             services=tuple(family.services for family in self.shape.families),
             members=tuple(members),
             ports=PORTS,
+            endpoint_lag=self.shape.endpoint_lag,
         )
 
     def _make_nodes(self, stations: list[Station]) -> None:

@@ -110,7 +110,7 @@ def api_server(layout: Layout, options: ApiServerOptions) -> list[str]:
     ]
 
 
-def controller_manager(layout: Layout, kubeconfig: Path, ca_file: Path) -> list[str]:
+def controller_manager(layout: Layout, kubeconfig: Path, ca_file: Path, endpoint_lag: float) -> list[str]:
     """Return kube-controller-manager's flags."""
     return [
         f"--kubeconfig={kubeconfig}",
@@ -127,6 +127,7 @@ def controller_manager(layout: Layout, kubeconfig: Path, ca_file: Path) -> list[
         "--kube-api-qps=200",
         "--kube-api-burst=400",
         "--concurrent-namespace-syncs=20",
+        f"--endpointslice-updates-batch-period={endpoint_lag}s",
     ]
 
 

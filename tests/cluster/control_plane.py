@@ -65,6 +65,8 @@ class Network:
     members: tuple[Member, ...] = (Member(),)
     ports: commands.Ports | None = None
     """Fixed where the hosts are the tests' own; else any that are free."""
+    endpoint_lag: float = 0.0
+    """How many seconds EndpointSlices lag behind their Pods, as they do in large clusters."""
 
     @property
     def kubernetes_service(self) -> str:
@@ -249,7 +251,7 @@ class ControlPlane:
 
     def _start_controller_manager(self, layout: commands.Layout) -> None:
         kubeconfig = self.kubeconfig(accounts.CONTROLLER_MANAGER)
-        flags = commands.controller_manager(layout, kubeconfig, self.ca_file)
+        flags = commands.controller_manager(layout, kubeconfig, self.ca_file, self.network.endpoint_lag)
         manager = self._run(Program.KUBE_CONTROLLER_MANAGER, flags, self.network.host)
         url = f"https://{layout.host}:{layout.ports.controller_manager}"
         client = ApiClient(url, self.ca_pem, self.token(), host=self.network.host)

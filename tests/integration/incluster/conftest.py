@@ -35,7 +35,7 @@ def network_namespaces(kubernetes_programs: None) -> None:  # noqa: ARG001 - a c
 @pytest.fixture(scope="module")
 def cluster(network_namespaces: None) -> Iterator[Cluster]:  # noqa: ARG001 - makes sure that it can be made
     """Start a cluster with one API server, IPv4 alone, for all tests of a module."""
-    with Cluster() as running, _shown(running):
+    with Cluster() as running, shown(running):
         yield running
 
 
@@ -46,7 +46,7 @@ def make_cluster(network_namespaces: None) -> Iterator[MakeCluster]:  # noqa: AR
 
         def make(shape: Shape) -> Cluster:
             running = stack.enter_context(Cluster(shape))
-            stack.enter_context(_shown(running))
+            stack.enter_context(shown(running))
             return running
 
         yield make
@@ -56,7 +56,7 @@ _running: list[Cluster] = []
 
 
 @contextmanager
-def _shown(cluster: Cluster) -> Iterator[None]:
+def shown(cluster: Cluster) -> Iterator[None]:
     """Have the Pods of the cluster shown with tests that fail during the body."""
     _running.append(cluster)
     try:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
 from app.wire.identity import FAILURE_POLICY_ANNOTATION
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import Cluster, Shape
 from tests.cluster.watching import Change, Watch
 from tests.integration.incluster import deployed
+from tests.integration.incluster.conftest import shown
 from tests.integration.incluster.deployed import GUARD, replicas
 from tests.integration.incluster.handshakes import Handshakes
 from tests.integration.incluster.load import Load, Outcome, Question, questions
@@ -21,6 +23,13 @@ from tests.integration.incluster.scenes import baselined_namespace, deny_all, ev
 BARE, BASELINED = "bare", "baselined"
 NEWS_SECONDS = 1.0
 """How long after its watchers the API server itself may take to hear of a change."""
+
+
+@pytest.fixture(scope="module")
+def cluster(network_namespaces: None) -> Iterator[Cluster]:  # noqa: ARG001 - makes sure that it can be made
+    """Start a cluster whose API server hears of Pods late: where it hears at once, no drain is needed."""
+    with Cluster(Shape(endpoint_lag=2.0)) as running, shown(running):
+        yield running
 
 
 @pytest.fixture(scope="module")
