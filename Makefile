@@ -24,11 +24,12 @@ test: $(STAMP) ## Run all tests, those against a real API server included
 	@echo "==> Tests"
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: $(STAMP) ## Check format, rules, types and the direction of imports
+lint: $(STAMP) ## Check format, rules, types, the direction of imports, and the Dockerfile
 	@echo "==> ruff format" && $(BIN)/ruff format --check .
 	@echo "==> ruff check" && $(BIN)/ruff check .
 	@echo "==> mypy" && $(BIN)/mypy
 	@echo "==> import-linter" && $(BIN)/lint-imports
+	@if [ -x $(BIN)/hadolint ]; then echo "==> hadolint" && $(BIN)/hadolint Dockerfile; fi
 
 format: $(STAMP) ## Format the code and fix what can be fixed by itself
 	@$(BIN)/ruff format .

@@ -72,7 +72,7 @@ def start(spec: ContainerSpec, folder: Path, namespace: NetworkNamespace) -> Pro
 
 def _steps(spec: ContainerSpec) -> list[str]:
     """Return the commands that make the container's root what the Pod asks for."""
-    steps = [line for path in (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix)) for line in _visible(path)]
+    steps = [line for path in (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix)) for line in visible(path)]
     for mount in spec.mounts:
         # `/var/run` is a link to `/run`, which outside the container would lead outside.
         target = shlex.quote(os.path.realpath(mount.target).lstrip("/"))
@@ -85,7 +85,7 @@ def _steps(spec: ContainerSpec) -> list[str]:
     return steps
 
 
-def _visible(path: Path) -> Iterator[str]:
+def visible(path: Path) -> Iterator[str]:
     """Let every user reach a folder of this machine: an image would have its files elsewhere."""
     inside = shlex.quote(str(path).lstrip("/"))
     if path.stat().st_dev != Path("/").stat().st_dev:  # the overlay has the root file system alone
