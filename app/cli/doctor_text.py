@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from app.doctor.findings import Finding, Report, Severity
+from app.doctor.findings import Area, Finding, Report, Severity
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -79,7 +79,8 @@ def _show_group(group: list[Finding], console: Console, *, most: int) -> None:
 
 
 def _show(one: Finding, console: Console) -> None:
-    head = Text(f"{one.area.value} · {one.subject}", style="bold")
+    area = "" if one.area is Area.UNCHECKED else f"{one.area.value} · "
+    head = Text(f"{area}{one.subject}", style="bold")
     head.append(f"  [{one.check.value}]", style="dim")
     console.print(Padding(head, (0, 0, 0, _INDENT)))
     table = Table.grid(padding=(0, 1))

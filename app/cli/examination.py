@@ -10,8 +10,9 @@ from pathlib import Path
 from app import __version__
 from app.certificates.inspect import inspect
 from app.cli.wiring import options_of
+from app.cluster.sighting import Questions, Sighting
 from app.cluster.sources import declared_source
-from app.cluster.survey import Questions, Sighting, Surveyor
+from app.cluster.survey import Surveyor
 from app.cluster.surveyed import sighting_of
 from app.doctor.context import Bypasses, Context, Product
 from app.doctor.examine import examine
@@ -25,6 +26,7 @@ from app.engine.cluster import Source
 from app.errors import InputError, SettingsError
 from app.settings.load import load_text
 from app.settings.model import Settings
+from app.shipped import DEPLOY
 from app.wire.identity import SETTINGS_KEY
 from app.wire.manifests import decode_text, read_documents
 from app.wire.registrations import registrations
@@ -32,7 +34,7 @@ from app.wire.survey import Survey
 
 Tell = Callable[[str], None]
 
-_SHIPPED = Path(__file__).parents[1] / "deploy" / "webhook.yaml"
+_SHIPPED = DEPLOY / "webhook.yaml"
 _NAMESPACE_SECONDS = 2.0
 
 

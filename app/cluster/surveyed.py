@@ -12,7 +12,7 @@ import msgspec
 from app.cluster.directory import documents_in, unusable
 from app.cluster.manifests import read_state
 from app.cluster.plugins import CILIUM_CONFIG
-from app.cluster.survey import Sighting
+from app.cluster.sighting import Sighting
 from app.wire.errors import UnusableObject
 from app.wire.identity import OVERRIDE_ANNOTATION
 from app.wire.kinds import (

@@ -26,6 +26,8 @@ def certificate_findings(
     if certificate is not None:
         yield from served.trust(certificate)
         yield from served.validity(certificate)
+    elif context.survey.is_live and context.can_tell("secrets") and key in context.survey.services:
+        yield served.unseen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,18 @@ class _Served:
             )
         else:
             self.context.say_fine(f"webhook {'/'.join(self.key)}: its certificate is good until {when}")
+
+    def unseen(self) -> Finding:
+        """Return that nobody can look at the certificate from here."""
+        return Finding(
+            Check.UNCHECKED,
+            Severity.UNCHECKED,
+            Area.UNCHECKED,
+            f"the certificate of Service {'/'.join(self.key)}",
+            "its pods mount no Secret with one, and they cannot be reached from here",
+            self.key[0],
+            repair=repairs.advice("run doctor in the cluster, where pods can be reached", ""),
+        )
 
     def _finding(
         self, check: Check, severity: Severity, title: str, evidence: str, *, then: str = ""

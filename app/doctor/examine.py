@@ -12,7 +12,7 @@ from app.doctor.namespaces import examine_namespaces
 from app.doctor.neighbours import examine_neighbours
 from app.doctor.repairs import advice
 from app.doctor.sources import examine_sources
-from app.doctor.webhooks import examine_webhooks
+from app.doctor.webhooks import examine_webhooks, unjudged_webhooks
 
 Tell = Callable[[str], None]
 
@@ -41,6 +41,7 @@ def _cut_off(findings: list[Finding]) -> frozenset[str]:
 
 
 def _unchecked(context: Context) -> Iterator[Finding]:
+    yield from unjudged_webhooks(context)
     for one in context.survey.unread:
         yield Finding(
             Check.UNCHECKED,

@@ -27,6 +27,8 @@ def examine_labels(context: Context) -> Iterator[Finding]:
         clues = tuple(_clues(context, namespace, serving))
         if clues:
             yield _finding(name, clues)
+        elif name in context.only:
+            yield _unmanaged(name)
 
 
 def _clues(context: Context, namespace: Namespace, serving: dict[str, str]) -> Iterator[str]:
@@ -46,6 +48,20 @@ def _clues(context: Context, namespace: Namespace, serving: dict[str, str]) -> I
         yield f"it holds {listed(documented)}"
     if namespace.name == "iomete" or namespace.name.startswith("iomete-"):
         yield "its name begins with iomete"
+
+
+def _unmanaged(name: str) -> Finding:
+    return Finding(
+        Check.LABEL_MISSING,
+        Severity.NOTE,
+        Area.NAMESPACES,
+        f"namespace {name}",
+        f"{name} is not one of the platform's namespaces: it lacks the label {MANAGED_LABEL}={MANAGED_VALUE}",
+        name,
+        ("it was asked for by name, and nothing else in it looks like IOMETE's",),
+        "nothing is required of it, so nothing was checked",
+        repairs.labelled(name, MANAGED_LABEL, MANAGED_VALUE),
+    )
 
 
 def _finding(name: str, clues: tuple[str, ...]) -> Finding:

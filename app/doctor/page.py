@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import chain, groupby, repeat
 from pathlib import Path
 
-from app.doctor.findings import Finding, Report, Severity
+from app.doctor.findings import Area, Finding, Report, Severity
 from app.doctor.markup import Markup, joined, tag
 from app.doctor.matrix import Cell, Condition, Row
 from app.engine.requirements import FlowId
@@ -133,13 +133,17 @@ def _card(one: Finding) -> Markup:
     head = tag(
         "div",
         tag("span", WORDS[one.severity], class_="badge"),
-        tag("span", f"{one.area.value} · {one.subject}", class_="where"),
+        tag("span", _where(one), class_="where"),
         tag("span", one.check.value, class_="check"),
         class_="head",
     )
     command = tag("pre", one.repair.command) if one.repair is not None and one.repair.command else ""
     details = tag("dl", *_details(one))
     return tag("article", head, tag("h3", one.title), details, command, class_=f"card {one.severity.value}")
+
+
+def _where(one: Finding) -> str:
+    return one.subject if one.area is Area.UNCHECKED else f"{one.area.value} · {one.subject}"
 
 
 def _details(one: Finding) -> Iterator[Markup]:

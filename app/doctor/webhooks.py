@@ -40,6 +40,27 @@ def examine_webhooks(context: Context, policy_causes: frozenset[str]) -> Iterato
             yield from Webhook(context, key, registered).findings(cut_off=namespace in policy_causes)
 
 
+def unjudged_webhooks(context: Context) -> Iterator[Finding]:
+    """Yield the webhooks of which nobody can tell whether policies cut them off, and why."""
+    urls = [one.client for one in context.survey.registrations if one.client.url]
+    if urls and not context.only:
+        names = listed(f"{one.configuration} ({one.url})" for one in urls)
+        yield _unjudged(
+            "webhooks that are called at a URL", f"no Service says which pods serve them: {names}"
+        )
+    for namespace, name in sorted(by_service(context.survey.registrations)):
+        service = context.survey.services.get((namespace, name))
+        if service is None or namespace not in context.verdicts.guarded or not context.includes(namespace):
+            continue
+        if service.is_external_name or not service.selector:
+            what = "is an ExternalName" if service.is_external_name else "has no selector"
+            yield _unjudged(f"webhook Service {namespace}/{name}", f"it {what}, so its pods are not known")
+
+
+def _unjudged(what: str, why: str) -> Finding:
+    return Finding(Check.UNCHECKED, Severity.UNCHECKED, Area.UNCHECKED, what, why)
+
+
 def selecting_nothing(context: Context) -> frozenset[ServiceKey]:
     """Return the webhook Services that select no pod: what their selector says is not to be relied on."""
     return frozenset(

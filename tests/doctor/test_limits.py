@@ -82,3 +82,47 @@ def test_only_the_namespaces_asked_for_are_looked_at() -> None:
 def test_a_namespace_that_does_not_exist_is_an_input_error() -> None:
     with pytest.raises(InputError, match="there is no namespace nowhere"):
         examined(healthy(), only=["nowhere"])
+
+
+def test_an_unmanaged_namespace_that_is_asked_for_is_said_to_be_unmanaged() -> None:
+    (finding,) = examined(healthy(), only=["monitoring"]).findings
+    assert (finding.check, finding.severity) == (Check.LABEL_MISSING, Severity.NOTE)
+    assert "monitoring is not one of the platform's namespaces" in finding.title
+
+
+def webhook_service(**spec: object) -> list[Manifest]:
+    return [{"patch": "Service iomete-system/spark-operator-webhook", "with": {"spec": spec}}]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (webhook_service(selector=None), "has no selector"),
+        (webhook_service(type="ExternalName", externalName="hooks.example"), "is an ExternalName"),
+    ],
+    ids=["no-selector", "external-name"],
+)
+def test_a_webhook_whose_pods_nobody_knows_is_listed_as_unchecked(change: list[Manifest], said: str) -> None:
+    (finding,) = examined(changed(healthy(), change)).findings
+    assert finding.check is Check.UNCHECKED
+    assert said in finding.title
+
+
+def test_webhooks_that_are_called_at_a_url_are_listed_as_unchecked() -> None:
+    registration = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "cloud"},
+        "webhooks": [{"name": "cloud.example", "clientConfig": {"url": "https://hooks.example/"}}],
+    }
+    (finding,) = examined(changed(healthy(), [{"create": registration}])).findings
+    assert finding.check is Check.UNCHECKED
+    assert "ValidatingWebhookConfiguration/cloud (https://hooks.example/)" in finding.title
+
+
+def test_a_certificate_that_cannot_be_seen_is_listed_as_unchecked_on_a_live_cluster() -> None:
+    given = context(changed(healthy(), [{"delete": "Secret iomete-system/spark-operator-certs"}]))
+    live = replace(given, survey=replace(given.survey, is_live=True))
+    (finding,) = examine(live).findings
+    assert finding.check is Check.UNCHECKED
+    assert finding.subject == "the certificate of Service iomete-system/spark-operator-webhook"

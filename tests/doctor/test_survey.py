@@ -1,12 +1,25 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from cryptography.x509 import load_pem_x509_certificate
 
+from app.certificates.expiry import Validity
+from app.certificates.issue import issue_serving, make_authority
+from app.certificates.pairs import Pair
 from app.cli.examination import Given, context_of, product
-from app.cluster.survey import Questions, Sighting, Surveyor
+from app.cluster.sighting import Questions, Sighting
+from app.cluster.survey import Surveyor
 from app.doctor.examine import examine
 from app.doctor.findings import Check, Report
 from app.doctor.neighbours import NEIGHBOUR_SELECTORS
@@ -162,3 +175,51 @@ def test_declared_sources_of_the_guards_settings_count() -> None:
     given = replace(Given(), api_servers=("10.9.9.9",))
     sources = context_of(look(Paginated(found)), given).verdicts.cluster.sources
     assert [one.origin for one in sources] == ["given by --api-server"]
+
+
+def test_a_certificate_that_no_secret_holds_is_looked_at_where_it_is_served() -> None:
+    pair = issue(f"{OPERATOR[1]}.{OPERATOR[0]}.svc")
+    with serving(pair) as port:
+        found = [one for one in objects() if one["metadata"]["name"] != "spark-operator-certs"]
+        for one in found:
+            if one["kind"] == "EndpointSlice" and one["metadata"]["name"].startswith("spark-operator"):
+                one["endpoints"][0]["addresses"], one["ports"][0]["port"] = ["127.0.0.1"], port
+        shown = look(Paginated(found)).survey.certificates[OPERATOR]
+        unseen = look(Paginated(found), calls=False).survey.certificates
+    assert load_pem_x509_certificate(shown) == load_pem_x509_certificate(pair.certificate)
+    assert OPERATOR not in unseen
+
+
+def test_a_certificate_of_somebody_else_at_a_pods_address_says_nothing() -> None:
+    with serving(issue("somebody.else")) as port:
+        found = [one for one in objects() if one["metadata"]["name"] != "spark-operator-certs"]
+        for one in found:
+            if one["kind"] == "EndpointSlice" and one["metadata"]["name"].startswith("spark-operator"):
+                one["endpoints"][0]["addresses"], one["ports"][0]["port"] = ["127.0.0.1"], port
+        assert OPERATOR not in look(Paginated(found)).survey.certificates
+
+
+def issue(host: str) -> Pair:
+    validity = Validity.lasting(timedelta(days=1), datetime.now(UTC))
+    return issue_serving(make_authority("the test", validity), (host,), validity)
+
+
+@contextmanager
+def serving(pair: Pair) -> Iterator[int]:
+    """Serve TLS on loopback; yield the port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with TemporaryDirectory() as folder:
+        files = Path(folder, "crt"), Path(folder, "key")
+        for file, pem in zip(files, (pair.certificate, pair.key), strict=True):
+            file.write_bytes(pem)
+        context.load_cert_chain(*files)
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as threads:
+
+        def greet() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
+                secured.recv(1)
+
+        answered = threads.submit(greet)
+        yield listener.getsockname()[1]
+        answered.result(10)

@@ -26,6 +26,7 @@ from app.cluster.surveyed import sighting_from
 from app.doctor.context import Context
 from app.doctor.examine import examine
 from app.doctor.findings import Finding, Report
+from app.shipped import DEPLOY
 from app.wire.manifests import read_documents
 from app.wire.survey import Call, Outcome, ServiceKey
 
@@ -34,7 +35,7 @@ Key = tuple[str, str, str]
 """Kind, namespace and name."""
 
 HERE = Path(__file__).parent
-_SHIPPED = Path(__file__).parents[2] / "deploy" / "webhook.yaml"
+_SHIPPED = DEPLOY / "webhook.yaml"
 OPERATOR: ServiceKey = ("iomete-system", "spark-operator-webhook")
 API_SERVER = "10.99.0.1"
 """Where the API server is in the clusters of ``tests/cluster``, too."""
