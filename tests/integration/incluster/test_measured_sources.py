@@ -27,9 +27,9 @@ from app.wire.survey import PluginLimit
 from tests.cluster.authority import Authority, ServingCertificate
 from tests.cluster.cluster import Cluster, Shape
 from tests.cluster.lan import Family
+from tests.integration.incluster import deployed
 from tests.integration.incluster.balancer import balanced
 from tests.integration.incluster.conftest import MakeCluster
-from tests.integration.incluster.guards import install
 from tests.integration.incluster.scenes import eventually, make_managed, spark_operator
 
 MANAGED = "managed"
@@ -38,8 +38,9 @@ HIGHLY_AVAILABLE = Shape(api_servers=3, hidden_source=True)
 HIDDEN = "10.98.0.13"
 
 
-def guarded(cluster: Cluster) -> Cluster:
-    install(cluster)
+def guarded(cluster: Cluster, folder: Path) -> Cluster:
+    deployed.apply(cluster, deployed.overlay(folder))
+    cluster.kubectl("rollout", "status", f"deployment/{NAME}", "-n", NAME, "--timeout=60s")
     make_managed(cluster, MANAGED)
     return cluster
 
@@ -69,9 +70,9 @@ def noted(cluster: Cluster) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def one(cluster: Cluster) -> Cluster:
+def one(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     """A cluster with one API server and the guard."""
-    return guarded(cluster)
+    return guarded(cluster, tmp_path_factory.mktemp("deploy"))
 
 
 def test_the_source_of_the_only_api_server_is_measured_on_every_node_of_the_guard(one: Cluster) -> None:
@@ -128,9 +129,9 @@ def make_review(cluster: Cluster, member: int = 0) -> None:
     ids=lambda value: "+".join(one.value for one in value) if isinstance(value, tuple) else "",
 )
 def test_sources_of_either_family_are_measured_those_in_no_endpointslice_too(
-    make_cluster: MakeCluster, families: tuple[Family, ...], source: str
+    make_cluster: MakeCluster, tmp_path: Path, families: tuple[Family, ...], source: str
 ) -> None:
-    cluster = guarded(make_cluster(Shape(families=families, api_servers=2, hidden_source=True)))
+    cluster = guarded(make_cluster(Shape(families=families, api_servers=2, hidden_source=True)), tmp_path)
     found = measure(cluster)
     assert cluster.api_servers[1].sources[0] == source
     assert addresses(found) == {each.sources[0] for each in cluster.api_servers}
@@ -142,9 +143,9 @@ def test_sources_of_either_family_are_measured_those_in_no_endpointslice_too(
 
 
 def test_a_source_in_no_endpointslice_is_measured_required_and_unknown_until_then(
-    make_cluster: MakeCluster,
+    make_cluster: MakeCluster, tmp_path: Path
 ) -> None:
-    cluster = guarded(make_cluster(HIGHLY_AVAILABLE))
+    cluster = guarded(make_cluster(HIGHLY_AVAILABLE), tmp_path)
     cluster.apply(*spark_operator(MANAGED))
     narrow = operator_policy("10.99.0.11", "10.99.0.12", "10.99.0.13")
     assert eventually(lambda: answered(cluster, narrow, member=2)[0])
@@ -222,7 +223,7 @@ def balanced_kubeconfig(cluster: Cluster, shared: str, folder: Path) -> Path:
 def test_behind_one_address_all_members_are_measured_by_chance_and_a_note_says_so(
     make_cluster: MakeCluster, tmp_path: Path
 ) -> None:
-    cluster = guarded(make_cluster(HIGHLY_AVAILABLE))
+    cluster = guarded(make_cluster(HIGHLY_AVAILABLE), tmp_path)
     members = [each.address for each in cluster.api_servers]
     outside = cluster.attach_outside(unreachable=members)
     with balanced(cluster, members, 7443) as shared, outside.namespace.entered():
