@@ -45,11 +45,15 @@ def test_gauges_are_asked_for_when_somebody_scrapes() -> None:
     metrics.watch_state_age(lambda: next(ages))
     metrics.watch_in_flight(lambda: 3)
     metrics.set_certificate_expiry(1_800_000_000)
+    metrics.set_authority_expiry(1_900_000_000)
+    metrics.record_upkeep("configuration: caBundle")
     assert "netpol_guard_state_age_seconds 1.5" in _lines(metrics)
     lines = _lines(metrics)
     assert "netpol_guard_state_age_seconds 2.5" in lines
     assert "netpol_guard_in_flight_requests 3.0" in lines
     assert "netpol_guard_certificate_expiry_timestamp_seconds 1.8e+09" in lines
+    assert "netpol_guard_authority_expiry_timestamp_seconds 1.9e+09" in lines
+    assert 'netpol_guard_upkeep_total{what="configuration: caBundle"} 1.0' in lines
 
 
 def test_the_version_and_the_process_are_reported() -> None:

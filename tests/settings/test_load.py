@@ -7,6 +7,7 @@ import pytest
 from app.errors import SettingsError
 from app.logs import LogFormat, LogLevel
 from app.settings import Certainty, Doubt, Mode, Notice, Settings, load
+from app.wire.identity import FailurePolicy
 
 
 def _file(tmp_path: Path, text: str) -> Path:
@@ -64,7 +65,11 @@ def test_every_key_can_be_set_in_a_file(tmp_path: Path) -> None:
             budgetSeconds: 0.5
             state: {kubeconfig: /etc/kube/config, context: prod}
             listen: {host: "::", port: 9443, healthHost: 127.0.0.1, healthPort: 9080}
-            tls: {certFile: /tls/tls.crt, keyFile: /tls/tls.key}
+            tls:
+              {certFile: /tls/tls.crt, keyFile: /tls/tls.key,
+               authorityDays: 30, servingDays: 9, overlapDays: 0.5, settleSeconds: 5}
+            webhook: {failurePolicy: Ignore, checkSeconds: 60}
+            pod: {name: guard-1, node: worker-1}
             limits: {bodyBytes: 1024, inFlight: 2}
             log: {level: debug, format: text}
             drainSeconds: 0
@@ -81,9 +86,26 @@ def test_every_key_can_be_set_in_a_file(tmp_path: Path) -> None:
     assert settings.state.context == "prod"
     assert settings.listen.health_host == "127.0.0.1"
     assert settings.tls.cert_file == Path("/tls/tls.crt")
+    assert (settings.tls.authority_days, settings.tls.serving_days, settings.tls.overlap_days) == (30, 9, 0.5)
+    assert (settings.webhook.failure_policy, settings.webhook.check_seconds) == (FailurePolicy.IGNORE, 60)
+    assert (settings.pod.name, settings.pod.node) == ("guard-1", "worker-1")
     assert settings.limits.in_flight == 2
     assert (settings.log.level, settings.log.format) == (LogLevel.DEBUG, LogFormat.TEXT)
     assert settings.drain_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("lives", "problem"),
+    [
+        ("{authorityDays: 20, servingDays: 9}", "authorityDays must be at least three times servingDays"),
+        ("{servingDays: 1, overlapDays: 0.6}", "servingDays must be at least twice overlapDays"),
+    ],
+)
+def test_certificates_that_would_not_outlive_what_depends_on_them_are_refused(
+    tmp_path: Path, lives: str, problem: str
+) -> None:
+    (told,) = _problems(_file(tmp_path, f"tls: {lives}\n"))
+    assert told.startswith(f"line 1: tls: {problem}")
 
 
 def test_words_that_yaml_takes_for_truth_values_mean_what_they_say(tmp_path: Path) -> None:
