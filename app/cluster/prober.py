@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from app.cluster.conclusions import conclude
@@ -220,9 +221,15 @@ def _probe(objects: Objects, namespace: str) -> ProbeAnswer | _Silence:
         return answer
     if failure is None:
         return _Silence(_NOT_ANSWERED, _HOW_TO_BE_ANSWERED)
-    if failure.status and _NOT_CALLED not in failure.said:
+    if _is_lasting(failure.status):
         raise StateUnreadable(_WHAT, failure.why, failure.how)
-    return _Silence(failure.why, _HOW_TO_BE_ANSWERED if failure.status else failure.how)
+    return _Silence(failure.why, _HOW_TO_BE_ANSWERED if _NOT_CALLED in failure.said else failure.how)
+
+
+def _is_lasting(status: int) -> bool:
+    """Tell whether a request is refused for good: not for a moment of overload, nor for want of a webhook."""
+    refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return refused and status != HTTPStatus.TOO_MANY_REQUESTS
 
 
 def _grant(verb: str, namespace: str) -> str:

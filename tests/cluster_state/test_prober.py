@@ -124,6 +124,35 @@ def test_where_the_right_to_probe_could_not_be_found_out_it_is_tried_again() -> 
     assert asked(ApiServer(*says)).coverage().answers == 21
 
 
+class Refusing(ApiServer):
+    """Refuses so many dry runs, with a status and a message, before the guards are asked."""
+
+    def __init__(self, status: int, said: str, times: int, *says: Say) -> None:
+        super().__init__(*says)
+        self.refusals = [(status, said)] * times
+
+    def call(self, request: Request, deadline: Deadline) -> Answer:
+        if self.refusals:
+            status, said = self.refusals.pop()
+            raise refusal(status, json.dumps({"message": said}).encode(), request.wanted)
+        return super().call(request, deadline)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_moment_of_overload_does_not_end_it(status: int) -> None:
+    coverage = asked(Refusing(status, "too many requests", 2, sees("10.0.0.1"))).coverage()
+    assert (coverage.answers, coverage.probes) == (21, 23)
+    assert "too many requests" in coverage.trouble
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 422])
+def test_a_request_that_is_refused_for_good_is_not_sent_again(status: int) -> None:
+    server = Refusing(status, "no", 2, sees("10.0.0.1"))
+    with pytest.raises(StateUnreadable, match=str(status)):
+        asked(server)
+    assert len(server.refusals) == 1
+
+
 def test_an_answer_counts_although_another_webhook_denied_the_dry_run() -> None:
     class Denying(ApiServer):
         def call(self, request: Request, deadline: Deadline) -> Answer:
