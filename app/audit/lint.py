@@ -184,6 +184,8 @@ class _Namespace:
 
     def _finding(self, name: str, loss: Loss, fix: Fix | None) -> Finding:
         first, *details = loss_lines(loss, self._comparable(loss))
+        if not name:
+            details.append("  note:    the labels in the file are taken for all that the namespace will have")
         level = Level.ERROR if loss.severity is Severity.REJECT else Level.WARNING
         path = f"spec.{loss.flow.region.direction.field}" if name else "metadata.labels"
         rule = Rule(loss.flow.id.value)

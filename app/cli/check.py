@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -96,6 +97,9 @@ def command(
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = None,
     api_server: options.ApiServer = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="The guard's settings, to judge as it does, a YAML file.")
+    ] = None,
     namespace: options.Namespace = None,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Input without any NetworkPolicy is fine.")
@@ -110,11 +114,12 @@ def command(
     files = read_manifests(paths)
     if not allow_empty:
         _demand_something(files)
-    place = Place(state, kubeconfig, context, tuple(api_server or ()), wants_live=live)
+    decided, declared = _settings(config)
+    place = Place(state, kubeconfig, context, tuple(api_server or declared), wants_live=live)
     home = namespace or place.namespace_or(DEFAULT_NAMESPACE)
     base = read_base(place, _touched(files, home) if place.is_live else None)
     assumptions = Assumptions(base.cluster, Cluster(sources=place.sources), assume_baselines, home)
-    work = Work(Options(), _Budget)
+    work = Work(decided, _Budget)
 
     def judge(given: Iterable[Manifests]) -> Report:
         found = lint((one for file in given for one in file.documents), assumptions, work)
@@ -128,6 +133,20 @@ def command(
     if report is Format.TEXT and any(one.fix is not None for one in found.findings):
         typer.echo("--fix writes the fixes; --fix --diff shows what it would write")
     return code
+
+
+def _settings(config: Path | None) -> tuple[Options, tuple[str, ...]]:
+    """Return what the settings say about the requirements, and the API server's sources.
+
+    Raises ``SettingsError``.
+    """
+    if config is None:
+        return Options(), ()
+    from app.cli.engine_options import options_of
+    from app.settings.load import load
+
+    settings = load(config)
+    return options_of(settings), tuple(map(str, settings.api_server.sources))
 
 
 @dataclass(frozen=True, slots=True)

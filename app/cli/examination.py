@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app import __version__
 from app.certificates.inspect import inspect
-from app.cli.wiring import options_of
+from app.cli.engine_options import options_of
 from app.cluster.sighting import Questions, Sighting
 from app.cluster.sources import declared_source
 from app.cluster.survey import Surveyor

@@ -20,9 +20,7 @@ Context = Annotated[
 ]
 State = Annotated[
     Path | None,
-    typer.Option(
-        "--state", help="A folder of manifests, as kubectl get -o yaml prints them, for the cluster."
-    ),
+    typer.Option("--state", help="The cluster as a folder of manifests, as kubectl get -o yaml prints them."),
 ]
 Live = Annotated[bool, typer.Option("--live", help="Judge by the state of the live cluster.")]
 ApiServer = Annotated[

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from ipaddress import ip_network
 from typing import TYPE_CHECKING, Protocol
 
 from app.admission.ports import Announcer, ClusterState, Doubt, Mode, Nobody, Replica, Rules
 from app.admission.reviewer import Reviewer
+from app.cli.engine_options import options_of
 from app.cli.reviews import DecisionRecord, HttpReviews
 from app.cli.upkeep import Background, upkeep_of
 from app.cluster.sources import declared_source
-from app.engine.addresses import network_set
-from app.engine.intervals import IntervalSet
-from app.engine.policy import PodPeer
-from app.engine.requirements import IpBlockMatchesPods, Options
-from app.engine.selectors import NAMESPACE_NAME_LABEL, Selector
 from app.metrics import Metrics
 from app.serving.application import create_app, create_health_app
 from app.serving.server import Applications, Bound, Listen, serve
@@ -58,23 +53,6 @@ def rules_of(settings: Settings) -> Rules:
 def pod_name(settings: Settings) -> str:
     """Return which pod this is: as the downward API says, else by the host name, which is a pod's name."""
     return settings.pod.name or socket.gethostname()
-
-
-def options_of(settings: Settings) -> Options:
-    """Return what the engine needs to know of the settings."""
-    platform = settings.platform_egress
-    options = Options(
-        ip_block_matches_pods=IpBlockMatchesPods(settings.ip_block_matches_pods.value),
-        dns=tuple(
-            PodPeer(Selector.labels({NAMESPACE_NAME_LABEL: one.namespace}), Selector.labels(one.pod_labels))
-            for one in platform.dns
-        ),
-        outside=platform.outside is Notice.WARN,
-    )
-    if not settings.pod_cidrs:
-        return options
-    addresses = IntervalSet.union(network_set(ip_network(one)) for one in settings.pod_cidrs)
-    return Options(options.ip_block_matches_pods, options.dns, options.outside, addresses)
 
 
 class RunningState(ClusterState, Protocol):

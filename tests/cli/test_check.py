@@ -121,6 +121,20 @@ class TestFindings:
         file.write_text(DENY.replace("data-plane", "data-plane-analytics"))
         assert check(file, "--state", SAMPLE) == 0
 
+    def test_the_guards_settings_decide_as_they_do_for_the_webhook(
+        self, tmp_path: Path, check: Check, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file, settings = tmp_path / "wide.yaml", tmp_path / "settings.yml"
+        file.write_text(DENY + "  ingress:\n  - from: [{ipBlock: {cidr: 0.0.0.0/0}}]\n")
+        settings.write_text("ipBlockMatchesPods: no\napiServer: {sources: [10.20.0.10]}\n")
+        assert check(file) == 0
+        assert "only an ipBlock keeps this open" in capsys.readouterr().out
+        assert check(file, "--config", settings) == 1
+        assert "webhooks not judged" not in capsys.readouterr().out
+        settings.write_text("ipBlocksMatchPods: no\n")
+        assert check(file, "--config", settings) == 2
+        assert "ipBlocksMatchPods" in capsys.readouterr().err
+
     def test_control_characters_of_a_manifest_do_not_reach_the_terminal(
         self, tmp_path: Path, check: Check, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -8,7 +8,7 @@ from textwrap import dedent, indent
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.admission.patches import patch_operations
@@ -429,6 +429,7 @@ def additions(policy: Policy, data: st.DataObject) -> list[Edit]:
     return data.draw(st.lists(st.sampled_from(possible), min_size=1, unique=True))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(policies(), st.sampled_from(SPELLINGS), st.data())
 def test_every_fix_can_be_written_into_every_spelling(
     policy: Policy, spelling: Callable[[object], str], data: st.DataObject
@@ -444,6 +445,7 @@ def test_every_fix_can_be_written_into_every_spelling(
     assert read(mended(text, [mending(document, fix)]))[1] == plain
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(policies(), st.sampled_from(BLOCKS), st.data())
 def test_what_a_fix_adds_leaves_every_line_and_comment_in_place(
     policy: Policy, spelling: Callable[[object], str], data: st.DataObject
@@ -489,6 +491,7 @@ def as_list(value: object) -> list[object]:
     return value
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(policies(), st.sampled_from(["", "\n", "\n\n# the end\n", "\n...\n"]), st.data())
 def test_text_that_many_people_edited_keeps_every_comment_of_theirs(
     policy: Policy, end: str, data: st.DataObject

@@ -1,0 +1,33 @@
+"""What an administrator decided, as the engine takes it: for the webhook and for the commands alike."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from app.engine.addresses import network_set
+from app.engine.intervals import IntervalSet
+from app.engine.policy import PodPeer
+from app.engine.requirements import IpBlockMatchesPods, Options
+from app.engine.selectors import NAMESPACE_NAME_LABEL, Selector
+from app.settings.model import Notice
+
+if TYPE_CHECKING:
+    from app.settings.model import Settings
+
+
+def options_of(settings: Settings) -> Options:
+    """Return what the engine needs to know of the settings."""
+    platform = settings.platform_egress
+    options = Options(
+        ip_block_matches_pods=IpBlockMatchesPods(settings.ip_block_matches_pods.value),
+        dns=tuple(
+            PodPeer(Selector.labels({NAMESPACE_NAME_LABEL: one.namespace}), Selector.labels(one.pod_labels))
+            for one in platform.dns
+        ),
+        outside=platform.outside is Notice.WARN,
+    )
+    if not settings.pod_cidrs:
+        return options
+    addresses = IntervalSet.union(network_set(ip_network(one)) for one in settings.pod_cidrs)
+    return Options(options.ip_block_matches_pods, options.dns, options.outside, addresses)
