@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from app.wire.kinds import Manifest
 
 CONFIGURATION = Reference(VALIDATING, NAME)
+_FIELDS = re.compile('"f:(failurePolicy|caBundle)"')
 _OUR_WEBHOOKS = (POLICIES_WEBHOOK, NAMESPACES_WEBHOOK)
 
 
@@ -49,13 +52,15 @@ class OwnWebhook:
 class OwnConfiguration:
     """The configuration as it stands.
 
-    ``wanted`` is what its annotation asks for, if it does; ``written``: when the guard last changed a field.
+    ``wanted`` is what its annotation asks for, if it does; ``written``: when the guard last changed a field;
+    ``others``: the managers beside the guard that set a field of ours last.
     """
 
     version: str
     webhooks: tuple[OwnWebhook, ...]
     wanted: FailurePolicy | None = None
     written: datetime | None = None
+    others: tuple[str, ...] = ()
 
     @property
     def trusted(self) -> frozenset[str]:
@@ -97,7 +102,9 @@ def configuration_of(manifest: Manifest) -> OwnConfiguration:
     annotation = metadata.get("annotations", {}).get(FAILURE_POLICY_ANNOTATION)
     wanted = next((one for one in FailurePolicy if one.value == annotation), None)
     webhooks = tuple(_webhook(one) for one in manifest.get("webhooks") or () if _is_ours(one))
-    return OwnConfiguration(metadata.get("resourceVersion", ""), webhooks, wanted, _written(metadata))
+    return OwnConfiguration(
+        metadata.get("resourceVersion", ""), webhooks, wanted, _written(metadata), _others(metadata)
+    )
 
 
 def apply_patch(configuration: OwnConfiguration, *, owns_bundle: bool) -> Manifest:
@@ -134,6 +141,12 @@ def _written(metadata: Mapping[str, Any]) -> datetime | None:
             with suppress(ValueError, TypeError):
                 return datetime.fromisoformat(entry.get("time"))
     return None
+
+
+def _others(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    entries = metadata.get("managedFields") or ()
+    managers = {str(one.get("manager")) for one in entries if _FIELDS.search(json.dumps(one.get("fieldsV1")))}
+    return tuple(sorted(managers - {FIELD_MANAGER}))
 
 
 def _webhook(webhook: Mapping[str, Any]) -> OwnWebhook:

@@ -102,7 +102,7 @@ class Upkeep:
 
     def _apply(self, wanted: OwnConfiguration, what: str) -> None:
         self._objects.apply(apply_patch(wanted, owns_bundle=self._keeper is not None), force=True)
-        _LOG.info("webhook configuration written", what=what)
+        _LOG.info("webhook configuration written", what=what, last_set_by=list(wanted.others))
         self._counters.record_upkeep(f"configuration: {what}")
         self._said = ""
 
