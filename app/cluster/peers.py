@@ -16,7 +16,6 @@ from app.cluster.facts import NOTHING_REMEMBERED
 from app.cluster.memory import reference
 from app.cluster.objects import Objects
 from app.engine.addresses import place_of
-from app.engine.intervals import IntervalSet
 from app.errors import ChangeFailed
 from app.logs import EventLog
 from app.wire.identity import FIELD_MANAGER
@@ -53,9 +52,8 @@ class Known:
     def covers(self, peer: Address) -> bool:
         """Tell whether a known source covers ``peer``."""
         place = place_of(peer)
-        one = IntervalSet.of((place, place + 1))
         return peer in self.proxies or any(
-            source.addresses is not None and one.is_subset(source.addresses) for source in self.sources
+            one.addresses is not None and place in one.addresses for one in self.sources
         )
 
 
