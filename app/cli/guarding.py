@@ -59,7 +59,10 @@ if TYPE_CHECKING:
     from app.wire.state import Permission
 
 _POLL_SECONDS = 0.5
-_IGNORED = "failurePolicy stays Ignore: without an answer of the guard, requests go through."
+_AFTERWARDS = (
+    "it begins with failurePolicy Ignore; when the guard runs, the API server's sources are measured and"
+    " every namespace is tested, and then comes failurePolicy Fail"
+)
 _MEANING = {
     FailurePolicy.FAIL: "Policies of these namespaces can be changed as long as a guard answers.",
     FailurePolicy.IGNORE: "Without an answer of the guard, requests go through.",
@@ -92,21 +95,31 @@ class _Guarding:
         found = found_objects(self._tools.objects, self._manifests)
         refuse(foreign_problem(found))
         wishes = GuardWishes(self._request.image, networks_in(self._request.declared), self._request.adopt)
-        guard = guard_steps(self._manifests, found, wishes)
         plan = ground.policies()
+        guard = guard_steps(self._manifests, found, wishes)
         steps = rehearsed(self._tools, Plan((*guard, *plan.steps), plan.notes, plan.problems))
-        show(source_lines(ground.stock.cluster.sources))
-        if steps:
-            self._asked = agreed(self._request, steps, ground.notes(plan))
-            if not self._asked:
-                return 0 if self._request.dry_run else 2
-        else:
-            show_notes(ground.notes(plan))
-        first = [one for one in steps if one.change is None]
-        acts = self._install(first, ground)
-        if not self._perform(acts, [one for one in _LATER if one not in {act.title for act in acts}]):
+        there = found.get(CONFIGURATION)
+        if not self._agreed(ground, plan, steps, is_pending=there is None or is_held(there)):
+            return 0 if self._request.dry_run else 2
+        acts = self._install([one for one in steps if one.change is None], ground)
+        titles = {one.title for one in acts}
+        if not self._perform(acts, [one for one in _LATER if one not in titles]):
             return 2
         return self._baselines(ground, steps)
+
+    def _agreed(self, ground: Ground, plan: Plan, steps: Sequence[Step], *, is_pending: bool) -> bool:
+        """Show what is to be done, and ask where anything is; return whether to go on."""
+        show(source_lines(ground.stock.cluster.sources))
+        notes = ground.notes(plan)
+        if is_pending:
+            notes = {**notes, "": (*notes[""], _AFTERWARDS)}
+        if steps or is_pending:
+            self._asked = agreed(self._request, steps, notes)
+            return self._asked
+        show_notes(notes)
+        if self._request.dry_run:
+            typer.echo("Nothing to change: all of it stands already.")
+        return not self._request.dry_run
 
     # -- the guard, and what it measures -------------------------------------------------------------------
 
@@ -130,37 +143,40 @@ class _Guarding:
     # -- the baselines -------------------------------------------------------------------------------------
 
     def _baselines(self, ground: Ground, shown: Sequence[Step]) -> int:
+        measured = () if self._measured is None else self._measured.sources
         if self._measured is not None:
             show(measurement_lines(self._measured, ground.stock.cluster.sources))
-        stock = self._tools.stock(
-            ground.declared,
-            () if self._measured is None else self._measured.sources,
-            only=self._request.namespaces,
-        )
-        ground = replace(ground, stock=stock)
+        stock = self._tools.stock(ground.declared, measured, only=self._request.namespaces)
         limit = plugin_limit(self._tools.objects, stock.cluster.sources)
         if limit is not None:
             typer.secho(f"Stopped: {limit}", fg=typer.colors.RED)
-            typer.echo(f"The guard stands, without baselines. {_IGNORED}")
+            self._say_where_it_stands()
             return 2
-        plan = ground.policies()
-        steps = rehearsed(self._tools, plan)
-        known = {(one.reference, one.diff()) for one in shown}
-        news = [one for one in steps if (one.reference, one.diff()) not in known]
-        if news:
-            typer.echo("What was measured changes the plan:")
-            show_plan(news, {})
-            if not self._asked and not confirm("Make these changes?", yes=self._request.yes):
-                typer.echo("Nothing was changed.")
-                return 2
+        ground = replace(ground, stock=stock)
+        steps = rehearsed(self._tools, ground.policies())
+        if not self._still_agreed(steps, shown):
+            return 2
         acts = policy_acts(self._tools, stock.cluster, steps, self._request.pause)
         if not self._perform(acts, _LATER[2:]):
             return 2
-        if not self._request.wait:
-            typer.echo("Not measured or tested yet, so failurePolicy stays Ignore.")
-            typer.echo("To complete it, run the same command without --no-wait.")
-            return 0
-        return self._test(ground, changed=bool(shown or steps))
+        if self._request.wait:
+            return self._test(ground, changed=bool(shown or steps))
+        typer.echo("Not measured or tested yet, so failurePolicy stays as it is.")
+        typer.echo("To complete it, run the same command without --no-wait.")
+        return 0
+
+    def _still_agreed(self, steps: Sequence[Step], shown: Sequence[Step]) -> bool:
+        """Show what measuring has changed in the plan; ask where nothing was asked before."""
+        known = {(one.reference, one.diff()) for one in shown}
+        news = [one for one in steps if (one.reference, one.diff()) not in known]
+        if not news:
+            return True
+        typer.echo("What was measured changes the plan:")
+        show_plan(news, {})
+        if self._asked or confirm("Make these changes?", yes=self._request.yes):
+            return True
+        typer.echo("Nothing was changed.")
+        return False
 
     # -- the self-test, and what it permits ----------------------------------------------------------------
 
@@ -211,9 +227,14 @@ class _Guarding:
 
     def _perform(self, acts: Sequence[Act], later: Sequence[str]) -> bool:
         done = perform(acts, self._request.again, later)
-        if not done and not is_armed(self._tools.objects.get(CONFIGURATION)):
-            typer.echo(_IGNORED)
+        if not done:
+            self._say_where_it_stands()
         return done
+
+    def _say_where_it_stands(self) -> None:
+        armed = is_armed(self._tools.objects.get(CONFIGURATION))
+        policy = FailurePolicy.FAIL if armed else FailurePolicy.IGNORE
+        typer.echo(f"failurePolicy stays {policy.value}. {_MEANING[policy]}")
 
     def _summarise(self, ground: Ground, policy: FailurePolicy, *, changed: bool) -> None:
         if not changed:

@@ -190,7 +190,11 @@ def confirm(question: str, *, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise InputError("", "nobody can be asked here: say --yes to go on, or --dry-run to only look")
-    return typer.confirm(question)
+    try:
+        return typer.confirm(question)
+    except typer.Abort:  # Ctrl-C, or the end of the input
+        typer.echo()
+        return False
 
 
 def this_command() -> str:

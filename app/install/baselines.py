@@ -180,7 +180,9 @@ class _Assignment:
 
     def writes(self) -> tuple[Change, ...]:
         """Return what has to be written, in order."""
-        missing = [one for one in self._wanted if not self._stands(one, Role.BASELINE)]
+        missing = [
+            one for one in self._wanted if self._adoptable(one) or not self._stands(one, Role.BASELINE)
+        ]
         openings = [opening(self._namespace, one) for one in self._wishes.openings]
         closed = [one for one in openings if not self._stands(one, Role.OPENING)]
         written = [self._written(one, Role.BASELINE) for one in missing]
@@ -234,7 +236,10 @@ class _Assignment:
         return False
 
     def _written(self, wanted: Policy, role: Role) -> Change:
-        """Return how ``wanted`` gets written: over a policy of ours, over an adopted one, or beside."""
+        """Return how ``wanted`` gets written: over an adopted policy, over one of ours, or beside."""
+        adopted = self._adoptable(wanted)
+        if adopted is not None:
+            return self._change(adopted, wanted, Doing.ADOPT, role, f"adopted from {adopted.managed_by}")
         there = self._stored.get(wanted.name)
         beside = self._stored.get(wanted.name + _BESIDE)
         why = "lets required traffic through" if role is Role.BASELINE else "asked for by --allow-namespace"
@@ -246,9 +251,14 @@ class _Assignment:
             policy = replace(wanted, name=_free(wanted.name, {*self._stored, *self._used}))
             self._used.add(policy.name)
             return Change(Phase.CHANGE, Doing.WRITE, policy, role, why)
-        if self._wishes.adopt and there.role is None and self._is_free(there):
-            return self._change(there, wanted, Doing.ADOPT, role, f"adopted from {there.managed_by}")
         return self._written_beside(there, wanted, role)
+
+    def _adoptable(self, wanted: Policy) -> Stored | None:
+        """Return the policy of somebody else that is to be taken over for ``wanted``, if that is wished."""
+        there = self._stored.get(wanted.name)
+        if not self._wishes.adopt or there is None or there.role is not None or not self._is_free(there):
+            return None
+        return None if means_the_same(there.policy, wanted) else there
 
     def _is_free(self, one: Stored) -> bool:
         return one.name not in self._used and not one.policy.terminating

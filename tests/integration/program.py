@@ -17,7 +17,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.history import PolicyHistory
 from tests.integration.guard import ROOT
 
-_SECONDS = 120.0
+_SECONDS = 300.0
 _NAMESPACES = "/api/v1/namespaces"
 _ACCOUNTS = "/api/v1/serviceaccounts"
 _WATCHED = (

@@ -307,7 +307,7 @@ def test_a_signal_during_the_pause_leaves_the_bridge_which_a_second_run_takes_aw
         while "... done" not in (line := output.readline()) or MANAGED not in line:
             assert line, "it ended before the pause"
         process.send_signal(sent)
-        rest, _ = process.communicate(timeout=30)
+        rest, _ = process.communicate(timeout=120)
     if sent is not signal.SIGKILL:
         assert process.returncode == 2
         assert f"  - remove NetworkPolicy {name}/{BRIDGE}" in rest

@@ -155,11 +155,17 @@ def test_without_waiting_all_is_applied_and_nothing_is_enforced(
     name = make_namespace()
     done = bootstrap(control_plane, "--image", IMAGE, "-n", name, "--yes", "--no-wait")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Not measured or tested yet, so failurePolicy stays Ignore." in done.stdout
+    assert "Not measured or tested yet, so failurePolicy stays as it is." in done.stdout
     listed = control_plane.kubectl("get", "networkpolicies", "-n", name, "-o", "name").stdout
     assert listed.count("iomete-") == 2
     shown = control_plane.kubectl("get", "validatingwebhookconfiguration", "netpol-guard", "-o", "json")
     assert {one["failurePolicy"] for one in json.loads(shown.stdout)["webhooks"]} == {"Ignore"}
+    # What is left is to release it, and that is not done unasked either.
+    with unchanged(control_plane):
+        looked = bootstrap(control_plane, "-n", name, "--dry-run")
+        unasked = bootstrap(control_plane, "-n", name)
+    assert "and then comes failurePolicy Fail" in looked.stdout
+    assert (looked.returncode, unasked.returncode) == (0, 2)
 
 
 def test_what_is_not_ours_in_the_guards_namespace_keeps_it(
