@@ -116,7 +116,7 @@ class _Change:
         names, base = self.given.policies.keys(), self.assumptions.base
         if names - self.guarded:
             yield f"not judged, as IOMETE does not manage it: {', '.join(sorted(names - self.guarded))}"
-        if not self.cluster.sources and self.judged:
+        if base is None and not self.cluster.sources and self.judged:
             yield "webhooks not judged, as the API server's addresses are not known: give --api-server"
         unknown = sorted(names - self.assumptions.known.namespaces.keys() - self.given.namespaces.keys())
         if base is not None and unknown:

@@ -127,7 +127,7 @@ def _world(place: Place, documents: Sequence[Document], home: str, ends: Iterabl
     notes = tuple(f"taken for managed, as no file describes it: namespace {one}" for one in undescribed)
     if base.cluster is not None:
         _demand_known(undescribed, options, given.applied_to(before))
-        notes = base.notes
+        notes = ()  # what else is not known of the cluster decides about no single flow
     return _World(given.applied_to(before, options), _find_pod(place, documents), notes)
 
 
