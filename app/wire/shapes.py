@@ -99,7 +99,7 @@ class ObjectShape(msgspec.Struct, gc=False, rename="camel"):
 
 
 decode_object = msgspec.json.Decoder(ObjectShape).decode
-decode_rule: dict[Direction, Callable[[bytes], RuleShape]] = {
+decode_rule: dict[Direction, Callable[[bytes | Raw], RuleShape]] = {
     Direction.INGRESS: msgspec.json.Decoder(IngressRuleShape).decode,
     Direction.EGRESS: msgspec.json.Decoder(EgressRuleShape).decode,
 }

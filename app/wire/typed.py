@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from app.wire.metadata import Metadata
     from app.wire.shapes import BlockShape, PeerShape, PortShape, RequirementShape, SelectorShape
 
+_FEW_RULES = 4
 _RULES_KEPT = 4096
 _RULE_BYTES_KEPT = 1024 * 1024
 _PARTS_KEPT = 4096
@@ -139,7 +140,7 @@ def _ports(read: list[PortShape] | None) -> PortSet:
     )
 
 
-def _rule(raw: bytes, direction: Direction, namespace: str) -> Rule:
+def _rule(raw: bytes | Raw, direction: Direction, namespace: str) -> Rule:
     read = decode_rule[direction](raw)
     own = _kept_label(NAMESPACE_NAME_LABEL, namespace)
     return Rule(_peers(read.peers, own) if read.peers else None, _ports(read.ports))
@@ -149,8 +150,11 @@ _kept_rules: dict[Direction, Memo[Rule]] = {one: Memo(_RULES_KEPT, _RULE_BYTES_K
 
 
 def _rules(raws: list[Raw] | None, direction: Direction, namespace: str) -> tuple[Rule, ...]:
+    """Return the rules; where they are many, most have been read before: a change changes one or two."""
     if not raws:
         return ()
+    if len(raws) <= _FEW_RULES:
+        return tuple([_rule(raw, direction, namespace) for raw in raws])
     kept = _kept_rules[direction]
     rules = []
     for raw in raws:
