@@ -169,10 +169,12 @@ class Selector:
 
     def is_subset(self, other: Selector) -> bool:
         """Tell whether every label map that matches this selector matches ``other`` too."""
-        if not other.terms or not self:
+        if not other.terms:
             return True
         if not self.terms:
             return False
+        if not self:
+            return True
         mine = dict(self.terms)
         return all(mine.get(key, _EVERYTHING).is_subset(accepted) for key, accepted in other.terms)
 
