@@ -228,7 +228,7 @@ def test_every_rule_says_what_it_means(rule: Rule) -> None:
     assert rule.meaning.endswith(".")
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(policies(), max_size=4))
 def test_neighbours_are_the_policies_that_can_select_the_same_pods(found: list[Policy]) -> None:
     neighbours = Neighbours(found)

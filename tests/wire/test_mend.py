@@ -429,7 +429,7 @@ def additions(policy: Policy, data: st.DataObject) -> list[Edit]:
     return data.draw(st.lists(st.sampled_from(possible), min_size=1, unique=True))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(policies(), st.sampled_from(SPELLINGS), st.data())
 def test_every_fix_can_be_written_into_every_spelling(
     policy: Policy, spelling: Callable[[object], str], data: st.DataObject
@@ -445,7 +445,7 @@ def test_every_fix_can_be_written_into_every_spelling(
     assert read(mended(text, [mending(document, fix)]))[1] == plain
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(policies(), st.sampled_from(BLOCKS), st.data())
 def test_what_a_fix_adds_leaves_every_line_and_comment_in_place(
     policy: Policy, spelling: Callable[[object], str], data: st.DataObject
@@ -491,7 +491,7 @@ def as_list(value: object) -> list[object]:
     return value
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(policies(), st.sampled_from(["", "\n", "\n\n# the end\n", "\n...\n"]), st.data())
 def test_text_that_many_people_edited_keeps_every_comment_of_theirs(
     policy: Policy, end: str, data: st.DataObject
