@@ -21,7 +21,7 @@ from tests.integration.incluster.load import Load, Outcome, Question, questions
 from tests.integration.incluster.scenes import baselined_namespace, deny_all, eventually, make_managed
 
 BARE, BASELINED = "bare", "baselined"
-NEWS_SECONDS = 1.0
+NEWS_SECONDS = 5.0
 """How long after its watchers the API server itself may take to hear of a change."""
 
 
@@ -123,7 +123,8 @@ def test_a_killed_replica_costs_the_calls_on_their_way_to_it_and_no_verdict(
         killed = time.monotonic()
         victim.kill()
         assert eventually(lambda: listed.unready_at(after=killed) is not None)
-        load.wait_for(more=200)
+        time.sleep(NEWS_SECONDS)
+        load.wait_for(more=100)
         victim.habits.restart_seconds = 0.0
         guarding.kubelet.wait_until(lambda _: victim.restarts == 1 and victim.is_ready, "the second run")
         load.wait_for(more=20)
