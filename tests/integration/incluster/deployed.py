@@ -52,8 +52,10 @@ def wait_until_guarding(cluster: Cluster) -> None:
 
 def configuration(cluster: Cluster) -> dict[str, Any]:
     """Return the webhook configuration as it is stored."""
-    shown = cluster.kubectl("get", "validatingwebhookconfiguration", GUARD, "-o", "json").stdout
-    stored: dict[str, Any] = json.loads(shown)
+    configurations = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    answer = cluster.client().request("GET", f"{configurations}/{GUARD}")
+    assert answer.ok, answer.message
+    stored: dict[str, Any] = answer.json()
     return stored
 
 
