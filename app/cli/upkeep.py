@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _LOG = EventLog("app.upkeep")
 _FIRST_PAUSE = 0.5
-_CALL_SECONDS = 10.0
+_CALL_SECONDS = 5.0
+"""A call that hangs holds up the end of the process, which has its grace period and no more."""
 
 
 def upkeep_of(settings: Settings, certificate: Handshakes, metrics: Metrics) -> Upkeep:
