@@ -90,6 +90,11 @@ def interval_options(
     """Return the classes of an axis within ``domain``, where ``sets`` says which boxes contain which places.
 
     ``restricted`` are the boxes that do not take every place.
+
+    >>> from app.engine.intervals import IntervalSet
+    >>> boxes = {((10, 20),): 0b01, ((15, 30),): 0b10}
+    >>> [(place, mask & 0b11) for place, mask in interval_options(IntervalSet.of((12, 40)), boxes, 0b11)]
+    [(12, 1), (15, 3), (20, 2), (30, 0)]
     """
     changes: dict[int, Mask] = {}
     for spans, boxes in sets.items():
@@ -118,6 +123,9 @@ def minimal(options: Iterable[Option], alive: Mask) -> list[Option]:
     """Return the options that leave the fewest of the boxes ``alive``, with what they leave.
 
     Those that leave all that another one leaves, and perhaps more, are not among them.
+
+    >>> minimal([("a", 0b011), ("b", 0b111), ("c", 0b100)], alive=0b111)
+    [('a', 3), ('c', 4)]
     """
     kept: list[Option] = []
     for member, boxes in options:
