@@ -10,8 +10,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from pysat.solvers import Solver
-
 from app.engine.budget import demand
 from app.engine.dimensions import Formula
 from app.engine.encoding import Space, decode_labels, label_dimensions, selector_outside
@@ -121,6 +119,9 @@ def _answer(space: Space, budget: Budget) -> Point | None:
 
 
 def _solve(formula: Formula, budget: Budget) -> set[int] | None:
+    # A tenth of the whole program's memory, and hardly ever needed.
+    from pysat.solvers import Solver  # noqa: PLC0415
+
     with Solver(name=_SOLVER) as solver:
         clauses = iter(formula.clauses)
         while part := list(islice(clauses, _CLAUSES)):
