@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.admission.rights import question
-from app.wire.namespaces import namespace_of
+from app.wire.metadata import annotations_of
 from app.wire.probe import PROBE_ANNOTATION, PROBE_VERB, ProbeRefusal, Refusal, is_nonce, seen
-from app.wire.review import policy_of
 
 if TYPE_CHECKING:
     from app.admission.ports import ClusterState, Deadline, Replica
@@ -29,14 +28,9 @@ def probe_in(review: Review) -> str | None:
     """Return what the probe annotation of a dry run says, None where there is none."""
     if not review.dry_run or review.object is None:
         return None
-    match (review.resource.group, review.resource.resource):
-        case resource if resource == _POLICIES:
-            metadata = policy_of(review.object, review.namespace).metadata
-        case resource if resource == _NAMESPACES:
-            metadata = namespace_of(review.object).metadata
-        case _:
-            return None
-    return metadata.annotations.get(PROBE_ANNOTATION)
+    if (review.resource.group, review.resource.resource) not in (_POLICIES, _NAMESPACES):
+        return None
+    return annotations_of(review.object).get(PROBE_ANNOTATION)
 
 
 def _resource(review: Review) -> str:

@@ -35,6 +35,26 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 NO_METADATA = Metadata()
 
+
+class _Annotated(msgspec.Struct):
+    metadata: Metadata = NO_METADATA
+
+
+_decode_annotated = msgspec.json.Decoder(_Annotated).decode
+
+
+def annotations_of(raw: bytes | msgspec.Raw) -> Mapping[str, str]:
+    """Return the annotations of an object of any kind, reading nothing else of it; none where it has no such.
+
+    >>> annotations_of(b'{"metadata": {"annotations": {"a": "b"}}, "spec": 1}'), annotations_of(b"[]")
+    ({'a': 'b'}, {})
+    """
+    try:
+        return _decode_annotated(raw).metadata.annotations
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
 _MOST_ANNOTATION_BYTES = 256 * 1024
 _STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 _NO_FINALIZER = "name is neither a standard finalizer name nor is it fully qualified"

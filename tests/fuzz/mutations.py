@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
+from app.wire.probe import PROBE_ANNOTATION
 from tests.admission.world import DENY_ALL, MANAGED, NS, baselines, manifest, namespace, rendered, request
 from tests.engine.universe import Generator
 
@@ -52,6 +53,9 @@ def review(asked: Object) -> Object:
     return {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": asked}
 
 
+PROBE: Object = {"annotations": {PROBE_ANNOTATION: "0123456789abcdef"}}
+
+
 def valid_reviews(chance: Random) -> tuple[Object, ...]:
     """Return reviews as an API server sends them: every operation, policies and namespaces."""
     first, second = (rendered(one) for one in baselines())
@@ -63,6 +67,7 @@ def valid_reviews(chance: Random) -> tuple[Object, ...]:
             request("CREATE", plain),
             request("UPDATE", plain, first),
             request("UPDATE", second, second),
+            request("CREATE", {**plain, "metadata": {**plain["metadata"], **PROBE}}, dryRun=True),
             request("DELETE", None, first),
             request("DELETE", None, DENY_ALL),
             request("UPDATE", namespace(NS, {}), namespace(NS, MANAGED)),
