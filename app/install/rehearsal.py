@@ -43,9 +43,9 @@ class Step:
         """What is done to the object, in a word."""
         if self.doing is Doing.REMOVE:
             return "remove"
-        if self.doing is Doing.ADOPT:
-            return "adopt"
-        return "create" if self.before is None else "change"
+        if self.before is None:
+            return "create"
+        return "adopt" if self.doing is Doing.ADOPT else "change"
 
     @property
     def title(self) -> str:

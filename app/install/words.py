@@ -62,10 +62,14 @@ def plan_lines(steps: Sequence[Step], notes: Mapping[str, Sequence[str]]) -> Ite
 
 
 def note_lines(notes: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Yield what the admin should know, by namespace."""
+    """Yield what the admin should know, each thing once with all namespaces that it is about."""
+    places: dict[str, list[str]] = {}
     for namespace, found in sorted(notes.items()):
         for note in found:
-            yield f"Note: {namespace}: {note}" if namespace else f"Note: {note}"
+            places.setdefault(note, []).append(namespace)
+    for note, namespaces in places.items():
+        where = listed(one for one in namespaces if one)
+        yield f"Note: {where}: {note}" if where else f"Note: {note}"
 
 
 def account_lines(account: Account, again: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from app.errors import ChangeFailed
 from app.install.execution import Account, Act, PolicyActs, carry_out
 from app.install.rehearsal import as_yaml, diff_lines, rehearse
 from app.install.simulation import Simulation
-from app.install.words import account_lines, plan_lines, source_lines
+from app.install.words import account_lines, note_lines, plan_lines, source_lines
 from tests.install.store import Heard, MemoryStore, NoTime
 from tests.install.world import CLUSTER, DENY_ALL, carried_out, manifest, planned, removal
 
@@ -111,6 +111,14 @@ def test_the_plan_shows_each_step_with_its_reason_and_its_text() -> None:
     assert lines[0] == "* create NetworkPolicy data-plane/netpol-guard-bridge: stands in meanwhile"
     assert "    +        cidr: 10.20.0.10/32" in lines
     assert lines[-1].startswith("Note: istio-system (a gateway")
+
+
+def test_a_note_about_many_namespaces_is_told_once() -> None:
+    notes = {"": ("all",), **{f"ns-{number}": ("left alone",) for number in range(6)}}
+    assert list(note_lines(notes)) == [
+        "Note: all",
+        "Note: ns-0, ns-1, ns-2, ns-3 and 2 more: left alone",
+    ]
 
 
 def test_sources_are_told_with_how_they_are_known() -> None:

@@ -18,7 +18,7 @@ Object = dict[str, Any]
 NS = "managed"
 GUARD = "netpol-guard"
 OPERATOR, MANAGED = "iomete-spark-operator", "iomete-ingress-egress"
-QUICKLY = ("--pause", "0", "--timeout", "60", "--yes")
+QUICKLY = ("--pause", "0", "--timeout", "180", "--yes")
 
 
 def bootstrap(cluster: Cluster, *args: str) -> Done:

@@ -76,8 +76,8 @@ def test_interrupted_after_every_step_it_goes_on_from_there_and_nothing_is_rejec
     cluster = make_cluster(Shape())
     make_platform(cluster)
     before = inventory_of(cluster.client())
-    request = Request(image=IMAGE, yes=True, pause=0, timeout=60)
-    removal = Removal(guard=True, yes=True, pause=0, timeout=60)
+    request = Request(image=IMAGE, yes=True, pause=0, timeout=180)
+    removal = Removal(guard=True, yes=True, pause=0, timeout=180)
     with watched(cluster) as history, cluster.entered():
         steps = 0
         while bring_guard(cut_tools(cluster.kubeconfig(), 1), request) != 0:
