@@ -14,13 +14,14 @@ from app.cluster.sighting import Questions, Sighting
 from app.cluster.sources import declared_source
 from app.cluster.survey import Surveyor
 from app.cluster.surveyed import sighting_of
+from app.doctor.atlas import Reach
 from app.doctor.context import Bypasses, Context, Product
 from app.doctor.examine import examine
 from app.doctor.findings import Report
 from app.doctor.matrix import Row, matrix_of
 from app.doctor.neighbours import NEIGHBOUR_SELECTORS
 from app.doctor.page import Imprint
-from app.doctor.reach import Reach, reach_of
+from app.doctor.reach import reach_of
 from app.doctor.verdicts import Verdicts
 from app.engine.cluster import Source
 from app.errors import InputError, SettingsError

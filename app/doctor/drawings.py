@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from app.doctor.reach import Edge, Group, Hook, Link, Reach
+from app.doctor.atlas import Edge, Group, Hook, Link, Reach
 from app.engine.words import listed
 
 _MARKS = {Link.OPEN: "yes", Link.AT_RISK: "risk", Link.UNKNOWN: "?", Link.LOST: "NO"}

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from app.doctor import consequences, repairs
+from app.doctor.bypasses import examine_bypasses
 from app.doctor.context import Context
 from app.doctor.findings import Area, Check, Finding, Severity
+from app.doctor.guard_findings import guard_finding
 from app.doctor.repairs import Repair
 from app.doctor.webhooks import Webhook
 from app.engine.selectors import Selector
 from app.engine.words import listed
-from app.wire.identity import MODE_LABEL, OVERRIDE_ANNOTATION
-from app.wire.kinds import NAMESPACE, NETWORK_POLICY, VALIDATING, Reference
+from app.wire.kinds import VALIDATING, Reference
 from app.wire.registrations import FAIL, Registration
-from app.wire.survey import Outcome, Override
+from app.wire.survey import Outcome
 from app.wire.workloads import DeploymentFacts
 
 _VERSION = "app.kubernetes.io/version"
@@ -56,7 +57,7 @@ def _deployment(context: Context) -> DeploymentFacts | None:
 
 
 def _absent(context: Context) -> Finding:
-    return _finding(
+    return guard_finding(
         Check.GUARD_ABSENT,
         Severity.WARNING,
         "no guard is installed",
@@ -66,7 +67,7 @@ def _absent(context: Context) -> Finding:
 
 
 def _unregistered(context: Context) -> Finding:
-    return _finding(
+    return guard_finding(
         Check.GUARD_NOT_REGISTERED,
         Severity.ERROR,
         "the guard runs but is not registered: the API server never asks it",
@@ -134,7 +135,7 @@ def _as_shipped(found: Registration, shipped: Registration, fields: tuple[str, .
 
 
 def _not_as_shipped(title: str, fields: tuple[str, ...], repair: Repair | None = None) -> Finding:
-    return _finding(
+    return guard_finding(
         Check.GUARD_SCOPE,
         Severity.ERROR,
         title,
@@ -156,7 +157,7 @@ def _strictness(
     patch: list[dict[str, object]] = [
         {"op": "replace", "path": f"/webhooks/{one.index}/failurePolicy", "value": FAIL} for one in lax
     ]
-    yield _finding(
+    yield guard_finding(
         Check.GUARD_FAILS_OPEN,
         Severity.WARNING,
         "while the guard does not answer, every change passes unjudged (failurePolicy: Ignore)",
@@ -179,7 +180,7 @@ def _replicas(deployment: DeploymentFacts) -> Iterator[Finding]:
     if deployment.wanted == 0 or deployment.ready == 0:
         return  # then nobody answers, which is found as such
     if deployment.ready < deployment.wanted or deployment.wanted == 1:
-        yield _finding(
+        yield guard_finding(
             Check.GUARD_REPLICAS,
             Severity.WARNING,
             f"{deployment.ready} of {deployment.wanted} pod(s) of the guard are ready; two are the least",
@@ -196,7 +197,7 @@ def _replicas(deployment: DeploymentFacts) -> Iterator[Finding]:
 def _version(context: Context, deployment: DeploymentFacts) -> Iterator[Finding]:
     running = deployment.labels.get(_VERSION)
     if running is not None and running != context.product.version:
-        yield _finding(
+        yield guard_finding(
             Check.GUARD_VERSION,
             Severity.WARNING,
             f"the guard is version {running}, this program {context.product.version}",
@@ -204,102 +205,3 @@ def _version(context: Context, deployment: DeploymentFacts) -> Iterator[Finding]
             consequence="its verdicts may differ from those shown here",
             repair=repairs.guard_again(),
         )
-
-
-# -- what is let past it -------------------------------------------------------------------------------------
-
-
-def examine_bypasses(context: Context) -> Iterator[Finding]:
-    """Yield whatever the guard lets through on somebody's word."""
-    bypasses, product = context.bypasses, context.product
-    edit = f"kubectl edit configmap {product.name}-settings -n {product.namespace}"
-    if bypasses.problem:
-        yield _finding(
-            Check.GUARD_SETTINGS,
-            Severity.WARNING,
-            f"its settings cannot be read: {bypasses.problem}",
-            evidence=(f"ConfigMap {product.namespace}/{product.name}-settings",),
-            consequence="a guard that starts anew with them does not start",
-            repair=repairs.advice("correct them", edit),
-        )
-    if bypasses.mode != _ENFORCE:
-        yield _finding(
-            Check.GUARD_MODE,
-            Severity.WARNING,
-            f"it rejects nothing: its mode is {bypasses.mode}",
-            evidence=("mode in its settings",),
-            repair=repairs.advice("set mode: enforce", edit),
-        )
-    for words, names in (
-        ("users", bypasses.users),
-        ("groups", bypasses.groups),
-        ("namespaces", bypasses.namespaces),
-    ):
-        if names:
-            yield _finding(
-                Check.GUARD_EXEMPT,
-                Severity.WARNING,
-                f"changes of these {words} are not judged: {listed(names)}"
-                if words != "namespaces"
-                else f"changes in these namespaces are not judged: {listed(names)}",
-                evidence=(f"exempt.{words} in its settings",),
-                repair=repairs.advice("take them out", edit),
-            )
-    yield from _mode_labels(context)
-    yield from _overrides(context)
-
-
-def _mode_labels(context: Context) -> Iterator[Finding]:
-    for name in sorted(context.verdicts.guarded):
-        mode = context.verdicts.cluster.namespaces[name].labels.get(MODE_LABEL, _ENFORCE)
-        if mode != _ENFORCE and context.includes(name):
-            yield _finding(
-                Check.GUARD_MODE,
-                Severity.WARNING,
-                f"the guard rejects nothing in namespace {name}: its mode label says {mode}",
-                namespace=name,
-                evidence=(f"label {MODE_LABEL}={mode}",),
-                repair=repairs.unlabelled(name, MODE_LABEL),
-            )
-
-
-def _overrides(context: Context) -> Iterator[Finding]:
-    for one in context.survey.overrides:
-        if context.includes(one.namespace or one.name):
-            yield _overridden(one)
-
-
-def _overridden(one: Override) -> Finding:
-    place = f" -n {one.namespace}" if one.namespace else ""
-    kind = NETWORK_POLICY if one.namespace else NAMESPACE
-    name = f"{one.namespace}/{one.name}" if one.namespace else one.name
-    return _finding(
-        Check.GUARD_OVERRIDE,
-        Severity.WARNING,
-        f"{one.kind} {name} carries the override annotation",
-        namespace=one.namespace or one.name,
-        evidence=(f"reason given: {one.reason or '(none)'}",),
-        consequence="whoever may override can change it past the guard; it should go when the exception ends",
-        repair=Repair(
-            f"take the annotation from {name}",
-            f"kubectl annotate {kind.name.lower()} {one.name}{place} {OVERRIDE_ANNOTATION}-",
-            repairs.MergePatch(
-                Reference(kind, one.name, one.namespace),
-                {"metadata": {"annotations": {OVERRIDE_ANNOTATION: None}}},
-            ),
-        ),
-    )
-
-
-def _finding(
-    check: Check,
-    severity: Severity,
-    title: str,
-    *,
-    namespace: str = "",
-    evidence: tuple[str, ...] = (),
-    consequence: str = consequences.GUARD_BLIND,
-    repair: Repair | None = None,
-) -> Finding:
-    subject = f"namespace {namespace}" if namespace else "guard"
-    return Finding(check, severity, Area.GUARD, subject, title, namespace, evidence, consequence, repair)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from app.doctor.atlas import Edge, Group, Hook, Link, Reach
 from app.doctor.markup import Markup, tag
 from app.doctor.page import Imprint, document
-from app.doctor.reach import Edge, Group, Hook, Link, Reach
 
 _TONES = {Link.OPEN: "fine", Link.AT_RISK: "warning", Link.UNKNOWN: "unchecked", Link.LOST: "error"}
 _STROKES = {Link.OPEN: "open", Link.AT_RISK: "risk", Link.UNKNOWN: "risk", Link.LOST: "lost"}

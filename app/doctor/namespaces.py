@@ -13,15 +13,16 @@ from app.doctor import consequences, repairs
 from app.doctor.context import Context
 from app.doctor.findings import Area, Check, Finding, Severity
 from app.doctor.losses import loss_findings, severity_of
+from app.doctor.policies import hanging_on_one, kind_by_name, without_effect
 from app.doctor.repairs import Repair
 from app.doctor.sources import operator_like, source_findings
 from app.doctor.verdicts import Verdict
 from app.doctor.webhooks import selecting_nothing
 from app.engine.baselines import MANAGED_NAME, OPERATOR_NAME, BaselineKind, written_baselines
 from app.engine.judge import Loss
-from app.engine.policy import Policy
-from app.engine.requirements import FlowId, RequiredFlow
-from app.engine.words import flow_words, listed, pods_words
+from app.engine.policy import Direction, Policy
+from app.engine.requirements import FlowId
+from app.engine.words import listed, pods_words, rule_words
 from app.wire.survey import ServiceKey
 
 _BASELINE_WORDS = {
@@ -61,7 +62,7 @@ class _Namespace:
         self.left = list(self.verdict.losses)
         found = [*self._about_sources(), *self._standing_baselines(), *self._missing_baselines()]
         found += [replace(one, repair=self._baselines()) for one in loss_findings(self.left, self._policies)]
-        found += self._without_effect()
+        found += without_effect(self.context, self.verdict)
         yield from found
         if not any(one.severity.counts for one in found):
             self.context.say_fine(
@@ -97,7 +98,7 @@ class _Namespace:
 
     def _standing_baselines(self) -> Iterator[Finding]:
         for policy in self._policies:
-            kind = _kind_by_name(policy)
+            kind = kind_by_name(policy)
             if policy.terminating and (kind is not None or operator_like(policy, self.context.verdicts)):
                 yield self._terminating(policy, kind or BaselineKind.OPERATOR)
             elif policy.name in self.verdict.baselines:
@@ -170,14 +171,14 @@ class _Namespace:
 
     def _missing_baselines(self) -> Iterator[Finding]:
         standing = {one.kind for one in self.verdict.baselines.values()}
-        standing |= {kind for one in self._policies if (kind := _kind_by_name(one)) is not None}
+        standing |= {kind for one in self._policies if (kind := kind_by_name(one)) is not None}
         if any(operator_like(one, self.context.verdicts) for one in self._policies):
             standing.add(BaselineKind.OPERATOR)
         missing = [kind for kind in BaselineKind if kind not in standing]
         if not missing:
             return
         losses = [one for kind in missing for one in self._of_kind(kind)]
-        hanging = tuple(self._hanging_on_one()) if BaselineKind.MANAGED in missing else ()
+        hanging = tuple(hanging_on_one(self.context, self.verdict)) if BaselineKind.MANAGED in missing else ()
         yield self._finding(
             Check.BASELINE_MISSING,
             severity_of(losses) if losses else Severity.WARNING,
@@ -191,56 +192,6 @@ class _Namespace:
     def _policies_words(self) -> str:
         names = listed(one.name for one in self._policies)
         return f"its policies: {names}" if names else "it has no NetworkPolicy at all"
-
-    def _hanging_on_one(self) -> Iterator[Finding]:
-        """Yield the flows that one policy alone keeps open, which is no baseline."""
-        lost = {one.flow.id for one in self.verdict.losses}
-        for flow in self.verdict.flows:
-            if flow.id not in (FlowId.MANAGED_INGRESS, FlowId.MANAGED_EGRESS) or flow.is_future:
-                continue
-            if flow.id in lost or not any(one.isolates(flow.region.direction) for one in self._policies):
-                continue
-            carrier = next((one for one in self._policies if self._is_lost_without(one, flow)), None)
-            if carrier is not None:
-                yield self._hangs(flow, carrier)
-
-    def _is_lost_without(self, policy: Policy, flow: RequiredFlow) -> bool:
-        others = tuple(one for one in self._policies if one is not policy)
-        return bool(self.context.verdicts.losses(others, (flow,)))
-
-    def _hangs(self, flow: RequiredFlow, carrier: Policy) -> Finding:
-        return self._finding(
-            Check.SINGLE_POLICY,
-            Severity.WARNING,
-            f"{carrier.name} alone keeps open what must not be cut: {flow_words(flow)}",
-            evidence=(f"without {carrier.name} the flow {flow.id.value} is lost",),
-            consequence=consequences.of_flow(flow.id),
-        )
-
-    # -- policies that do nothing --------------------------------------------------------------------------
-
-    def _without_effect(self) -> Iterator[Finding]:
-        for policy in self._policies:
-            if (
-                policy.name in self.verdict.baselines
-                or _kind_by_name(policy) is not None
-                or policy.terminating
-            ):
-                continue
-            others = tuple(one for one in self._policies if one is not policy)
-            if policy.types and others and self.context.verdicts.is_without_effect(policy, others):
-                yield self._finding(
-                    Check.ISOLATES_WITHOUT_NEED,
-                    Severity.NOTE,
-                    f"{policy.name} of {self._name} isolates pods that others isolate already, and"
-                    " allows nothing new",
-                    evidence=(f"its rules are contained in those of {listed(one.name for one in others)}",),
-                    consequence="none; whoever wrote it may believe that it restricts something",
-                    repair=repairs.advice(
-                        "delete it if nobody needs it",
-                        f"kubectl delete networkpolicy {policy.name} -n {self._name}",
-                    ),
-                )
 
     # -- shared --------------------------------------------------------------------------------------------
 
@@ -294,15 +245,11 @@ class _Namespace:
         )
 
 
-def _kind_by_name(policy: Policy) -> BaselineKind | None:
-    if policy.name == MANAGED_NAME:
-        return BaselineKind.MANAGED
-    return BaselineKind.OPERATOR if policy.name.startswith(OPERATOR_NAME) else None
-
-
 def _shape(policy: Policy) -> str:
     types = listed(sorted(one.value for one in policy.types))
-    return (
-        f"it selects {pods_words(policy.pods)}, policyTypes {types},"
-        f" {len(policy.ingress)} ingress and {len(policy.egress)} egress rule(s)"
-    )
+    said = [
+        f"{direction.field} {'; '.join(map(rule_words, policy.rules(direction))) or 'nobody'}"
+        for direction in Direction
+        if direction in policy.types
+    ]
+    return f"it selects {pods_words(policy.pods)}, policyTypes {types}; it lets through: {' | '.join(said)}"

@@ -7,93 +7,18 @@ are one group.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
+from app.doctor.atlas import Edge, Group, Hook, Link, Reach
+from app.doctor.cuts import Cut, CutQuestion, why_lost
 from app.doctor.findings import Severity
-from app.doctor.losses import loss_findings, severity_of
+from app.doctor.losses import severity_of
 from app.doctor.sources import source_words
 from app.doctor.verdicts import Verdict, Verdicts
-from app.engine.judge import Loss
-from app.engine.policy import Direction, Policy
-from app.engine.ports import ALL_NUMBERS
-from app.engine.regions import ExistingPods, Region
-from app.engine.requirements import FlowId, RequiredFlow
-from app.engine.requirements import Severity as Weight
-from app.engine.selectors import EVERYTHING
+from app.engine.policy import Direction
+from app.engine.requirements import FlowId
 from app.engine.words import numbers_words
-
-_FLOWS = {Direction.INGRESS: FlowId.MANAGED_INGRESS, Direction.EGRESS: FlowId.MANAGED_EGRESS}
-
-
-class Link(Enum):
-    """How a connection stands, worst last: all of it passes, it hangs by an ``ipBlock``, or some is lost."""
-
-    OPEN = "open"
-    AT_RISK = "at risk"
-    UNKNOWN = "not known"
-    LOST = "lost"
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Namespaces that reach, and are reached by, the same ones; ``key`` is a short name for drawings."""
-
-    key: str
-    names: tuple[str, ...]
-
-    @property
-    def title(self) -> str:
-        """The namespace, or the first ones and how many there are more."""
-        shown = ", ".join(self.names[:2])
-        rest = len(self.names) - 2
-        return f"{shown} and {rest} more" if rest > 0 else shown
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """From one group to another, or to itself; ``why`` is empty where it is open."""
-
-    source: Group
-    target: Group
-    link: Link
-    why: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Hook:
-    """From one source of the API server's calls to a webhook."""
-
-    source: str
-    webhook: str
-    ports: str
-    link: Link
-    why: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """The whole map; ``order`` of everything is that in which it is drawn."""
-
-    groups: tuple[Group, ...]
-    edges: tuple[Edge, ...]
-    hooks: tuple[Hook, ...]
-
-    @property
-    def troubles(self) -> Mapping[tuple[Link, tuple[str, ...]], tuple[Edge, ...]]:
-        """The connections that are not open, those with the same reason together, the worst first."""
-        found: dict[tuple[Link, tuple[str, ...]], tuple[Edge, ...]] = {}
-        for one in sorted(self.edges, key=lambda edge: list(Link).index(edge.link), reverse=True):
-            if one.link is not Link.OPEN:
-                found[one.link, one.why] = (*found.get((one.link, one.why), ()), one)
-        return found
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether everything that is required passes."""
-        links = (*(one.link for one in self.edges), *(one.link for one in self.hooks))
-        return all(one is Link.OPEN for one in links)
 
 
 def reach_of(verdicts: Verdicts, only: frozenset[str] = frozenset()) -> Reach:
@@ -106,96 +31,6 @@ def reach_of(verdicts: Verdicts, only: frozenset[str] = frozenset()) -> Reach:
     return Reach(groups, tuple(_edges(groups, places)), hooks)
 
 
-# -- one namespace -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Peers that are cut off alike; bit i stands for ``table.order[i]``."""
-
-    peers: int
-    link: Link
-    why: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    """Whom one direction of a namespace's policies cuts off: parts that do not overlap."""
-
-    parts: tuple[_Part, ...] = ()
-
-    def link(self, bit: int) -> tuple[Link, tuple[str, ...]]:
-        """Return how the connection with the namespace of ``bit`` stands, and why."""
-        return next(((one.link, one.why) for one in self.parts if one.peers & bit), (Link.OPEN, ()))
-
-    def mask(self, link: Link) -> int:
-        """Return the namespaces with which the connection stands like that."""
-        return sum(one.peers for one in self.parts if one.link is link)
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """Whom the policies of one namespace cut off, among ``peers``."""
-
-    verdicts: Verdicts
-    namespace: str
-    peers: int
-
-    def cut(self, direction: Direction) -> _Cut:
-        """Return the answer; equal policies get it once."""
-        policies = self.verdicts.cluster.policies.get(self.namespace, ())
-        key = ("cut", direction, self.peers, self.verdicts.meaning(policies))
-        return self.verdicts.remembered(key, lambda: self._ask(direction, policies))
-
-    def _ask(self, direction: Direction, policies: tuple[Policy, ...]) -> _Cut:
-        return _Cut(
-            tuple(
-                part
-                for alike in self._alike(direction, policies)
-                for part in self._part(alike, self._losses(direction, alike, policies), policies)
-            )
-        )
-
-    @staticmethod
-    def _part(alike: int, losses: tuple[Loss, ...] | None, policies: tuple[Policy, ...]) -> Iterator[_Part]:
-        if losses is None:
-            yield _Part(alike, Link.UNKNOWN, ("too complex to verify",))
-        elif losses:
-            link = Link.LOST if severity_of(losses) is Severity.ERROR else Link.AT_RISK
-            yield _Part(alike, link, _why(losses, policies))
-
-    def _alike(self, direction: Direction, policies: tuple[Policy, ...]) -> list[int]:
-        """Return the peers in parts that no selector of these policies tells apart."""
-        if not any(one.isolates(direction) for one in policies):
-            return []
-        rules = (rule for one in policies for rule in one.rules(direction) if rule.peers is not None)
-        selectors = {peer.namespaces for rule in rules if rule.peers is not None for peer in rule.peers.pods}
-        parts = [self.peers]
-        for mask in {self.verdicts.table.mask(one) for one in selectors}:
-            parts = [part for each in parts for part in (each & mask, each & ~mask) if part]
-        return parts
-
-    def _losses(
-        self, direction: Direction, alike: int, policies: tuple[Policy, ...]
-    ) -> tuple[Loss, ...] | None:
-        names = frozenset(_names(self.verdicts, alike))
-        region = Region(direction, EVERYTHING, ExistingPods(names), ALL_NUMBERS)
-        flow = RequiredFlow(_FLOWS[direction], self.namespace, region, Weight.REJECT)
-        return self.verdicts.losses(policies, (flow,))
-
-
-def _names(verdicts: Verdicts, mask: int) -> Iterator[str]:
-    order = verdicts.table.order
-    while mask:
-        lowest = mask & -mask
-        yield order[lowest.bit_length() - 1]
-        mask ^= lowest
-
-
-def _why(losses: Iterable[Loss], policies: tuple[Policy, ...]) -> tuple[str, ...]:
-    return tuple(sentence for one in loss_findings(losses, policies) for sentence in one.evidence)
-
-
 # -- groups --------------------------------------------------------------------------------------------------
 
 
@@ -205,15 +40,15 @@ class _Place:
 
     name: str
     bit: int
-    outward: _Cut
-    inward: _Cut
+    outward: Cut
+    inward: Cut
 
 
 def _places(verdicts: Verdicts, names: frozenset[str]) -> dict[str, _Place]:
     peers = verdicts.table.mask_of(names)
     places = {}
     for name in sorted(names):
-        question = _Question(verdicts, name, peers)
+        question = CutQuestion(verdicts, name, peers)
         cuts = question.cut(Direction.EGRESS), question.cut(Direction.INGRESS)
         places[name] = _Place(name, verdicts.table.mask_of((name,)), *cuts)
     return places
@@ -298,5 +133,5 @@ def _hooks(verdict: Verdict) -> Iterator[Hook]:
             f"{flow.namespace}/{flow.webhook.name}",
             numbers_words(flow.region.ports),
             link,
-            _why(losses, verdict.policies),
+            why_lost(losses, verdict.policies),
         )

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from app.doctor.atlas import Link, Reach
 from app.doctor.drawings import as_dot, as_mermaid, as_text
 from app.doctor.map_page import map_page
 from app.doctor.page import Imprint
-from app.doctor.reach import Link, Reach, reach_of
+from app.doctor.reach import reach_of
 from app.doctor.verdicts import Verdicts
 from app.engine.cluster import MANAGED, Cluster
 from app.engine.policy import ALLOW_ALL, Direction, Namespace, Peers, PodPeer, Policy, Rule
