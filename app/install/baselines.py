@@ -45,12 +45,12 @@ class Wishes:
 
 
 class CannotPlan(Exception):  # noqa: N818 - reads as what it is
-    """There is no order in which the changes do no harm on the way; ``harm`` says which."""
+    """There is no order in which the changes do no harm on the way."""
 
     def __init__(self, namespace: str, harm: Harm) -> None:
-        super().__init__(f"namespace {namespace}: {harm.change.policy.name}: {harm.words}")
-        self.namespace = namespace
-        self.harm = harm
+        super().__init__(
+            f"namespace {namespace}: to {harm.change.doing.value} {harm.change.policy.name} {harm.words}"
+        )
 
 
 def plan_baselines(

@@ -43,12 +43,6 @@ class Stored:
         return self.policy.name
 
     @property
-    def uid(self) -> str:
-        """The object's uid."""
-        uid: str = self.manifest["metadata"].get("uid", "")
-        return uid
-
-    @property
     def reference(self) -> Reference:
         """Where it is."""
         return reference_of(self.policy)

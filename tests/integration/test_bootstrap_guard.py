@@ -168,6 +168,19 @@ def test_without_waiting_all_is_applied_and_nothing_is_enforced(
     assert (looked.returncode, unasked.returncode) == (0, 2)
 
 
+def test_what_kubectl_applied_is_gone_on_from_without_a_conflict(
+    control_plane: ControlPlane,
+    make_namespace: MakeNamespace,
+    cleaned: None,  # noqa: ARG001 - afterwards
+) -> None:
+    for one in guard_manifests():
+        control_plane.apply(json.dumps(one))
+    done = bootstrap(control_plane, "-n", make_namespace(), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "* change Deployment netpol-guard/netpol-guard" in done.stdout
+    assert "* create Deployment" not in done.stdout
+
+
 def test_what_is_not_ours_in_the_guards_namespace_keeps_it(
     control_plane: ControlPlane, make_namespace: MakeNamespace
 ) -> None:
