@@ -10,6 +10,7 @@ from typing import Any
 from tests.cluster.cluster import IMAGE, Cluster
 from tests.cluster.container import CHECKOUT
 from tests.cluster.pods import Pod
+from tests.cluster.webhook import MANAGED_LABEL
 from tests.integration.incluster.scenes import eventually
 
 GUARD = "netpol-guard"
@@ -45,9 +46,16 @@ def apply(cluster: Cluster, folder: Path) -> None:
 
 
 def wait_until_guarding(cluster: Cluster) -> None:
-    """Wait for the roll-out, and for the guard itself to raise `failurePolicy`."""
+    """Wait for the roll-out, for the guard itself to raise `failurePolicy`, and for it to be called."""
     cluster.kubectl("rollout", "status", f"deployment/{GUARD}", "-n", GUARD, "--timeout=60s")
     assert eventually(lambda: failure_policies(cluster) == {"Fail"}), cluster.kubelet.describe()
+    assert eventually(lambda: _is_called(cluster)), cluster.kubelet.describe()
+
+
+def _is_called(cluster: Cluster) -> bool:
+    """Whether a request that needs the guard's answer gets it; the Service may list its Pods late."""
+    managed = {"metadata": {"name": "asked", "labels": {MANAGED_LABEL: "true"}}}
+    return cluster.client().request("POST", "/api/v1/namespaces?dryRun=All", managed).ok
 
 
 def configuration(cluster: Cluster) -> dict[str, Any]:
