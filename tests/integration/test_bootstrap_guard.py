@@ -175,8 +175,12 @@ def test_what_kubectl_applied_is_gone_on_from_without_a_conflict(
 ) -> None:
     for one in guard_manifests():
         control_plane.apply(json.dumps(one))
-    done = bootstrap(control_plane, "-n", make_namespace(), "--dry-run")
+    name = make_namespace()
+    done = run(control_plane, "bootstrap", "-n", name, "--dry-run")
     assert done.returncode == 0, done.stderr
+    # Settings that kubectl wrote are its own, as long as nobody adopts them.
+    declared = bootstrap(control_plane, "-n", name, "--dry-run")
+    assert "ConfigMap netpol-guard/netpol-guard-settings: another manager owns a field" in declared.stderr
     assert "* change Deployment netpol-guard/netpol-guard" in done.stdout
     assert "* create Deployment" not in done.stdout
 
