@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.api import ApiClient
+from tests.cluster.container_specs import Image
 from tests.cluster.lan import Lan
-from tests.cluster.pods import Habits, Image, Node, Pod
+from tests.cluster.pods import Habits, Node, Pod
 from tests.cluster.watching import Change, Watch
 
 GUARD = Image((sys.executable, "-m", "app"), ("serve",))

@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
-import re
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tests.cluster.api import AWAY, ApiClient
-from tests.cluster.container import ContainerSpec, Mount, start
+from tests.cluster.container import start
+from tests.cluster.container_specs import ContainerSpecs, Images
 from tests.cluster.containers import Container
 from tests.cluster.lan import Lan, Station
 from tests.cluster.processes import Process
-from tests.cluster.volumes import VolumeMissingError, Volumes, field_of
+from tests.cluster.volumes import VolumeMissingError, Volumes
 
-ENTRY_POINT = "netpol-guard"
 _TICK_SECONDS = 0.05
-_VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 _TAIL = 3000
 _STRATEGIC = "application/strategic-merge-patch+json"
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """What an image is here: the command of its entry point, and the arguments where a Pod gives none."""
-
-    entry: Sequence[str]
-    arguments: Sequence[str] = ()
-
-
-Images = Callable[[str], Image | None]
-"""Finds an image by its name; None stands for one without a program."""
 
 
 @dataclass(slots=True)
@@ -90,8 +75,8 @@ class Pod:
         self._folder = node.folder / self.uid
         self._folder.mkdir(parents=True)
         self._pod = _as_bound(pod, node, station)
-        self._api_server = api_server
         self._volumes = Volumes(node.client, self._pod, self._folder / "volumes")
+        self._specs = ContainerSpecs(node.client, self._pod, self._volumes, api_server)
         self._containers: list[Container] = []
         self._reported: dict[str, Any] = {}
         self._volumes_at = 0.0
@@ -256,45 +241,14 @@ class Pod:
             return Container(container, None, self.address, lambda: 0.0)
         return Container(
             container,
-            lambda: start(self._spec_of(container, image), self._folder, self.station.namespace),
+            lambda: start(
+                self._specs.of(container, image, self.habits.environment),
+                self._folder,
+                self.station.namespace,
+            ),
             self.address,
             lambda: self.habits.restart_seconds,
         )
-
-    def _spec_of(self, container: Mapping[str, Any], image: Image) -> ContainerSpec:
-        environment = self._environment(container)
-        mounts = [
-            Mount(self._volumes.path(each["name"]), each["mountPath"], read_only=bool(each.get("readOnly")))
-            for each in container.get("volumeMounts", ())
-        ]
-        security = {**self._pod["spec"].get("securityContext", {}), **container.get("securityContext", {})}
-        return ContainerSpec(
-            name=container["name"],
-            hostname=self.name,
-            command=[_expanded(word, environment) for word in _command(container, image)],
-            environment=environment,
-            mounts=mounts,
-            security=security,
-        )
-
-    def _environment(self, container: Mapping[str, Any]) -> dict[str, str]:
-        host, port = self._api_server
-        environment = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": str(port)}
-        for each in container.get("env", ()):
-            source = each.get("valueFrom")
-            value = self._value(source) if source else _expanded(each.get("value", ""), environment)
-            environment[each["name"]] = value
-        return {**environment, **self.habits.environment}
-
-    def _value(self, source: Mapping[str, Any]) -> str:
-        if "fieldRef" in source:
-            return field_of(self._pod, source["fieldRef"]["fieldPath"])
-        kind, resource = (
-            ("secretKeyRef", "secrets") if "secretKeyRef" in source else ("configMapKeyRef", "configmaps")
-        )
-        path = f"/api/v1/namespaces/{self.namespace}/{resource}/{source[kind]['name']}"
-        value = str(self.node.client.request("GET", path).json()["data"][source[kind]["key"]])
-        return base64.b64decode(value).decode() if resource == "secrets" else value
 
     def _path(self) -> str:
         return f"/api/v1/namespaces/{self.namespace}/pods/{self.name}"
@@ -312,20 +266,6 @@ def _as_bound(pod: Mapping[str, Any], node: Node, station: Station) -> dict[str,
         "spec": {**pod["spec"], "nodeName": node.name},
         "status": {**pod.get("status", {}), **addresses},
     }
-
-
-def _command(container: Mapping[str, Any], image: Image) -> list[str]:
-    """Return the command line: a Pod's `command` replaces an image's entry point, `args` its arguments."""
-    given = list(container.get("command") or ())
-    if not given:
-        return [*image.entry, *(container.get("args") or image.arguments)]
-    entry = image.entry if given[0] == ENTRY_POINT else given[:1]
-    return [*entry, *given[1:], *container.get("args", ())]
-
-
-def _expanded(text: str, environment: Mapping[str, str]) -> str:
-    """Return the text with each `$(NAME)` replaced, where there is a variable of the name."""
-    return _VARIABLE.sub(lambda found: environment.get(found[1], found[0]), text)
 
 
 def _pre_stop_seconds(pod: Mapping[str, Any]) -> float:

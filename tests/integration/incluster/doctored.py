@@ -18,7 +18,7 @@ from tests.cluster.api import ApiClient, ApiResponse
 from tests.cluster.binaries import Program, ensure
 from tests.cluster.cluster import Cluster
 from tests.cluster.container import CHECKOUT
-from tests.cluster.pods import Image
+from tests.cluster.container_specs import Image
 from tests.cluster.webhook import calls
 from tests.doctor.world import Key, Manifest, changed, healthy, key_of, parse_key
 from tests.integration.incluster.scenes import eventually
