@@ -28,6 +28,7 @@ class Paginated:
         """``forbidden`` are resources, plural, that nobody may read."""
         self.requests: list[str] = []
         self._forbidden = forbidden
+        self._pages: dict[tuple[str, ...], bytes] = {}
         self._lists: dict[str, list[Manifest]] = {}
         self._single: dict[str, Manifest] = {}
         for one in objects:
@@ -55,7 +56,10 @@ class Paginated:
         if path in self._single:
             return 200, json.dumps(self._single[path]).encode()
         if path in self._lists or path.rpartition("/")[2] in _PLURALS:
-            return 200, self._page(self._lists.get(path, []), query)
+            key = path, *(query.get(one, "") for one in ("labelSelector", "limit", "continue"))
+            if key not in self._pages:
+                self._pages[key] = self._page(self._lists.get(path, []), query)
+            return 200, self._pages[key]
         return _NOT_FOUND, b'{"kind": "Status", "message": "not found"}'
 
     @staticmethod
