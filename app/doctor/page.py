@@ -16,6 +16,7 @@ from app.engine.requirements import FlowId
 _CSS = Path(__file__).with_name("page.css")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _MOST_ROWS = 100
+_MOST_OPEN = 30
 _MOST_NAMES = 500
 _FEW = 12
 _MOST_OF_A_KIND = 12
@@ -23,7 +24,7 @@ _MOST_OF_A_KIND = 12
 WORDS = {
     Severity.ERROR: "broken",
     Severity.WARNING: "at risk",
-    Severity.NOTE: "note",
+    Severity.NOTE: "to know",
     Severity.UNCHECKED: "not checked",
 }
 _HEADINGS = {
@@ -122,7 +123,9 @@ def _kind(found: list[Finding]) -> Iterator[Markup]:
     yield from map(_card, found[:_MOST_OF_A_KIND])
     rest = found[_MOST_OF_A_KIND:]
     if rest:
-        items = [tag("li", f"{one.subject}: {one.title}") for one in rest]
+        items = [tag("li", f"{one.subject}: {one.title}") for one in rest[:_MOST_ROWS]]
+        if len(rest) > _MOST_ROWS:
+            items.append(tag("li", f"and {len(rest) - _MOST_ROWS} more"))
         summary = tag("summary", f"and {len(rest)} more of this kind [{rest[0].check.value}]")
         yield tag(
             "details", summary, tag("ul", *items, class_="plain"), class_=f"card {rest[0].severity.value}"
@@ -168,13 +171,21 @@ def _flows(rows: Sequence[Row]) -> Markup:
     lost = [one for one in rows if not one.is_fine]
     fine = [one for one in rows if one.is_fine]
     few = fine if len(fine) <= _FEW else []
-    parts = [_table((*lost[:_MOST_ROWS], *few))] if lost or few else []
-    if len(lost) > _MOST_ROWS:
-        words = f"and {len(lost) - _MOST_ROWS} more namespaces in which something is lost"
-        parts.append(tag("p", words, class_="meta"))
+    parts = [_table((*lost[:_MOST_OPEN], *few))] if lost or few else []
+    if len(lost) > _MOST_OPEN:
+        parts.append(_more_lost(lost[_MOST_OPEN:]))
     if fine and not few:
         parts.append(_folded(fine, "other namespaces" if lost else "namespaces"))
     return tag("section", tag("h2", "Namespaces and flows"), *parts, _LEGEND if lost else "")
+
+
+def _more_lost(rows: Sequence[Row]) -> Markup:
+    """Return further namespaces with losses, to be unfolded, as many as a page can hold."""
+    mark = tag("span", f"In {len(rows)} more namespaces something is lost", class_="mark error")
+    parts = [_table(rows[:_MOST_ROWS])]
+    if len(rows) > _MOST_ROWS:
+        parts.append(tag("p", f"and {len(rows) - _MOST_ROWS} more", class_="meta"))
+    return tag("details", tag("summary", mark), *parts, class_="card error")
 
 
 def _folded(fine: Sequence[Row], words: str) -> Markup:
