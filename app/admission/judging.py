@@ -46,7 +46,7 @@ class PolicyJudge:
     def outcome(self, change: PolicyChange, cluster: Cluster, budget: Budget) -> Outcome:
         """Return what ``change`` comes to: by the state as read, and with what was just let through."""
         try:
-            standing = self._standing.of(cluster, change.namespace)
+            standing = self._standing.of(cluster, change.namespace, budget)
             outcome = PolicyJudgement(change, standing, self._rules, budget).outcome()
             if self._unsettled and outcome.kind is Kind.ADMIT:
                 return self._together(change, cluster, budget) or outcome
@@ -59,7 +59,7 @@ class PolicyJudge:
         policies = cluster.policies.get(change.namespace, ())
         for possible, changes in self._unsettled.possible(change.namespace, policies):
             later = replace(cluster, policies={**cluster.policies, change.namespace: possible})
-            standing = Standing.of(later, change.namespace, self._rules.options)
+            standing = Standing.of(later, change.namespace, self._rules.options, budget)
             outcome = PolicyJudgement(change, standing, self._rules, budget).outcome()
             if outcome.kind is not Kind.ADMIT:
                 return with_others_under_way(outcome, changes)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from app.admission.outcome import ADMITTED, PATCH, Kind, Outcome, Reason
 from app.admission.patches import edit_words, patch_text
 from app.engine.baselines import missing_baselines, recognise
+from app.engine.budget import TooComplexError, demand
 from app.engine.effects import has_no_effect
 from app.engine.explain import loss_lines, main_losses, source_lines
 from app.engine.fix import Broken, find_fix
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 
     from app.admission.ports import Rules
     from app.engine.baselines import Baseline
+    from app.engine.budget import Budget
     from app.engine.cluster import Cluster
     from app.engine.fix import Fix
     from app.engine.judge import Loss
     from app.engine.policy import Policy
     from app.engine.requirements import Options, RequiredFlow
-    from app.engine.search import Budget
 
 
 _NO_FIX = (
@@ -64,21 +65,24 @@ class Standing:
     """The flows that no two policies each keep open alone, with the name of the one that does, if any."""
 
     @classmethod
-    def of(cls, cluster: Cluster, namespace: str, options: Options) -> Standing:
-        """Return what follows from ``cluster`` for ``namespace``."""
+    def of(cls, cluster: Cluster, namespace: str, options: Options, budget: Budget) -> Standing:
+        """Return what follows from ``cluster`` for ``namespace``. Raises ``TooComplexError``."""
         guarded = guarded_namespaces(cluster)
         flows = required_flows(cluster, namespace, options, guarded)
         table = NamespaceTable(cluster.namespaces)
         state = State(cluster.policies.get(namespace, ()), table)
-        return cls(cluster, table, namespace in guarded, flows, tuple(_hanging(flows, state)))
+        return cls(cluster, table, namespace in guarded, flows, tuple(_hanging(flows, state, budget)))
 
     def exposed_to(self, name: str) -> tuple[RequiredFlow, ...]:
         """Return the flows that are not open whatever becomes of the policy ``name``."""
         return tuple([flow for flow, keeper in self.hanging if keeper is None or keeper == name])
 
 
-def _hanging(flows: tuple[RequiredFlow, ...], state: State) -> Iterator[tuple[RequiredFlow, str | None]]:
+def _hanging(
+    flows: tuple[RequiredFlow, ...], state: State, budget: Budget
+) -> Iterator[tuple[RequiredFlow, str | None]]:
     for flow in flows:
+        demand(budget)
         keepers = keepers_of(flow.region, state)
         first = next(keepers, None)
         if next(keepers, None) is None:
@@ -94,15 +98,15 @@ class StandingMemory:
         self._options = options
         self._known: dict[tuple[int, str], Standing] = {}
 
-    def of(self, cluster: Cluster, namespace: str) -> Standing:
-        """Return what follows from ``cluster`` for ``namespace``."""
+    def of(self, cluster: Cluster, namespace: str, budget: Budget) -> Standing:
+        """Return what follows from ``cluster`` for ``namespace``. Raises ``TooComplexError``."""
         key = (id(cluster), namespace)
         found = self._known.get(key)
         # The remembered state is held, so that its identity cannot be another's.
         if found is None:
             if len(self._known) >= self._MOST:
                 self._known.clear()
-            found = self._known[key] = Standing.of(cluster, namespace, self._options)
+            found = self._known[key] = Standing.of(cluster, namespace, self._options, budget)
         return found
 
 
@@ -206,7 +210,10 @@ class PolicyJudgement:
         broken = Broken(
             self._change.new, (*self._others, *self._assumed), self._before, self._cluster, flows, losses
         )
-        return find_fix(broken, self._judge)
+        try:
+            return find_fix(broken, self._judge)
+        except TooComplexError:  # the change is known to do harm, whether or not there is time for a fix
+            return None
 
     # -- notes ---------------------------------------------------------------------------------------------
 
@@ -240,7 +247,10 @@ class PolicyJudgement:
             return ()
         if not new.pods:
             return (f"{new.name} has no effect: no pod can match its podSelector",)
-        if not has_no_effect(new, self._others, Facts(self._standing.table), self._budget):
+        try:
+            if not has_no_effect(new, self._others, Facts(self._standing.table), self._budget):
+                return ()
+        except TooComplexError:  # the change is known to do no harm, and this is a courtesy
             return ()
         keepers = listed(one.name for one in self._others if one.types & new.types and one.pods & new.pods)
         return (f"{new.name} has no effect: {keepers} already isolate its pods and allow all it allows",)

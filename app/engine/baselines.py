@@ -177,13 +177,13 @@ def _is_open(rules: tuple[Rule, ...]) -> bool:
 def _merged(rules: tuple[Rule, ...]) -> Peers | None:
     """Return the union of the peers of all rules; None if a rule restricts ports or lets everyone in."""
     pods: dict[PodPeer, None] = {}
-    addresses = IntervalSet()
+    addresses: list[IntervalSet] = []
     for rule in rules:
         if rule.peers is None or rule.ports != ALL_PORTS:
             return None
         pods.update(dict.fromkeys(rule.peers.pods))
-        addresses |= rule.peers.addresses
-    return Peers(tuple(pods), addresses)
+        addresses.append(rule.peers.addresses)
+    return Peers(tuple(pods), IntervalSet.union(addresses))
 
 
 def missing_baselines(policies: Iterable[Policy], cluster: Cluster, namespace: str) -> tuple[Policy, ...]:

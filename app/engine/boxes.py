@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from app.engine.regions import NamespaceTable
     from app.engine.selectors import Selector
 
-_POLICIES_PER_LOOK = 50
-"""Policies that are entered between two looks at the budget."""
+_BOXES_PER_LOOK = 256
+"""Boxes that are entered between two looks at the budget; and policies, of which each may have none."""
+_GROUPS_PER_LOOK = 1_000
+"""Groups of namespaces that are split between two looks."""
 
 
 class Boxes:
@@ -39,6 +41,7 @@ class Boxes:
         budget: Budget,
     ) -> None:
         self._direction = direction
+        self._budget = budget
         self._count = 0
         self.subjects: dict[str, LabelClasses] = {}
         """The labels of the judged pod; ``pods``: those of a peer."""
@@ -57,7 +60,7 @@ class Boxes:
         self._future: dict[str, LabelClasses] | None = None
         self._port_options: dict[tuple[Span, ...], list[Option]] = {}
         for index, policy in enumerate(allowing):
-            if index % _POLICIES_PER_LOOK == 0:
+            if index % _BOXES_PER_LOOK == 0:
                 demand(budget)
             self.rules |= self._add_policy(policy)
         for policy in isolating:
@@ -66,6 +69,8 @@ class Boxes:
             add_selector(self.subjects, policy.pods, box)
 
     def _next(self) -> Mask:
+        if self._count % _BOXES_PER_LOOK == 0:
+            demand(self._budget)
         box = 1 << self._count
         self._count += 1
         return box
@@ -128,21 +133,25 @@ class Boxes:
         """Return the classes of ports within ``domain``."""
         found = self._port_options.get(domain.spans)
         if found is None:
-            found = interval_options(domain, self._by_ports, self._with_ports)
+            found = interval_options(domain, self._by_ports, self._with_ports, self._budget)
             self._port_options[domain.spans] = found
         return found
 
     def address_options(self, domain: IntervalSet) -> list[Option]:
         """Return the classes of addresses within ``domain``."""
-        return interval_options(domain, self._by_addresses, self.of_addresses)
+        return interval_options(domain, self._by_addresses, self.of_addresses, self._budget)
 
     def namespace_options(self, table: NamespaceTable, within: int) -> list[Option]:
         """Return the classes of today's namespaces, each by the number of its first in ``table``.
 
         ``within`` is the mask of those that are asked for.
         """
-        groups, restricted = [(within, 0)], 0
+        groups, restricted, split = [(within, 0)], 0, 0
         for selector, boxes in self._by_namespaces.values():
+            split += len(groups)
+            if split >= _GROUPS_PER_LOOK:
+                demand(self._budget)
+                split = 0
             restricted |= boxes
             matching = table.mask(selector) & within
             parts = [(group & matching, found | boxes) for group, found in groups]

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from app.engine.budget import demand
 from app.engine.selectors import fresh_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from app.engine.budget import Budget
     from app.engine.intervals import IntervalSet, Span
     from app.engine.selectors import LabelSet
 
@@ -22,6 +24,15 @@ Member: TypeAlias = str | int | None
 """A label's value (None: absent), a place on an axis, or a namespace's number."""
 Option = tuple[Member, Mask]
 """A class: one member of it, and the boxes that contain it."""
+
+_MOST_COMPARISONS = 50_000
+"""Of classes of one dimension with each other: beyond that the solver is quicker."""
+_BORDERS_PER_LOOK = 500
+"""Borders on an axis that are passed between two looks at the budget."""
+
+
+class GaveUpError(Exception):
+    """Too much to sift: nothing is known about the answer."""
 
 
 class LabelClasses:
@@ -85,19 +96,23 @@ class LabelClasses:
 
 
 def interval_options(
-    domain: IntervalSet, sets: Mapping[tuple[Span, ...], Mask], restricted: Mask
+    domain: IntervalSet, sets: Mapping[tuple[Span, ...], Mask], restricted: Mask, budget: Budget
 ) -> list[Option]:
     """Return the classes of an axis within ``domain``, where ``sets`` says which boxes contain which places.
 
-    ``restricted`` are the boxes that do not take every place.
+    ``restricted`` are the boxes that do not take every place. Raises ``TooComplexError``.
 
+    >>> from app.engine.budget import Unlimited
     >>> from app.engine.intervals import IntervalSet
     >>> boxes = {((10, 20),): 0b01, ((15, 30),): 0b10}
-    >>> [(place, mask & 0b11) for place, mask in interval_options(IntervalSet.of((12, 40)), boxes, 0b11)]
+    >>> found = interval_options(IntervalSet.of((12, 40)), boxes, 0b11, Unlimited())
+    >>> [(place, mask & 0b11) for place, mask in found]
     [(12, 1), (15, 3), (20, 2), (30, 0)]
     """
     changes: dict[int, Mask] = {}
-    for spans, boxes in sets.items():
+    for index, (spans, boxes) in enumerate(sets.items()):
+        if index % _BORDERS_PER_LOOK == 0:
+            demand(budget)
         for low, high in spans:
             changes[low] = changes.get(low, 0) ^ boxes
             changes[high] = changes.get(high, 0) ^ boxes
@@ -105,12 +120,16 @@ def interval_options(
     inside: Mask = 0
     borders = iter([*sorted(changes), None])
     border = next(borders)
+    passed = 0
     for low, high in domain.spans:
         start = low
         while True:
             while border is not None and border <= start:
                 inside ^= changes[border]
                 border = next(borders)
+                passed += 1
+                if passed % _BORDERS_PER_LOOK == 0:
+                    demand(budget)
             end = high if border is None or border > high else border
             found.setdefault(inside, start)
             if end == high:
@@ -122,16 +141,21 @@ def interval_options(
 def minimal(options: Iterable[Option], alive: Mask) -> list[Option]:
     """Return the options that leave the fewest of the boxes ``alive``, with what they leave.
 
-    Those that leave all that another one leaves, and perhaps more, are not among them.
+    Those that leave all that another one leaves, and perhaps more, are not among them. Raises
+    ``GaveUpError`` where there are too many to compare.
 
     >>> minimal([("a", 0b011), ("b", 0b111), ("c", 0b100)], alive=0b111)
     [('a', 3), ('c', 4)]
     """
     kept: list[Option] = []
+    compared = 0
     for member, boxes in options:
         left = alive & boxes
         if not left:
             return [(member, 0)]
+        compared += len(kept)
+        if compared > _MOST_COMPARISONS:
+            raise GaveUpError
         for _, other in kept:
             if not other & ~left:
                 break

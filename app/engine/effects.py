@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from app.engine.addresses import ALL_OF, Family
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from app.engine.policy import PodPeer, Rule
     from app.engine.regions import Facts, NamespaceTable
     from app.engine.search import Budget
+
+
+_MOST_LOOKS = 50_000
+"""Rules and peers that are looked at one by one before the exact search is asked, which has its own bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,9 @@ class Question:
             if one.isolates(self.direction) and one.pods.matches(labels):
                 is_isolated = True
                 allowing += one.rules(self.direction)
+        samples = islice(self._samples(labels), _MOST_LOOKS // (_size(allowing) + 1) + 1)
         return not is_isolated or any(
-            not any(rule_matches(one, point) for one in allowing) for point in self._samples(labels)
+            not any(rule_matches(one, point) for one in allowing) for point in samples
         )
 
     def _samples(self, labels: Mapping[str, str]) -> Iterator[Point]:
@@ -87,7 +93,9 @@ class Question:
 
     def is_contained(self) -> bool:
         """Tell whether each rule is contained in one rule of one other policy. Sufficient only."""
-        return all(self._contained(rule) for rule in self.policy.rules(self.direction))
+        rules = self.policy.rules(self.direction)
+        looks = _size(rules) * sum(_size(one.rules(self.direction)) for one in self.others)
+        return looks <= _MOST_LOOKS and all(map(self._contained, rules))
 
     def search_allows_more(self, budget: Budget) -> bool:
         """Tell by the exact search whether the policy allows a flow that the others do not."""
@@ -130,6 +138,11 @@ def has_no_effect(policy: Policy, others: Sequence[Policy], facts: Facts, budget
         and not any(one.isolates_more(budget) for one in questions)
         and not any(one.allows_more(budget) for one in questions)
     )
+
+
+def _size(rules: Sequence[Rule]) -> int:
+    """Return how many things there are to look at in ``rules``: each rule, and each of its peers."""
+    return sum(1 if one.peers is None else 1 + len(one.peers.pods) for one in rules)
 
 
 def _rule_within(rule: Rule, other: Rule, table: NamespaceTable) -> bool:

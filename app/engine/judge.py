@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from app.engine.budget import demand
 from app.engine.cluster import Provenance
 from app.engine.points import isolating
 from app.engine.policy import Direction
@@ -129,11 +130,13 @@ class _Change:
         self._options = options
         self._before = before
         self._after = after
+        self._budget = budget
         self._comparison = Comparison(before.policies, after.policies, budget)
         self._blocks: dict[Direction, bool] = {}
 
     def loss(self, flow: RequiredFlow) -> Loss | None:
         """Return the loss of ``flow``, None if it stays open. Raises ``TooComplexError``."""
+        demand(self._budget)
         if _is_covered(flow.region, self._after.side()):
             return None
         if not flow.is_pod_to_pod or not self._has_ip_blocks(flow.region.direction):
@@ -165,7 +168,8 @@ class _Change:
         new = self._comparison.newly_lost(flow.region, before, after)
         if new is None:
             return None
-        return _loss(flow, simplified(flow.region, new, after, before), Age.NEW, after)
+        plain = simplified(flow.region, new, after, before, budget=self._budget)
+        return _loss(flow, plain, Age.NEW, after)
 
     def _uncertain_loss(self, flow: RequiredFlow) -> Loss | None:
         surely = self._certain_loss(flow, self._options.pod_addresses)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from app.engine import solver
 from app.engine.boxes import Boxes
 from app.engine.budget import Budget, TooComplexError, Unlimited
+from app.engine.classes import GaveUpError
 from app.engine.regions import Side
 from app.engine.selectors import NOTHING
-from app.engine.sieve import GaveUpError, Sieve, find_labels, isolated_parts, parts_in_rule, whole
+from app.engine.sieve import Sieve, find_labels, isolated_parts, parts_in_rule, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from app.engine.boxes import add_selector
 from app.engine.budget import demand
-from app.engine.classes import minimal
+from app.engine.classes import GaveUpError, minimal
 from app.engine.points import Peer, Point
 from app.engine.policy import Direction
 from app.engine.ports import at, port_range
@@ -41,10 +41,6 @@ _ADDRESS, _PORT, _NAMESPACE = ("address", ""), ("port", ""), ("namespace", "")
 _SUBJECT, _PODS, _SPACES = "subject", "pods", "namespaces"
 Dimension: TypeAlias = "tuple[Place, list[Option]]"
 Chosen: TypeAlias = "dict[Place, Member]"
-
-
-class GaveUpError(Exception):
-    """Too many choices: nothing is known about the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +159,7 @@ def sift(alive: Mask, dimensions: list[Dimension], effort: Effort) -> Chosen | N
     """
     chosen: Chosen = {}
     while alive:
+        effort.look()
         undecided: list[Dimension] = []
         was = alive
         for place, options in dimensions:

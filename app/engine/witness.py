@@ -7,8 +7,10 @@ as long as the flow stays lost; so the result is checked by evaluation, not by t
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from app.engine.budget import TooComplexError, demand
 from app.engine.points import is_allowed
 from app.engine.ports import Protocol, position
 from app.engine.regions import ExistingPods, Outside
@@ -17,6 +19,7 @@ from app.engine.selectors import NAMESPACE_NAME_LABEL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from app.engine.budget import Budget
     from app.engine.points import Peer, Point
     from app.engine.regions import Region
     from app.engine.search import Side
@@ -27,6 +30,7 @@ _PLAIN_PORTS = (
     (Protocol.SCTP, 38412),
 )
 _NAMESPACES_TRIED = 20
+_LABELS_TRIED = 100
 
 
 def contains(region: Region, point: Point) -> bool:
@@ -74,20 +78,32 @@ def is_lost(region: Region, point: Point, after: Side, before: Side | None = Non
     return before is None or is_allowed(before.policies, region.direction, seen_by(point, region, before))
 
 
-def simplified(region: Region, point: Point, after: Side, before: Side | None = None) -> Point:
-    """Return a plainer point that is lost just as ``point`` is."""
+def simplified(
+    region: Region, point: Point, after: Side, before: Side | None = None, *, budget: Budget
+) -> Point:
+    """Return a plainer point that is lost just as ``point`` is; as plain as can be had within ``budget``."""
 
     def lost(candidate: Point) -> bool:
+        demand(budget)
         return is_lost(region, candidate, after, before)
 
-    point = _first_lost(_without_names(point, region), lost, point)
-    point = _first_lost(_namespaces(point, region, after), lost, point)
-    point = _fewer_labels(point, lost, after)
-    return _first_lost(_plain_ports(point), lost, point)
+    steps: tuple[Callable[[Point], Iterator[Point]], ...] = (
+        lambda found: _first_lost(_without_names(found, region), lost),
+        lambda found: _first_lost(_namespaces(found, region, after), lost),
+        lambda found: _fewer_labels(found, lost, after),
+        lambda found: _first_lost(_plain_ports(found), lost),
+    )
+    try:
+        for step in steps:
+            for plainer in step(point):
+                point = plainer
+    except TooComplexError:
+        return point  # which is proof enough
+    return point
 
 
-def _first_lost(candidates: Iterator[Point], lost: Callable[[Point], bool], otherwise: Point) -> Point:
-    return next((one for one in candidates if lost(one)), otherwise)
+def _first_lost(candidates: Iterator[Point], lost: Callable[[Point], bool]) -> Iterator[Point]:
+    return islice(filter(lost, candidates), 1)
 
 
 def _without_names(point: Point, region: Region) -> Iterator[Point]:
@@ -105,21 +121,27 @@ def _namespaces(point: Point, region: Region, side: Side) -> Iterator[Point]:
         yield replace(point, peer=replace(point.peer, namespace=name, namespace_labels=labels))
 
 
-def _fewer_labels(point: Point, lost: Callable[[Point], bool], side: Side) -> Point:
-    for key in sorted(point.labels):
+def _fewer_labels(point: Point, lost: Callable[[Point], bool], side: Side) -> Iterator[Point]:
+    """Yield ever plainer points."""
+    for key in sorted(point.labels)[:_LABELS_TRIED]:
         plainer = replace(point, labels=_without(point.labels, key))
-        point = plainer if lost(plainer) else point
-    for key in sorted(point.peer.labels):
+        if lost(plainer):
+            point = plainer
+            yield point
+    for key in sorted(point.peer.labels)[:_LABELS_TRIED]:
         plainer = replace(point, peer=replace(point.peer, labels=_without(point.peer.labels, key)))
-        point = plainer if lost(plainer) else point
+        if lost(plainer):
+            point = plainer
+            yield point
     if point.peer.namespace in side.facts.table.namespaces:
-        return point
-    for key in sorted(point.peer.namespace_labels):
+        return
+    for key in sorted(point.peer.namespace_labels)[:_LABELS_TRIED]:
         if key != NAMESPACE_NAME_LABEL:
             labels = _without(point.peer.namespace_labels, key)
             plainer = replace(point, peer=replace(point.peer, namespace_labels=labels))
-            point = plainer if lost(plainer) else point
-    return point
+            if lost(plainer):
+                point = plainer
+                yield point
 
 
 def _without(labels: Mapping[str, str], key: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from app.engine.selectors import LabelSet, Selector
 
 _SHOWN = 4
+_LABELS_SHOWN = 12
 
 
 def listed(items: Iterable[str], most: int = _SHOWN) -> str:
@@ -59,7 +60,9 @@ def labels_words(labels: Mapping[str, str]) -> str:
     if not labels:
         return "a pod"
     plural = "label" if len(labels) == 1 else "labels"
-    return f"a pod with {plural} " + ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    shown = [f"{key}={value}" for key, value in sorted(labels.items())]
+    more = f" and {len(shown) - _LABELS_SHOWN} more" if len(shown) > _LABELS_SHOWN else ""
+    return f"a pod with {plural} {', '.join(shown[:_LABELS_SHOWN])}{more}"
 
 
 def pods_words(selector: Selector) -> str:

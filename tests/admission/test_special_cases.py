@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
 import pytest
 
+from app.admission.outcome import Kind, Outcome
+from app.admission.policies import PolicyChange, PolicyJudgement, Standing
 from app.admission.ports import Doubt, Mode, OverrideOutcome, Rules
 from app.cluster.sources import declared_source
-from app.engine.cluster import Provenance
+from app.engine.budget import TooComplexError
+from app.engine.cluster import Cluster, Provenance
+from app.engine.policy import Policy
 from app.engine.selectors import Selector
 from app.wire.identity import MODE_LABEL, OVERRIDE_ANNOTATION
 from app.wire.state import Access
@@ -541,3 +546,62 @@ def test_of_very_many_policies_that_cut_a_new_namespace_off_some_are_told() -> N
     answer = ask(state, request("CREATE", world.namespace("new-team", MANAGED)))
     assert answer.allowed
     assert answer.warnings.count("as policies stand") == 8
+
+
+class _Looks:
+    """A budget that lasts for so many looks at it, and counts them."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken = 0
+
+    def exhausted(self) -> bool:
+        """Tell whether the looks are used up."""
+        self.taken += 1
+        return self.taken > self.most
+
+
+def _outcome(state: Cluster, new: Policy, budget: _Looks) -> Outcome:
+    standing = Standing.of(state, NS, Rules().options, _Looks(10**9))
+    return PolicyJudgement(PolicyChange(NS, new.name, None, new), standing, Rules(), budget).outcome()
+
+
+def _looks_until(state: Cluster, new: Policy, kind: Kind) -> int:
+    """Return how many looks at the budget there are before the first outcome of ``kind``."""
+    most = 0
+    while True:
+        with suppress(TooComplexError):
+            if _outcome(state, new, _Looks(most)).kind is kind:
+                return most
+        most += 1
+
+
+def test_a_change_known_to_do_harm_is_rejected_also_where_no_time_is_left_for_a_fix() -> None:
+    deny = world.parsed(DENY_ALL)
+    full = _Looks(10**9)
+    assert _outcome(world.cluster(), deny, full).kind is Kind.REJECT
+    least = _looks_until(world.cluster(), deny, Kind.REJECT)
+    assert least < full.taken, "the fix looks at the budget, too"
+    assert "Fix: none found" in "".join(_outcome(world.cluster(), deny, _Looks(least)).lines)
+
+
+def test_a_change_known_to_do_no_harm_is_admitted_also_where_no_time_is_left_for_its_effect() -> None:
+    others = [world.parsed(world.manifest(f"only-{one}", _ONLY[one])) for one in _ONLY]
+    both = world.parsed(world.manifest("both", {"policyTypes": ["Ingress"], "ingress": _BOTH_PORTS}))
+    state = world.cluster(*world.baselines(), *others)
+    full = _Looks(10**9)
+    assert "has no effect" in "".join(_outcome(state, both, full).notes)
+    assert full.taken > 0, "whether it has an effect looks at the budget"
+    assert _outcome(state, both, _Looks(0)).kind is Kind.ADMIT
+
+
+_BOTH_PORTS = [
+    {"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"protocol": "TCP", "port": 80, "endPort": 81}]}
+]
+_ONLY = {
+    port: {
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": _BOTH_PORTS[0]["from"], "ports": [{"protocol": "TCP", "port": port}]}],
+    }
+    for port in (80, 81)
+}
