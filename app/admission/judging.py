@@ -7,18 +7,27 @@ from typing import TYPE_CHECKING
 
 from app.admission.outcome import Kind, Outcome
 from app.admission.policies import PolicyChange, PolicyJudgement, Standing, StandingMemory
-from app.admission.refusals import too_complex, with_others_under_way
+from app.admission.refusals import with_others_under_way
 from app.admission.unsettled import UnsettledChanges
-from app.engine.search import TooComplexError
 from app.wire.identity import OURS
 from app.wire.review import Operation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from app.admission.ports import Rules
     from app.engine.cluster import Cluster
     from app.engine.search import Budget
     from app.wire.networkpolicy import ParsedPolicy
     from app.wire.review import Review
+
+Case = tuple["Cluster", tuple[PolicyChange, ...]]
+"""A state to judge by, with the changes under way that lead there from the one that was read."""
+
+
+def changes_in(cases: Sequence[Case]) -> tuple[tuple[PolicyChange, ...], ...]:
+    """Return the changes under way that ``cases`` count with."""
+    return tuple(changes for _, changes in cases)
 
 
 def change_of(review: Review, kept: ParsedPolicy, old: ParsedPolicy | None) -> PolicyChange:
@@ -43,27 +52,34 @@ class PolicyJudge:
         self._standing = StandingMemory(rules.options)
         self._unsettled = UnsettledChanges(rules.settling_seconds)
 
-    def outcome(self, change: PolicyChange, cluster: Cluster, budget: Budget) -> Outcome:
-        """Return what ``change`` comes to: by the state as read, and with what was just let through."""
-        try:
-            standing = self._standing.of(cluster, change.namespace, budget)
-            outcome = PolicyJudgement(change, standing, self._rules, budget).outcome()
-            if self._unsettled and outcome.kind is Kind.ADMIT:
-                return self._together(change, cluster, budget) or outcome
-        except TooComplexError:
-            return too_complex(change.title)
-        return outcome
-
-    def _together(self, change: PolicyChange, cluster: Cluster, budget: Budget) -> Outcome | None:
-        """Return the refusal of a change that does harm with others under way, None if it does none."""
+    def cases(self, change: PolicyChange, cluster: Cluster) -> tuple[Case, ...]:
+        """Return the states to judge ``change`` by: as read, and with what was just let through."""
         policies = cluster.policies.get(change.namespace, ())
-        for possible, changes in self._unsettled.possible(change.namespace, policies):
-            later = replace(cluster, policies={**cluster.policies, change.namespace: possible})
-            standing = Standing.of(later, change.namespace, self._rules.options, budget)
-            outcome = PolicyJudgement(change, standing, self._rules, budget).outcome()
-            if outcome.kind is not Kind.ADMIT:
-                return with_others_under_way(outcome, changes)
-        return None
+        possible = self._unsettled.possible(change.namespace, policies) if self._unsettled else ()
+        return (
+            (cluster, ()),
+            *(
+                (replace(cluster, policies={**cluster.policies, change.namespace: later}), tuple(changes))
+                for later, changes in possible
+            ),
+        )
+
+    def outcome(self, change: PolicyChange, cases: Sequence[Case], budget: Budget) -> Outcome:
+        """Return what ``change`` comes to; it is refused if it does harm in one of ``cases``.
+
+        Remembers nothing, so that any thread may ask. Raises ``TooComplexError``.
+        """
+        (cluster, _), *later = cases
+        standing = self._standing.of(cluster, change.namespace, budget)
+        outcome = PolicyJudgement(change, standing, self._rules, budget).outcome()
+        if outcome.kind is not Kind.ADMIT:
+            return outcome
+        for possible, changes in later:
+            standing = Standing.of(possible, change.namespace, self._rules.options, budget)
+            together = PolicyJudgement(change, standing, self._rules, budget).outcome()
+            if together.kind is not Kind.ADMIT:
+                return with_others_under_way(together, changes)
+        return outcome
 
     def admitted(self, change: PolicyChange) -> None:
         """Remember that ``change`` was let through."""

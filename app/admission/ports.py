@@ -146,6 +146,10 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self._end = monotonic() + seconds
 
+    def at_most(self, seconds: float) -> Deadline:
+        """Return a deadline that is ``seconds`` away, or this one where it comes earlier."""
+        return Deadline(min(seconds, self._end - monotonic()))
+
     def exhausted(self) -> bool:
         """Tell whether the time is up."""
         return monotonic() >= self._end

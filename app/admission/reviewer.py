@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from app.admission.answers import answer, overridden, unjudged
-from app.admission.judging import PolicyJudge, change_of
+from app.admission.judging import PolicyJudge, change_of, changes_in
 from app.admission.namespaces import NamespaceJudgement
 from app.admission.outcome import ADMITTED, Kind, Outcome
 from app.admission.overrides import Overrides, Ruling, hint
+from app.admission.patience import Patience
 from app.admission.ports import Afterwards, Deadline, Decision, Mode, Nobody, OverrideOutcome
 from app.admission.probes import Probes, probe_in
 from app.admission.refusals import (
@@ -36,7 +38,11 @@ if TYPE_CHECKING:
 
     from msgspec import Raw
 
+    from app.admission.policies import PolicyChange
     from app.admission.ports import Announcer, ClusterState, Recorder, Rules
+    from app.engine.cluster import Cluster
+    from app.engine.policy import Namespace
+    from app.engine.search import Budget
     from app.wire.metadata import Metadata
     from app.wire.namespaces import ParsedNamespace
     from app.wire.networkpolicy import ParsedPolicy
@@ -76,6 +82,7 @@ class Reviewer:
         self._recorder = recorder
         self._overrides = Overrides(state, announcer or Nobody())
         self._policies = PolicyJudge(rules)
+        self._patience = Patience()
         self._probes = Probes(state, rules.replica)
 
     async def respond(self, body: bytes, budget_seconds: float, peer: str = "") -> tuple[bytes, Afterwards]:
@@ -173,10 +180,32 @@ class Reviewer:
         mode, outcome = self._mode(namespace.labels), ADMITTED
         if mode is not _OFF:
             change = change_of(review, kept, old)
-            outcome = self._policies.outcome(change, cluster, deadline)
+            outcome = await self._policy_outcome(review, change, cluster, deadline)
             if not review.dry_run and (outcome.kind is _ADMIT or mode is not _ENFORCE):
                 self._policies.admitted(change)
         return _Judged(outcome, mode, kept.metadata)
+
+    async def _policy_outcome(
+        self, review: Review, change: PolicyChange, cluster: Cluster, deadline: Deadline
+    ) -> Outcome:
+        """Return the outcome; found out anew where the state moved on while it was being found out."""
+        try:
+            while True:
+                cases = self._policies.cases(change, cluster)
+                question = partial(self._policies.outcome, change, cases)
+                outcome, others_answered = await self._patience.ask(question, deadline)
+                if not others_answered or outcome.kind is not _ADMIT:
+                    return outcome
+                read, cluster = (
+                    cluster,
+                    await self._state.read(Scope(review.namespace), timeout=deadline.left),
+                )
+                if cluster is read and changes_in(self._policies.cases(change, read)) == changes_in(cases):
+                    return outcome
+        except TooComplexError:
+            return too_complex(change.title)
+        except StateUnreadable as error:
+            return unknown_state(review, error)
 
     def _mode(self, labels: Mapping[str, str]) -> Mode:
         return _MODES.get(labels.get(MODE_LABEL, ""), self._rules.mode)
@@ -214,7 +243,9 @@ class Reviewer:
                 own = await self._state.read(Scope.namespace(new.namespace.name), timeout=deadline.left)
                 cluster = replace(cluster, policies={**cluster.policies, **own.policies})
             before = None if old is None else old.namespace
-            return NamespaceJudgement(before, new.namespace, cluster, (self._rules, deadline)).outcome()
+            question = partial(_namespace_outcome, (before, new.namespace), cluster, self._rules)
+            # There are few of them, and one may have to do with all managed namespaces.
+            return await self._patience.ask_aside(question, deadline)
         except StateUnreadable as error:
             return unknown_state(review, error) if was_managed else unchecked(review, error)
         except TooComplexError:
@@ -239,6 +270,12 @@ class Reviewer:
                 _NOT_ASKED if judged is None else judged.override,
             )
         )
+
+
+def _namespace_outcome(
+    versions: tuple[Namespace | None, Namespace], cluster: Cluster, rules: Rules, budget: Budget
+) -> Outcome:
+    return NamespaceJudgement(*versions, cluster, (rules, budget)).outcome()
 
 
 def _policy(raw: Raw | None, namespace: str) -> ParsedPolicy | None:
