@@ -40,11 +40,16 @@ class Patience:
         It must be pure, as it may be asked twice. Raises ``TooComplexError`` past the deadline, which counts
         the time until its turn comes, too.
         """
+        at_once = deadline.at_most(self._at_once_seconds)
         try:
-            return question(deadline.at_most(self._at_once_seconds)), False
+            answer = question(at_once)
         except TooComplexError:
             if deadline.exhausted():
                 raise
+        else:
+            # What ran out of time may be known without its fix: that is worth a second try.
+            if not at_once.exhausted() or deadline.exhausted():
+                return answer, False
         return await self.ask_aside(question, deadline), True
 
     async def ask_aside(self, question: Callable[[Budget], T], deadline: Deadline) -> T:

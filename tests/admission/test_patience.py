@@ -39,6 +39,17 @@ def test_what_takes_long_is_answered_aside() -> None:
     assert asyncio.run(Patience().ask(hard, Deadline(5))) == ("answered aside", True)
 
 
+def test_what_is_only_half_known_when_its_time_is_up_is_asked_again_aside() -> None:
+    def half(budget: Budget) -> str:
+        if not is_main_thread():
+            return "whole"
+        while not budget.exhausted():
+            threading.Event().wait(0.001)
+        return "half"
+
+    assert asyncio.run(Patience(0.01).ask(half, Deadline(5))) == ("whole", True)
+
+
 def test_others_are_answered_while_a_hard_question_is_open() -> None:
     async def scenario() -> tuple[str, bool]:
         patience, release = Patience(), threading.Event()
