@@ -45,13 +45,15 @@ def issue_serving(authority: Pair, hosts: tuple[str, ...], validity: Validity) -
     """Return a serving certificate for ``hosts``, names and addresses mixed, signed by ``authority``.
 
     It never outlives its authority. Raises ``ValueError`` where there is no host, and ``UnusableAuthority``
-    where the authority's PEM cannot be read or its key is another's.
+    where the authority's PEM cannot be read, its key is another's, or it has ended.
     """
     if not hosts:
         msg = "a serving certificate needs at least one name or address"
         raise ValueError(msg)
     signer, signing_key = _opened(authority)
     key = ec.generate_private_key(ec.SECP256R1())
+    if signer.not_valid_after_utc <= validity.issued:
+        raise UnusableAuthority(f"the authority ended on {signer.not_valid_after_utc:%Y-%m-%d}")
     bounded = Validity(validity.start, min(validity.end, signer.not_valid_after_utc))
     identifier = signer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     certificate = (

@@ -20,7 +20,7 @@ _FINGERPRINT_LENGTH = 32
 
 
 class UnusableAuthority(ValueError):  # noqa: N818 - reads as what it is: an unusable authority
-    """The PEM given as an authority is none; the text says what is wrong."""
+    """The PEM given as an authority is none, or of no use any more; the text says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from app.certificates.expiry import Validity, validity_of
-from app.certificates.pairs import bundle_of, fingerprint
+from app.certificates.expiry import UnreadableCertificate, Validity, validity_of
+from app.certificates.pairs import bundle_of, certificates_in, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _COMMON_NAME = "netpol-guard"
 _RENEWED_PART = 3
 """What has less than this part of its life left is replaced: a third leaves time to notice that it is not."""
+
+_MOST_FORMER = 4
+"""So many of the newest former authorities are kept, and of the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ class Step(Enum):
 def due(holding: Holding, view: View, lifetimes: Lifetimes) -> Step | None:
     """Return the step that is to be taken now. Raises ``UnreadableCertificate``."""
     serving, authority = validity_of(holding.serving.certificate), validity_of(holding.authority.certificate)
-    if _is_late(serving, view.now) and serving.end < authority.end:
+    # An authority that ended, as it may while no guard runs, has nothing to give: its successor is due.
+    if _is_late(serving, view.now) and serving.end < authority.end and view.now < authority.end:
         return Step.RENEW
     if holding.next is not None:
         urgent = authority.end - view.now < lifetimes.serving / _RENEWED_PART
@@ -154,7 +158,7 @@ def take(step: Step, holding: Holding, now: datetime, making: Making) -> Holding
         case Step.ISSUE_FROM_NEXT if holding.next is not None:
             serving = _issued(holding.next, now, making)
             previous = bundle_of((holding.authority.certificate, holding.previous))
-            return Holding(serving, holding.next, None, previous)
+            return Holding(serving, holding.next, None, _worth_keeping(previous, now))
         case _:
             return replace(holding, previous=b"")
 
@@ -165,7 +169,24 @@ def begin(published: bytes, now: datetime, making: Making) -> Holding:
     So replicas that hold on to what they serve are still trusted where a Secret was deleted or damaged.
     """
     authority = _authority(now, making[0])
-    return Holding(_issued(authority, now, making), authority, None, bundle_of((published,)))
+    return Holding(_issued(authority, now, making), authority, None, _worth_keeping(published, now))
+
+
+def _worth_keeping(former: bytes, now: datetime) -> bytes:
+    """Return a few of the former authorities in a bundle, newest first, that are still good.
+
+    A Secret that somebody damages again and again must not fill the configuration. What replicas serve is
+    among the newest, or the oldest where no newer one stood long enough to be served.
+    """
+    good = [one for one in certificates_in(former) if _is_good(one, now)]
+    return bundle_of(good if len(good) <= 2 * _MOST_FORMER else good[:_MOST_FORMER] + good[-_MOST_FORMER:])
+
+
+def _is_good(certificate: bytes, now: datetime) -> bool:
+    try:
+        return validity_of(certificate).end > now
+    except UnreadableCertificate:
+        return False
 
 
 def _authority(now: datetime, lifetimes: Lifetimes) -> Pair:

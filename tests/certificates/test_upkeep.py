@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from app.certificates.configuration import CONFIGURATION, configuration_of
+from app.certificates.expiry import validity_of
 from app.certificates.pairs import fingerprint, fingerprints
 from app.certificates.secret import holding_of
 from app.certificates.trial import rejection
@@ -327,3 +328,41 @@ def test_somebody_elses_secret_of_that_name_is_never_written_to(cluster: FakeClu
     with pytest.raises(StateUnreadable, match="somebody else made it; delete it, or name the files"):
         Replica("guard-2", cluster).round()
     assert cluster.writes == []
+
+
+@pytest.mark.parametrize("days", [10, 31, 65, 400])
+@pytest.mark.parametrize("pending", [False, True], ids=["no next authority", "a next authority"])
+def test_guards_that_were_away_for_however_long_come_back_trusted(
+    cluster: FakeCluster, days: int, *, pending: bool
+) -> None:
+    replica, other = Replica("guard-1", cluster), Replica("guard-2", cluster)
+    replica.settle()
+    other.settle()
+    while pending and holding_of(secret(cluster)).next is None:  # the other never learns of it
+        cluster.advance(timedelta(hours=12))
+        replica.settle()
+    replica.end()
+    other.end()
+    cluster.advance(timedelta(days=days))
+    back = Replica("guard-3", cluster)
+    back.settle()
+    cluster.advance(LIFETIMES.settle)
+    back.settle()
+    assert back.is_ready
+    assert is_trusted(cluster, back)
+    held = holding_of(secret(cluster))
+    now = cluster.clock()
+    assert all(validity_of(one.certificate).end > now for one in (back.served, held.authority))
+
+
+def test_a_secret_that_somebody_damages_again_and_again_does_not_make_the_bundle_grow_for_ever(
+    cluster: FakeCluster,
+) -> None:
+    replica = Replica("guard-1", cluster)
+    for _ in range(30):
+        replica.settle()
+        _damage(cluster, "emptied")
+        cluster.advance(LIFETIMES.settle)
+    replica.settle()
+    assert len(trusted(cluster)) < 15
+    assert is_trusted(cluster, replica)
