@@ -104,6 +104,11 @@ class Caches:
             for feed in self._feeds():
                 if feed.phase is Phase.WAITING:
                     return feed.problem or f"{feed.collection.words}: not read yet"
+            # What a feed has just read it may not have told yet: then Services that it names are not read.
+            known = len(self._service_feeds)
+            self._take_in()
+            if len(self._service_feeds) != known:
+                return "the Services of webhooks have not been read yet"
             self._has_synced = True
             return None
 
@@ -157,9 +162,12 @@ class Caches:
     def _on_change(self) -> None:
         """Take in a feed's news: which Services are to be watched depends on what others say."""
         with self._lock:
-            self._version += 1
-            self._clients = remember(self._clients, tuple(self._named()), exists=self._may_exist)
-            self._follow()
+            self._take_in()
+
+    def _take_in(self) -> None:
+        self._version += 1
+        self._clients = remember(self._clients, tuple(self._named()), exists=self._may_exist)
+        self._follow()
 
     def _named(self) -> Iterator[WebhookClient]:
         for feed in (self._mutating, self._validating):

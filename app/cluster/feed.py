@@ -232,8 +232,9 @@ class Feed(Generic[T]):
         same = len(found) == len(self._values) and all(
             self._values.get(uid) is value for uid, value in found.items()
         )
-        self.problem, self.phase = None, Phase.SYNCED
         if not same:
             self._values = found
+        # The values first: whoever sees that it is in sync must find them.
+        self.problem, self.phase = None, Phase.SYNCED
         if news or not same:
             self._changed()

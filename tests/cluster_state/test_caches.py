@@ -121,6 +121,28 @@ def test_it_is_in_sync_only_when_the_services_that_webhooks_name_were_read_too()
         assert webhooks(caches) == [("hook", False)]
 
 
+def test_what_was_read_a_moment_ago_counts_also_before_it_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Event()
+
+    def tell_late(caches: Caches) -> None:
+        told.wait(10)
+        tell(caches)
+
+    tell = Caches._on_change
+    monkeypatch.setattr(Caches, "_on_change", tell_late)
+    cluster = full()
+    cluster.held[SERVICES] = threading.Event()
+    with caching(cluster) as caches:
+        try:
+            until(lambda: "Service" in str(caches.missing()))
+            told.set()
+            cluster.held[SERVICES].set()
+            until_synced(caches)
+            assert webhooks(caches) == [("hook", False)]
+        finally:
+            told.set()
+
+
 def test_facts_are_the_same_object_until_something_changes() -> None:
     cluster = full()
     with caching(cluster) as caches:
