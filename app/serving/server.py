@@ -22,6 +22,7 @@ import uvicorn
 
 from app.errors import StartError
 from app.logs import EventLog
+from app.serving.heads import BoundedHeads
 from app.serving.state import ServingState
 from app.serving.tls import Handshakes
 from app.serving.tuning import favour_requests_over_threads, settle
@@ -176,7 +177,7 @@ def _has_ipv6() -> bool:
 def _server(application: Any, certificate: Handshakes | None) -> _Server:  # noqa: ANN401 - any ASGI application
     config = uvicorn.Config(
         application,
-        http="httptools",
+        http=BoundedHeads,
         ws="none",
         lifespan="off",
         interface="asgi3",
