@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from app.engine.budget import demand
 from app.engine.classes import LabelClasses, Option, interval_options
 from app.engine.ports import ALL_NUMBERS, port_range
+from app.engine.selectors import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +29,10 @@ _BOXES_PER_LOOK = 256
 """Boxes that are entered between two looks at the budget; and policies, of which each may have none."""
 _GROUPS_PER_LOOK = 1_000
 """Groups of namespaces that are split between two looks."""
+_MOST_PARTS = 8
+"""Parts of the pods that get boxes of their own; where more are asked about, all policies serve all."""
+_FEW = 4
+"""Policies are few if they are at most one in so many."""
 
 
 class Boxes:
@@ -170,6 +175,47 @@ class Boxes:
             for selector, boxes in self._by_namespaces.values():
                 add_selector(self._future, selector, boxes)
         return self._future
+
+
+class BoxesByPods:
+    """The boxes of all policies in one direction, or of those that have to do with some pods only.
+
+    Where every policy is about few pods, a question about some of them is one about few policies.
+    """
+
+    def __init__(
+        self, direction: Direction, before: Sequence[Policy], after: Sequence[Policy], budget: Budget
+    ) -> None:
+        self._direction = direction
+        self._allowing = [one for one in after if one.rules(direction)]
+        self._isolating = [one for one in before if one.isolates(direction)]
+        self._budget = budget
+        self._boxes: dict[Selector, Boxes] = {}
+
+    def about(self, pods: Selector) -> Boxes:
+        """Return the boxes that can hold flows of ``pods``; perhaps others, too."""
+        found = self._boxes.get(pods)
+        if found is not None:
+            return found
+        if not pods.terms or len(self._boxes) >= _MOST_PARTS:
+            return self._of_all()
+        found = self._boxes[pods] = self._of_few(pods) or self._of_all()
+        return found
+
+    def _of_few(self, pods: Selector) -> Boxes | None:
+        terms = dict(pods.terms)
+        allowing = [one for one in self._allowing if one.pods.overlaps(terms)]
+        isolating = [one for one in self._isolating if one.pods.overlaps(terms)]
+        if _FEW * (len(allowing) + len(isolating)) > len(self._allowing) + len(self._isolating):
+            return None
+        return Boxes(self._direction, allowing, isolating, self._budget)
+
+    def _of_all(self) -> Boxes:
+        found = self._boxes.get(EVERYTHING)
+        if found is None:
+            found = Boxes(self._direction, self._allowing, self._isolating, self._budget)
+            self._boxes[EVERYTHING] = found
+        return found
 
 
 def add_selector(dimensions: dict[str, LabelClasses], selector: Selector, boxes: Mask) -> None:

@@ -137,7 +137,7 @@ class _Change:
     def loss(self, flow: RequiredFlow) -> Loss | None:
         """Return the loss of ``flow``, None if it stays open. Raises ``TooComplexError``."""
         demand(self._budget)
-        if _is_covered(flow.region, self._after.side()):
+        if self._is_covered(flow.region):
             return None
         if not flow.is_pod_to_pod or not self._has_ip_blocks(flow.region.direction):
             return self._certain_loss(flow, None)
@@ -148,6 +148,13 @@ class _Change:
                 return self._certain_loss(flow, self._options.pod_addresses)
             case IpBlockMatchesPods.UNKNOWN:
                 return self._uncertain_loss(flow)
+
+    def _is_covered(self, region: Region) -> bool:
+        """Tell whether no search is needed: nobody is isolated, or one policy alone allows everything."""
+        subject = dict(region.subject.terms)
+        return not any(
+            one.isolates(region.direction) and one.pods.overlaps(subject) for one in self._after.policies
+        ) or any(True for _ in keepers_of(region, self._after))
 
     def _has_ip_blocks(self, direction: Direction) -> bool:
         found = self._blocks.get(direction)
@@ -193,13 +200,6 @@ def keepers_of(region: Region, state: State) -> Iterator[Policy]:
     """Yield the policies that, alone, let all of ``region`` through; any of them settles it, if it stays."""
     side = state.side()
     return (one for one in side.policies if policy_covers(one, region, side.facts))
-
-
-def _is_covered(region: Region, side: Side) -> bool:
-    """Tell whether no search is needed: nobody is isolated, or one policy alone allows everything."""
-    return not any(
-        one.isolates(region.direction) and one.pods & region.subject for one in side.policies
-    ) or any(policy_covers(one, region, side.facts) for one in side.policies)
 
 
 def _has_ip_blocks(direction: Direction, *states: State) -> bool:

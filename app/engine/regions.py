@@ -179,6 +179,6 @@ def rule_covers(rule: Rule, region: Region, facts: Facts) -> bool:
 
 def policy_covers(policy: Policy, region: Region, facts: Facts) -> bool:
     """Tell whether ``policy``, alone, surely lets all of ``region`` through. Sufficient, not necessary."""
-    if not region.subject.is_subset(policy.pods):
-        return False
-    return any(rule_covers(rule, region, facts) for rule in policy.rules(region.direction))
+    return region.subject.is_subset(policy.pods) and any(
+        rule_covers(rule, region, facts) for rule in policy.rules(region.direction)
+    )

@@ -7,19 +7,20 @@ tests hold them against each other and against brute force.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from app.engine import solver
-from app.engine.boxes import Boxes
+from app.engine.boxes import BoxesByPods
 from app.engine.budget import Budget, TooComplexError, Unlimited
 from app.engine.classes import GaveUpError
 from app.engine.regions import Side
 from app.engine.selectors import NOTHING
-from app.engine.sieve import Sieve, find_labels, isolated_parts, parts_in_rule, whole
+from app.engine.sieve import Effort, Sieve, find_labels, isolated_parts, parts_in_rule, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from app.engine.boxes import Boxes
     from app.engine.classes import Mask
     from app.engine.points import Point
     from app.engine.policy import Direction, Policy
@@ -38,6 +39,10 @@ __all__ = [
     "find_only_allowed",
     "find_unselected",
 ]
+
+
+_Part: TypeAlias = "tuple[Base, Boxes, Mask]"
+"""Where a point is looked for, and which of which boxes it must avoid."""
 
 
 class Comparison:
@@ -84,18 +89,17 @@ class Comparison:
     def _on(self, direction: Direction) -> _Ground:
         ground = self._ground.get(direction)
         if ground is None:
-            isolating = [one for one in self._before if one.isolates(direction)]
             ground = self._ground[direction] = _Ground(
-                Boxes(direction, self._after, isolating, self._budget),
+                BoxesByPods(direction, self._before, self._after, self._budget),
                 _selectors(self._after, direction),
                 _selectors(self._added, direction),
             )
         return ground
 
-    def _sifted(self, region: Region, facts: Facts, parts: Iterable[tuple[Base, Mask]]) -> Point | None:
-        sieve = Sieve(self._on(region.direction).boxes, self._budget)
-        for part, avoided in parts:
-            found = sieve.find(part, region, facts, avoided)
+    def _sifted(self, region: Region, facts: Facts, parts: Iterable[_Part]) -> Point | None:
+        effort = Effort(self._budget)
+        for base, boxes, avoided in parts:
+            found = Sieve(boxes, effort).find(base, region, facts, avoided)
             if found is not None:
                 return found
         return None
@@ -105,27 +109,30 @@ class Comparison:
 class _Ground:
     """One direction of a comparison: the boxes, what is isolated after the change, and by what it added."""
 
-    boxes: Boxes
+    boxes: BoxesByPods
     isolators: tuple[Selector, ...]
     added: tuple[Selector, ...]
 
-    def lost_parts(self, base: Base) -> Iterator[tuple[Base, Mask]]:
+    def lost_parts(self, base: Base) -> Iterator[_Part]:
         """Yield where a lost point may be, and what it must avoid: isolated, and in no rule."""
         for part in isolated_parts(base, self.isolators):
-            yield part, self.boxes.rules
+            boxes = self.boxes.about(part.subject)
+            yield part, boxes, boxes.rules
 
     def newly_lost_parts(
         self, base: Base, region: Region, gone: Sequence[Policy], facts: Facts
-    ) -> Iterator[tuple[Base, Mask]]:
+    ) -> Iterator[_Part]:
         """Yield where a newly lost point may be, and what it must avoid.
 
         It was not isolated before, or a rule of ``gone``, with the ``facts`` of then, allowed it.
         """
         for part in isolated_parts(base, self.added):
-            yield part, self.boxes.rules | self.boxes.isolators
+            boxes = self.boxes.about(part.subject)
+            yield part, boxes, boxes.rules | boxes.isolators
         for part in _formerly_allowed(base, region, gone, facts):
             for isolated in isolated_parts(part, self.isolators):
-                yield isolated, self.boxes.rules
+                boxes = self.boxes.about(isolated.subject)
+                yield isolated, boxes, boxes.rules
 
 
 def _selectors(policies: Sequence[Policy], direction: Direction) -> tuple[Selector, ...]:

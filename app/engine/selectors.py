@@ -72,13 +72,29 @@ class LabelSet:
     def __or__(self, other: LabelSet) -> LabelSet:
         return ~(~self & ~other)
 
+    def overlaps(self, other: LabelSet) -> bool:
+        """Tell whether anything is in both sets."""
+        if self.absent and other.absent:
+            return True
+        if self.cofinite:
+            return other.cofinite or not other.values <= self.values
+        if other.cofinite:
+            return not self.values <= other.values
+        return not self.values.isdisjoint(other.values)
+
     def __bool__(self) -> bool:
         """Tell whether anything is in the set (label values are inexhaustible)."""
         return self.absent or self.cofinite or bool(self.values)
 
     def is_subset(self, other: LabelSet) -> bool:
         """Tell whether everything in this set is in ``other``."""
-        return not self & ~other
+        if self.absent and not other.absent:
+            return False
+        if self.cofinite:
+            return other.cofinite and other.values <= self.values
+        if other.cofinite:
+            return self.values.isdisjoint(other.values)
+        return self.values <= other.values
 
     @property
     def is_everything(self) -> bool:
@@ -156,6 +172,23 @@ class Selector:
                 return False
         return True
 
+    def matches_some_of(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether an object with ``labels``, or with some of them and no others, is selected."""
+        for key, accepted in self.terms:
+            if not accepted.absent and labels.get(key) not in accepted:
+                return False
+        return True
+
+    def overlaps(self, terms: Mapping[str, LabelSet]) -> bool:
+        """Tell whether something that this selector matches satisfies all of ``terms``, too.
+
+        ``terms`` are those of another selector, by key.
+        """
+        for key, accepted in self.terms:  # noqa: SIM110 - as above
+            if not accepted.overlaps(terms.get(key, _EVERYTHING)):
+                return False
+        return True
+
     def __and__(self, other: Selector) -> Selector:
         if not self.terms:
             return other
@@ -176,7 +209,10 @@ class Selector:
         if not self:
             return True
         mine = dict(self.terms)
-        return all(mine.get(key, _EVERYTHING).is_subset(accepted) for key, accepted in other.terms)
+        for key, accepted in other.terms:  # noqa: SIM110 - as above
+            if not mine.get(key, _EVERYTHING).is_subset(accepted):
+                return False
+        return True
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -90,11 +90,11 @@ class Effort:
 
 
 class Sieve:
-    """Looks for points of regions that none of some boxes holds."""
+    """Looks for points of regions that none of some boxes holds, within the effort of one question."""
 
-    def __init__(self, boxes: Boxes, budget: Budget) -> None:
+    def __init__(self, boxes: Boxes, effort: Effort) -> None:
         self._boxes = boxes
-        self._effort = Effort(budget)
+        self._effort = effort
 
     def find(self, base: Base, region: Region, facts: Facts, avoided: Mask) -> Point | None:
         """Return a point of ``base``, a part of ``region``, in none of ``avoided``.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from app.engine.budget import TooComplexError, demand
 from app.engine.points import is_allowed
 from app.engine.ports import Protocol, position
-from app.engine.regions import ExistingPods, Outside
+from app.engine.regions import ExistingPods, Outside, Side
 from app.engine.selectors import NAMESPACE_NAME_LABEL
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from app.engine.budget import Budget
     from app.engine.points import Peer, Point
     from app.engine.regions import Region
-    from app.engine.search import Side
 
 _PLAIN_PORTS = (
     *((Protocol.TCP, port) for port in (443, 8443, 9443, 7078, 15002, 10000, 80, 8080, 53, 6443)),
@@ -82,6 +81,9 @@ def simplified(
     region: Region, point: Point, after: Side, before: Side | None = None, *, budget: Budget
 ) -> Point:
     """Return a plainer point that is lost just as ``point`` is; as plain as can be had within ``budget``."""
+    # A plainer point has no other labels, so what does not select any such pod need not be asked each time.
+    after = _about(after, point)
+    before = None if before is None else _about(before, point)
 
     def lost(candidate: Point) -> bool:
         demand(budget)
@@ -100,6 +102,11 @@ def simplified(
     except TooComplexError:
         return point  # which is proof enough
     return point
+
+
+def _about(side: Side, point: Point) -> Side:
+    """Return the policies of ``side`` that select the pod of ``point``, or would with some labels fewer."""
+    return Side([one for one in side.policies if one.pods.matches_some_of(point.labels)], side.facts)
 
 
 def _first_lost(candidates: Iterator[Point], lost: Callable[[Point], bool]) -> Iterator[Point]:

@@ -92,6 +92,22 @@ def test_what_is_newly_lost_by_sifting_is_newly_lost_by_the_solver(seed: int) ->
 
 @settings(max_examples=200, deadline=None)
 @given(SEEDS)
+def test_among_many_policies_for_few_pods_each_the_same_is_lost_as_by_the_solver(seed: int) -> None:
+    chance = Random(seed)
+    region, facts = _region(chance), _facts(chance, TABLE)
+    policies = [engine_policy(one) for one in narrow_policies(chance, 24)]
+    gone = chance.sample(policies, 2)
+    before = Side(policies, facts)
+    after = Side([one for one in policies if one not in gone], facts)
+    for earlier, later in ((before, after), (after, before)):
+        new = find_newly_lost(region, earlier, later, Unlimited())
+        assert (new is None) == (solver.only_allowed(region, earlier, [later], Unlimited()) is None)
+        _check(region, new, later, earlier)
+        _check(region, find_lost(region, later, Unlimited()), later)
+
+
+@settings(max_examples=200, deadline=None)
+@given(SEEDS)
 def test_other_labels_of_a_namespace_lose_the_same_either_way(seed: int) -> None:
     chance = Random(seed)
     name = chance.choice(NAMES)
