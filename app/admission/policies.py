@@ -130,7 +130,12 @@ class PolicyJudgement:
         old = self._change.old
         if old is not None and recognise(old, self._cluster) is None:
             return ()
-        return missing_baselines(self._after_alone, self._cluster, self._change.namespace)
+        namespace = self._change.namespace
+        before = missing_baselines(self._before.policies, self._cluster, namespace)
+        # One that stood before is not on its way: this change takes it away, by writing the other over it.
+        return tuple(
+            one for one in missing_baselines(self._after_alone, self._cluster, namespace) if one in before
+        )
 
     @property
     def _after_alone(self) -> tuple[Policy, ...]:

@@ -489,6 +489,18 @@ def test_a_rejected_label_that_is_not_the_managed_one_offers_what_helps_there() 
     assert "uninstall" not in answer.message
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [(OPERATOR, INGRESS_EGRESS), (INGRESS_EGRESS, OPERATOR)], ids=["operator's", "managed"]
+)
+def test_a_baseline_that_is_overwritten_with_the_other_is_not_taken_for_one_still_to_come(
+    old: Policy, new: Policy
+) -> None:
+    changed = replace(new, name=old.name)
+    answer = ask(world.guarded(), request("UPDATE", world.rendered(changed), world.rendered(old)))
+    assert not answer.allowed
+    assert f"{old.name} would cut" in answer.message
+
+
 def test_in_mode_warn_the_fix_is_told_in_words_as_a_patch_would_not_survive_as_warnings() -> None:
     state = world.cluster(namespaces={NS: {**MANAGED, MODE_LABEL: Mode.WARN.value}, "iomete-system": MANAGED})
     answer = ask(state, request("CREATE", DENY_ALL))
