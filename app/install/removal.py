@@ -56,7 +56,7 @@ def leave(store: Store, manifests: Iterable[Manifest]) -> Leaving:
             continue
         if reference == _HOME and guests:
             notes.append(f"namespace {NAME} stays: it holds what is not ours: {', '.join(guests)}")
-        elif reference in (CONFIGURATION, _HOME) and not _is_ours(there):
+        elif reference.namespace != NAME and not _is_ours(there):
             notes.append(f"{reference} stays: it lacks the label {'='.join(OURS)}, so it is not ours")
         else:
             steps.append(Step(reference, Doing.REMOVE, "the guard goes", None, there))

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from app.install.removal import leave
+from app.shipped import guard_manifests
+from app.wire.identity import NAME, OURS
+from app.wire.kinds import Reference
+from tests.install.store import MemoryStore
+
+SHIPPED = tuple(guard_manifests())
+ELSEWHERE = [Reference.of(one) for one in SHIPPED if Reference.of(one).namespace != NAME]
+
+
+def test_everything_that_was_shipped_goes_the_configuration_first_and_the_namespace_last() -> None:
+    leaving = leave(MemoryStore.of(*SHIPPED), SHIPPED)
+    assert {one.reference for one in leaving.steps} == {Reference.of(one) for one in SHIPPED}
+    assert [str(one.reference) for one in (leaving.steps[0], leaving.steps[-1])] == [
+        "ValidatingWebhookConfiguration netpol-guard",
+        "Namespace netpol-guard",
+    ]
+    assert leaving.notes == ()
+
+
+@pytest.mark.parametrize("foreign", ELSEWHERE, ids=str)
+def test_what_bears_our_name_outside_our_namespace_but_not_our_label_stays(foreign: Reference) -> None:
+    objects = copy.deepcopy(SHIPPED)
+    theirs = next(one for one in objects if Reference.of(one) == foreign)
+    theirs["metadata"]["labels"] = {"team": "somebody"}
+    leaving = leave(MemoryStore.of(*objects), SHIPPED)
+    assert foreign not in [one.reference for one in leaving.steps]
+    assert f"{foreign} stays: it lacks the label {'='.join(OURS)}, so it is not ours" in leaving.notes
