@@ -123,6 +123,9 @@ class CertificateKeeper:
         now = self._around.clock()
         if self._served is None or validity_of(self._served.pair.certificate).end <= now:
             return True
+        # Made by a replica whose clock is ahead: API servers, with the time as it is, would not take it yet.
+        if any(validity_of(one.certificate).start > now for one in (holding.serving, holding.authority)):
+            return False
         if configuration is None:
             return True
         authority = fingerprint(holding.authority.certificate)

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from app.certificates.expiry import UnreadableCertificate, Validity, validity_of
+from app.certificates.expiry import Validity, validity_of
 from app.certificates.pairs import bundle_of, certificates_in, fingerprint
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def take(step: Step, holding: Holding, now: datetime, making: Making) -> Holding
         case Step.ISSUE_FROM_NEXT if holding.next is not None:
             serving = _issued(holding.next, now, making)
             previous = bundle_of((holding.authority.certificate, holding.previous))
-            return Holding(serving, holding.next, None, _worth_keeping(previous, now))
+            return Holding(serving, holding.next, None, _worth_keeping(previous))
         case _:
             return replace(holding, previous=b"")
 
@@ -169,24 +169,20 @@ def begin(published: bytes, now: datetime, making: Making) -> Holding:
     So replicas that hold on to what they serve are still trusted where a Secret was deleted or damaged.
     """
     authority = _authority(now, making[0])
-    return Holding(_issued(authority, now, making), authority, None, _worth_keeping(published, now))
+    return Holding(_issued(authority, now, making), authority, None, _worth_keeping(bundle_of((published,))))
 
 
-def _worth_keeping(former: bytes, now: datetime) -> bytes:
-    """Return a few of the former authorities in a bundle, newest first, that are still good.
+def _worth_keeping(former: bytes) -> bytes:
+    """Return a few of the former authorities in a bundle, newest first.
 
     A Secret that somebody damages again and again must not fill the configuration. What replicas serve is
-    among the newest, or the oldest where no newer one stood long enough to be served.
+    among the newest, or the oldest where no newer one stood long enough to be served. Dates do not count: by
+    the clock of another replica they may be good.
     """
-    good = [one for one in certificates_in(former) if _is_good(one, now)]
-    return bundle_of(good if len(good) <= 2 * _MOST_FORMER else good[:_MOST_FORMER] + good[-_MOST_FORMER:])
-
-
-def _is_good(certificate: bytes, now: datetime) -> bool:
-    try:
-        return validity_of(certificate).end > now
-    except UnreadableCertificate:
-        return False
+    found = certificates_in(former)
+    return (
+        former if len(found) <= 2 * _MOST_FORMER else bundle_of(found[:_MOST_FORMER] + found[-_MOST_FORMER:])
+    )
 
 
 def _authority(now: datetime, lifetimes: Lifetimes) -> Pair:

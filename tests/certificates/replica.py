@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from app.certificates.keeper import CertificateKeeper, Surroundings
 from app.certificates.pairs import Pair
@@ -29,6 +29,8 @@ class Replica:
     cluster: FakeCluster
     policy: FailurePolicy = FailurePolicy.FAIL
     lifetimes: Lifetimes = LIFETIMES
+    ahead: timedelta = timedelta()
+    """How far the clock of its node is wrong."""
     counters: Counters = field(default_factory=Counters)
     is_ready: bool = False
 
@@ -43,7 +45,7 @@ class Replica:
     def start(self) -> None:
         """Begin a new process in the same Pod."""
         self.server = FakeServer()
-        around = Surroundings(self.cluster, self.server, self.counters, self.name, self.cluster.clock)
+        around = Surroundings(self.cluster, self.server, self.counters, self.name, self._clock)
         keeper = CertificateKeeper(around, self.lifetimes)
         self.upkeep = Upkeep(self.cluster, keeper, self.policy, self.counters)
         self._set_ready(ready=False)
@@ -71,6 +73,9 @@ class Replica:
         """What handshakes are answered with."""
         assert self.server.pair is not None
         return self.server.pair
+
+    def _clock(self) -> datetime:
+        return self.cluster.clock() + self.ahead
 
     def _set_ready(self, *, ready: bool) -> None:
         if ready == self.is_ready and ready:

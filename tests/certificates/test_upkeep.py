@@ -366,3 +366,18 @@ def test_a_secret_that_somebody_damages_again_and_again_does_not_make_the_bundle
     replica.settle()
     assert len(trusted(cluster)) < 15
     assert is_trusted(cluster, replica)
+
+
+@pytest.mark.parametrize("days", [10, 25, 45, 400])
+def test_a_replica_whose_clock_is_far_ahead_takes_no_other_one_with_it(
+    cluster: FakeCluster, days: int
+) -> None:
+    right = Replica("guard-1", cluster)
+    right.settle()
+    wrong = Replica("guard-2", cluster, ahead=timedelta(days=days))
+    for _ in range(5):
+        wrong.settle()
+        right.settle()
+        assert validity_of(right.served.certificate).start <= cluster.clock()
+        assert is_trusted(cluster, right)
+        cluster.advance(LIFETIMES.overlap / 2)
