@@ -29,6 +29,7 @@ def _sections(reach: Reach, imprint: Imprint) -> Iterator[Markup]:
     yield tag("p", imprint.words, class_="meta")
     if 1 < len(reach.groups) <= _MOST_DRAWN:
         yield tag("section", tag("h2", "Map"), tag("div", _drawing(reach), class_="scroll"), _LEGEND)
+    if 0 < len(reach.groups) <= _MOST_DRAWN:
         yield tag("section", tag("h2", "Managed namespaces, from row to column"), _table(reach))
     if reach.hooks:
         few = len(reach.hooks) <= _MOST_DRAWN
@@ -208,7 +209,7 @@ def _table(reach: Reach) -> Markup:
     rows = [
         tag(
             "tr",
-            tag("th", source.title, scope="row"),
+            tag("th", source.title, scope="row", title=", ".join(source.names)),
             *(_cell(edges[source.key, target.key]) for target in reach.groups),
         )
         for source in reach.groups
