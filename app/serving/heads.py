@@ -1,4 +1,4 @@
-"""HTTP whose request heads are bounded in time and size, as bodies are (``app.serving.bodies``).
+"""HTTP whose request heads are bounded in time and size, as bodies are; and so are connections in number.
 
 Whoever reaches the port may open a connection. uvicorn waits for the end of a head for ever and keeps all of
 it meanwhile, so that a few clients that say little, or never stop, would fill the process.
@@ -20,6 +20,8 @@ class BoundedHeads(HttpToolsProtocol):
     seconds: ClassVar[float] = 10.0
     """How long a new connection may be silent, and a head be on its way."""
     most_bytes: ClassVar[int] = 64 * 1024
+    most_connections: ClassVar[int] = 1024
+    """Of one address: no API server needs as many, and each takes memory."""
 
     _timer: asyncio.TimerHandle | None = None
     _is_open = True
@@ -29,7 +31,10 @@ class BoundedHeads(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect the first head."""
         super().connection_made(transport)
-        self._await_end()
+        if self._are_too_many():
+            transport.close()
+        else:
+            self._await_end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more."""
@@ -58,6 +63,15 @@ class BoundedHeads(HttpToolsProtocol):
         if self._timer is not None:
             self._forget()
         super().on_headers_complete()
+
+    def _are_too_many(self) -> bool:
+        same = [one for one in self.connections if isinstance(one, BoundedHeads) and one.host == self.host]
+        return len(same) > self.most_connections
+
+    @property
+    def host(self) -> str:
+        """The address of the client."""
+        return self.client[0] if self.client else ""
 
     def _await_end(self) -> None:
         self._timer = self.loop.call_later(self.seconds, self.transport.close)

@@ -105,3 +105,27 @@ def test_a_connection_may_be_idle_between_two_requests() -> None:
         return answers
 
     assert all(one.startswith(ANSWER) for one in asyncio.run(main()))
+
+
+class Crowded(BoundedHeads):
+    """Takes few connections of one address."""
+
+    most_connections = 3
+
+
+def test_one_address_does_not_take_all_connections_and_those_that_it_has_go_on() -> None:
+    async def main() -> tuple[bytes, bytes]:
+        async with _connected(Crowded) as (reader, writer):
+            address = writer.get_extra_info("peername")
+            others = [await asyncio.open_connection(*address) for _ in range(2)]
+            refused, unused = await asyncio.open_connection(*address)
+            end = await _rest(refused)
+            writer.write(WHOLE)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            for one in (unused, *(one for _, one in others)):
+                one.close()
+            return end, answer
+
+    end, answer = asyncio.run(main())
+    assert end == b""
+    assert answer.startswith(ANSWER)
