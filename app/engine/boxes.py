@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.engine.budget import demand
-from app.engine.classes import LabelClasses, Option, interval_options
+from app.engine.classes import GaveUpError, LabelClasses, Option, interval_options
 from app.engine.ports import ALL_NUMBERS, port_range
 from app.engine.selectors import EVERYTHING
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _BOXES_PER_LOOK = 256
 """Boxes that are entered between two looks at the budget; and policies, of which each may have none."""
+_MOST_BOXES = 20_000
+"""Every set of boxes has a bit for each, so that memory grows with the square of their number."""
 _GROUPS_PER_LOOK = 1_000
 """Groups of namespaces that are split between two looks."""
 _MOST_PARTS = 8
@@ -45,6 +47,7 @@ class Boxes:
         isolating: Sequence[Policy],
         budget: Budget,
     ) -> None:
+        """Raises ``GaveUpError`` where there are too many, and ``TooComplexError``."""
         self._direction = direction
         self._budget = budget
         self._count = 0
@@ -76,6 +79,8 @@ class Boxes:
     def _next(self) -> Mask:
         if self._count % _BOXES_PER_LOOK == 0:
             demand(self._budget)
+        if self._count >= _MOST_BOXES:
+            raise GaveUpError
         box = 1 << self._count
         self._count += 1
         return box

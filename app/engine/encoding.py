@@ -87,6 +87,7 @@ class Space:
         selectors = {id(one.namespaces): one.namespaces for one in self._peers}.values()
         masks = {side.facts.table.mask(one) & required for side in self._sides for one in selectors}
         for mask in masks:
+            self.check_budget()
             groups = [part for group in groups for part in (group & mask, group & ~mask) if part]
         self.groups = sorted(groups, key=lambda group: group & -group)
         self.existing = CodedDimension(self.formula, len(self.groups))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _SOLVER = "minisat22"
 _CONFLICTS, _PROPAGATIONS = 2_000, 100_000
 """How far the solver goes between two looks at the budget: some ten milliseconds."""
+_RULES_PER_LOOK = 200
+"""Rules that become clauses between two looks at the budget; at least one look for each policy."""
 _CLAUSES = 20_000
 """Clauses that are handed over between two looks."""
 
@@ -98,9 +100,10 @@ def _demand_not_allowed(space: Space, side: Side) -> None:
         rules = policy.rules(space.region.direction)
         if not rules:
             continue
-        space.check_budget()
         unselected = space.subject_outside(policy)
-        for rule in rules:
+        for index, rule in enumerate(rules):
+            if index % _RULES_PER_LOOK == 0:
+                space.check_budget()
             clause = space.rule_outside(rule, side)
             if clause is not None:
                 add([*unselected, *clause])

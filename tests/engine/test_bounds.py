@@ -19,9 +19,9 @@ from app.engine.effects import Question
 from app.engine.intervals import IntervalSet, Span
 from app.engine.points import rule_matches
 from app.engine.policy import ALLOW_ALL, Direction, Namespace, Peers, PodPeer, Policy, Rule
-from app.engine.ports import ALL_NUMBERS, PortSet, Protocol, port_range
+from app.engine.ports import ALL_NUMBERS, PortSet, Protocol, port_range, position
 from app.engine.regions import ExistingPods, Facts, NamespaceTable, Region, Side
-from app.engine.search import find_lost
+from app.engine.search import find_lost, find_newly_lost
 from app.engine.selectors import EVERYTHING, Selector
 from app.engine.witness import is_lost, simplified
 
@@ -153,3 +153,19 @@ def test_not_every_label_of_very_many_is_tried() -> None:
     found = find_lost(region, side, Unlimited())
     assert found is not None
     assert is_lost(region, simplified(region, found, side, budget=Unlimited()), side)
+
+
+def test_more_rules_than_can_be_sifted_are_decided_all_the_same() -> None:
+    policy = _everyone_port_by_port(25_000)
+    region = Region(
+        Direction.INGRESS, EVERYTHING, ExistingPods(frozenset(NAMES)), port_range(Protocol.TCP, 1, 30_000)
+    )
+    with pytest.raises(GaveUpError):
+        Boxes(Direction.INGRESS, (policy,), (), Unlimited())
+    assert find_lost(region, Side((policy,), FACTS), Unlimited()) is None
+    narrower = policy.with_rules(Direction.INGRESS, policy.ingress[1:])
+    found = find_lost(region, Side((narrower,), FACTS), Unlimited())
+    assert found is not None
+    assert found.place == position(Protocol.TCP, 1)
+    before = Side((policy,), FACTS)
+    assert find_newly_lost(region, before, Side((narrower,), FACTS), Unlimited()) is not None
