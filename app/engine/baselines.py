@@ -17,7 +17,7 @@ from app.engine.ports import ALL_PORTS
 from app.engine.selectors import EVERYTHING, Selector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from app.engine.cluster import Cluster, Source
 
@@ -108,7 +108,7 @@ def means_the_same(policy: Policy, other: Policy) -> bool:
     )
 
 
-def _adds_up(rules: tuple[Rule, ...], others: tuple[Rule, ...]) -> bool:
+def _adds_up(rules: Sequence[Rule], others: Sequence[Rule]) -> bool:
     if rules == others or (_is_open(rules) and _is_open(others)):
         return True
     one, two = _merged(rules), _merged(others)
@@ -170,11 +170,11 @@ def _lets_in(peers: Peers, source: Source) -> bool:
     return source.pods in peers.pods
 
 
-def _is_open(rules: tuple[Rule, ...]) -> bool:
+def _is_open(rules: Sequence[Rule]) -> bool:
     return any(one.peers is None and one.ports == ALL_PORTS for one in rules)
 
 
-def _merged(rules: tuple[Rule, ...]) -> Peers | None:
+def _merged(rules: Sequence[Rule]) -> Peers | None:
     """Return the union of the peers of all rules; None if a rule restricts ports or lets everyone in."""
     pods: dict[PodPeer, None] = {}
     addresses: list[IntervalSet] = []

@@ -15,7 +15,7 @@ from app.engine.ports import ALL_PORTS, PortSet
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, Selector
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class Direction(Enum):
@@ -89,21 +89,21 @@ class Policy:
     name: str
     pods: Selector
     types: frozenset[Direction]
-    ingress: tuple[Rule, ...] = ()
-    egress: tuple[Rule, ...] = ()
+    ingress: Sequence[Rule] = ()
+    egress: Sequence[Rule] = ()
     terminating: bool = False
 
     def isolates(self, direction: Direction) -> bool:
         """Tell whether the pods that the policy selects are isolated in ``direction`` (rule 2)."""
         return direction in self.types
 
-    def rules(self, direction: Direction) -> tuple[Rule, ...]:
+    def rules(self, direction: Direction) -> Sequence[Rule]:
         """Return the rules that allow in ``direction``: none without that type (rule 6), or terminating."""
         if self.terminating or direction not in self.types:
             return ()
         return self.ingress if direction is Direction.INGRESS else self.egress
 
-    def with_rules(self, direction: Direction, rules: tuple[Rule, ...]) -> Policy:
+    def with_rules(self, direction: Direction, rules: Sequence[Rule]) -> Policy:
         """Return the policy with other rules in ``direction``."""
         if direction is Direction.INGRESS:
             return replace(self, ingress=rules)

@@ -1,19 +1,20 @@
-"""The shapes of NetworkPolicy objects in JSON, decoded in one step; what is of another type is refused.
+"""The shapes of NetworkPolicy objects in JSON, decoded in one step; what is out of the ordinary is refused.
 
-Rules stay text here: reviews and lists repeat the same ones, and what was read from the same bytes is kept.
+So everything that has a shape means something, and can be read later without an error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta
 
+from app.engine.addresses import Network
 from app.engine.policy import Direction
 from app.engine.ports import LAST_PORT, Protocol
 from app.engine.selectors import Operator
+from app.wire.cidrs import read_cidr
 from app.wire.metadata import NO_METADATA, Metadata
 
 KIND = "NetworkPolicy"
@@ -21,22 +22,29 @@ API_VERSION = "networking.k8s.io/v1"
 
 PortNumber = Annotated[int, Meta(ge=1, le=LAST_PORT)]
 PortNameText = Annotated[str, Meta(min_length=1)]
+LabelKey = Annotated[str, Meta(min_length=1)]
 
+_WITH_VALUES = frozenset({Operator.IN, Operator.NOT_IN})
 _PEER_FIELDS = {"pods": "podSelector", "namespaces": "namespaceSelector", "block": "ipBlock"}
 
 
 class RequirementShape(msgspec.Struct, gc=False):
     """``LabelSelectorRequirement``."""
 
-    key: str
+    key: LabelKey
     operator: Operator
     values: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values with an operator that wants none, and none with one that wants some."""
+        if (self.operator in _WITH_VALUES) is not bool(self.values):
+            raise ValueError(self.key)
 
 
 class SelectorShape(msgspec.Struct, gc=False, rename="camel"):
     """``LabelSelector``."""
 
-    match_labels: dict[str, str] | None = None
+    match_labels: dict[LabelKey, str] | None = None
     match_expressions: list[RequirementShape] | None = None
 
 
@@ -46,6 +54,22 @@ class BlockShape(msgspec.Struct, gc=False, rename={"excepts": "except"}):
     cidr: str
     excepts: list[str] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what is no CIDR."""
+        self.networks()
+
+    def networks(self) -> tuple[Network, list[Network]]:
+        """Return what is let in, and what of that is not."""
+        outer, *inner = map(_network, (self.cidr, *(self.excepts or ())))
+        return outer, inner
+
+
+def _network(text: str) -> Network:
+    read = read_cidr(text)
+    if read is None:
+        raise ValueError(text)
+    return read.network
+
 
 class PeerShape(msgspec.Struct, gc=False, rename=_PEER_FIELDS):
     """``NetworkPolicyPeer``."""
@@ -54,6 +78,11 @@ class PeerShape(msgspec.Struct, gc=False, rename=_PEER_FIELDS):
     namespaces: SelectorShape | None = None
     block: BlockShape | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse an ``ipBlock`` beside selectors, and none of them."""
+        if (self.block is None) is (self.pods is None and self.namespaces is None):
+            raise ValueError(self)
+
 
 class PortShape(msgspec.Struct, gc=False, rename="camel"):
     """``NetworkPolicyPort``."""
@@ -61,6 +90,12 @@ class PortShape(msgspec.Struct, gc=False, rename="camel"):
     protocol: Protocol | None = None
     port: PortNumber | PortNameText | None = None
     end_port: PortNumber | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an end that belongs to no number, or lies before it."""
+        last = self.end_port
+        if last is not None and (not isinstance(self.port, int) or last < self.port):
+            raise ValueError(last)
 
 
 class IngressRuleShape(msgspec.Struct, gc=False, rename={"peers": "from"}):
@@ -84,8 +119,8 @@ class SpecShape(msgspec.Struct, gc=False, rename="camel"):
     """``NetworkPolicySpec``."""
 
     pod_selector: SelectorShape | None = None
-    ingress: list[Raw] | None = None
-    egress: list[Raw] | None = None
+    ingress: list[IngressRuleShape] | None = None
+    egress: list[EgressRuleShape] | None = None
     policy_types: Annotated[list[Direction], Meta(max_length=2)] | None = None
 
 
@@ -99,7 +134,3 @@ class ObjectShape(msgspec.Struct, gc=False, rename="camel"):
 
 
 decode_object = msgspec.json.Decoder(ObjectShape).decode
-decode_rule: dict[Direction, Callable[[bytes | Raw], RuleShape]] = {
-    Direction.INGRESS: msgspec.json.Decoder(IngressRuleShape).decode,
-    Direction.EGRESS: msgspec.json.Decoder(EgressRuleShape).decode,
-}

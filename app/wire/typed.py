@@ -3,37 +3,45 @@
 Whatever is out of the ordinary (a wrong type, an operator nobody knows, a null in a list) raises
 ``NotOrdinary``; then ``app.wire.careful``, which knows what to do with anything, reads the object again.
 Both give the same policy for what both can read; tests hold them to it.
+
+Rules are read when somebody asks for them: where a baseline keeps every required flow open, hardly anybody
+asks for more than the first one of a changed policy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import msgspec
 
 from app.engine.addresses import block_set
-from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
+from app.engine.policy import Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_PORTS, PortSet, Protocol, port_range
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, LabelSet, Operator, Selector
 from app.wire.canonical import Order, PeerOrder, defaulted_types, merged, order_of
-from app.wire.cidrs import read_cidr
-from app.wire.memo import LONGEST_KEPT, Memo
-from app.wire.shapes import SpecShape, decode_object, decode_rule
+from app.wire.memo import LONGEST_KEPT
+from app.wire.shapes import SpecShape, decode_object
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from msgspec import Raw
 
     from app.engine.intervals import IntervalSet
     from app.wire.metadata import Metadata
-    from app.wire.shapes import BlockShape, PeerShape, PortShape, RequirementShape, SelectorShape
+    from app.wire.shapes import (
+        BlockShape,
+        PeerShape,
+        PortShape,
+        RequirementShape,
+        RuleShape,
+        SelectorShape,
+    )
 
-_FEW_RULES = 4
-_RULES_KEPT = 4096
-_RULE_BYTES_KEPT = 1024 * 1024
 _PARTS_KEPT = 4096
 _LONGEST_NAMESPACE = 253
-_WITH_VALUES = frozenset({Operator.IN, Operator.NOT_IN})
 _NO_SPEC = SpecShape()
 
 
@@ -55,33 +63,23 @@ _kept_label = lru_cache(maxsize=_PARTS_KEPT)(_label)
 
 
 def _term(one: RequirementShape) -> tuple[str, LabelSet]:
-    if (one.operator in _WITH_VALUES) is not bool(one.values):
-        raise NotOrdinary
     return one.key, LabelSet.of(one.operator, one.values or ())
 
 
 def _selector(read: SelectorShape) -> Found:
     labels, expressions = read.match_labels or {}, read.match_expressions
-    if "" in labels:
-        raise NotOrdinary
     if not expressions and len(labels) <= 1:
         for key, value in labels.items():
             return (_kept_label if len(key) + len(value) <= LONGEST_KEPT else _label)(key, value)
         return _FREE
     terms = [(key, LabelSet.of(Operator.IN, (value,))) for key, value in labels.items()]
     terms += map(_term, expressions or ())
-    if any(not key for key, _ in terms):
-        raise NotOrdinary
     selector = Selector.of(terms)
     return selector, order_of(selector)
 
 
 def _block(read: BlockShape) -> IntervalSet:
-    outer = read_cidr(read.cidr)
-    inner = [read_cidr(one) for one in read.excepts or ()]
-    if outer is None or None in inner:
-        raise NotOrdinary
-    return block_set(outer.network, [one.network for one in inner if one])
+    return block_set(*read.networks())
 
 
 def _peers(items: list[PeerShape], own: Found) -> Peers:
@@ -89,12 +87,8 @@ def _peers(items: list[PeerShape], own: Found) -> Peers:
     blocks: list[IntervalSet] = []
     for one in items:
         if one.block is not None:
-            if one.pods is not None or one.namespaces is not None:
-                raise NotOrdinary
             blocks.append(_block(one.block))
             continue
-        if one.pods is None and one.namespaces is None:
-            raise NotOrdinary
         namespaces, space_order = own if one.namespaces is None else _selector(one.namespaces)
         chosen, order = _FREE if one.pods is None else _selector(one.pods)
         if namespaces and chosen:
@@ -114,15 +108,9 @@ def _port(
     protocol: Protocol, port: int | str | None, last: int | None
 ) -> tuple[tuple[IntervalSet, ...], tuple[tuple[Protocol, str], ...]]:
     if isinstance(port, str):
-        if last is not None:
-            raise NotOrdinary
         return (), ((protocol, port),)
     if port is None:
-        if last is not None:
-            raise NotOrdinary
         return (port_range(protocol),), ()
-    if last is not None and last < port:
-        raise NotOrdinary
     return (port_range(protocol, port, port if last is None else last),), ()
 
 
@@ -140,27 +128,54 @@ def _ports(read: list[PortShape] | None) -> PortSet:
     )
 
 
-def _rule(raw: bytes | Raw, direction: Direction, namespace: str) -> Rule:
-    read = decode_rule[direction](raw)
+def _rule(read: RuleShape, namespace: str) -> Rule:
     own = _kept_label(NAMESPACE_NAME_LABEL, namespace)
     return Rule(_peers(read.peers, own) if read.peers else None, _ports(read.ports))
 
 
-_kept_rules: dict[Direction, Memo[Rule]] = {one: Memo(_RULES_KEPT, _RULE_BYTES_KEPT) for one in Direction}
+class UnreadRules(Sequence[Rule]):
+    """The rules of a policy, each read when it is asked for; equal to any sequence of equal rules."""
 
+    __slots__ = ("_namespace", "_rules")
 
-def _rules(raws: list[Raw] | None, direction: Direction, namespace: str) -> tuple[Rule, ...]:
-    """Return the rules; where they are many, most have been read before: a change changes one or two."""
-    if not raws:
-        return ()
-    if len(raws) <= _FEW_RULES:
-        return tuple([_rule(raw, direction, namespace) for raw in raws])
-    kept = _kept_rules[direction]
-    rules = []
-    for raw in raws:
-        key = (bytes(raw), namespace)
-        rules.append(kept.get(key) or kept.put(key, _rule(key[0], direction, namespace)))
-    return tuple(rules)
+    def __init__(self, shapes: Iterable[RuleShape], namespace: str) -> None:
+        self._rules: list[Rule | RuleShape] = list(shapes)
+        self._namespace = namespace
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    @overload
+    def __getitem__(self, index: int) -> Rule: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Rule]: ...
+
+    def __getitem__(self, index: int | slice) -> Rule | Sequence[Rule]:
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        found = self._rules[index]
+        if not isinstance(found, Rule):
+            # Two threads may both do this; they find the same.
+            found = self._rules[index] = _rule(found, self._namespace)
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, UnreadRules):
+            return len(self) == len(other) and all(self._is_same(other, at) for at in range(len(self)))
+        return tuple(self) == other if isinstance(other, tuple) else NotImplemented
+
+    def _is_same(self, other: UnreadRules, index: int) -> bool:
+        """Tell whether both have the same rule there; written alike in one namespace, they mean the same."""
+        if self._rules[index] == other._rules[index] and self._namespace == other._namespace:
+            return True
+        return self[index] == other[index]
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
 
 
 def read_policy(raw: bytes | Raw, namespace: str) -> tuple[Policy, Metadata]:
@@ -180,8 +195,8 @@ def read_policy(raw: bytes | Raw, namespace: str) -> tuple[Policy, Metadata]:
             metadata.name,
             EVERYTHING if pods is None else _selector(pods)[0],
             defaulted_types(frozenset(spec.policy_types or ()), spec.egress),
-            _rules(spec.ingress, Direction.INGRESS, home),
-            _rules(spec.egress, Direction.EGRESS, home),
+            UnreadRules(spec.ingress, home) if spec.ingress else (),
+            UnreadRules(spec.egress, home) if spec.egress else (),
             metadata.deletion_timestamp is not None,
         ), metadata
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -47,7 +47,7 @@ EGRESS = frozenset({Direction.EGRESS})
 
 
 def only_rule(read: Policy) -> Rule:
-    (rule,) = read.ingress + read.egress
+    (rule,) = (*read.ingress, *read.egress)
     return rule
 
 
@@ -356,7 +356,9 @@ def test_no_object_whatsoever_makes_the_readers_fail(obj: object) -> None:
 @given(ANYTHING, ANYTHING)
 def test_no_spec_whatsoever_makes_the_readers_fail(peers: object, ports: object) -> None:
     obj = policy(ingress=[{"from": [peers], "ports": [ports]}])
-    assert parse_stored(json.dumps(obj).encode()).policy is not None
+    stored = parse_stored(json.dumps(obj).encode()).policy
+    assert stored is not None
+    assert len(tuple(stored.ingress)) == 1
     assert parse_policy(obj, validation=Validation.NEW).policy is not None
 
 
@@ -371,6 +373,24 @@ def test_where_the_fast_way_reads_an_object_the_careful_way_agrees_and_has_no_co
         return
     assert quick == slow
     assert findings.errors == []
+
+
+def test_rules_that_nobody_asked_for_yet_compare_as_those_that_were_read() -> None:
+    rules = [{"ports": [{"port": one}]} for one in (1, 2, 3)]
+    other = [{"ports": [{"port": one, "protocol": "TCP"}]} for one in (1, 2, 3)]
+    read, unread, respelled = (fast(policy(ingress=one)).ingress for one in (rules, rules, other))
+    as_tuple = tuple(read)
+    assert read == unread == respelled == as_tuple == unread
+    assert hash(fast(policy(ingress=rules)).ingress) == hash(as_tuple)
+    assert unread[1:] == as_tuple[1:]
+    assert fast(policy(ingress=rules)).ingress != fast(policy(ingress=rules[:2])).ingress
+    assert fast(policy(ingress=rules)).ingress != fast(policy(ingress=rules[::-1])).ingress
+
+
+def test_what_is_written_alike_means_another_thing_in_another_namespace() -> None:
+    obj = policy(ingress=[{"from": [{"podSelector": {}}]}])
+    one, other = (read_policy(json.dumps({**obj, "metadata": {"name": "p"}}).encode(), ns)[0] for ns in "ab")
+    assert one.ingress != other.ingress
 
 
 def test_ten_thousand_rules_are_read_in_order() -> None:

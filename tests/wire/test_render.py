@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ def same(read: Policy | None, policy: Policy) -> bool:
     """Compare without the order of a rule's pod peers, which random policies do not keep."""
     assert read is not None
 
-    def as_sets(rules: tuple[Rule, ...]) -> list[object]:
+    def as_sets(rules: Sequence[Rule]) -> list[object]:
         return [(one.ports, one.peers and (frozenset(one.peers.pods), one.peers.addresses)) for one in rules]
 
     return (
