@@ -20,6 +20,8 @@ _WARNING_LENGTH = 120
 _MOST_WARNINGS = 30
 """An API server keeps 4 KiB of warnings for one request; these are within it."""
 _FORBIDDEN = 403
+DENY = "deny"
+"""The verdict on what is not let through."""
 
 
 def warnings_of(notes: Iterable[str]) -> tuple[str, ...]:
@@ -36,7 +38,7 @@ def answer(review: Review, outcome: Outcome, mode: Mode, rules: Rules) -> tuple[
     """Return the AdmissionReview for ``outcome`` under ``mode``, and the verdict in one word."""
     is_refused = outcome.kind is not Kind.ADMIT
     if is_refused and mode is Mode.ENFORCE and not _is_doubt_admitted(outcome, rules):
-        return _denied(review, outcome), "deny"
+        return _denied(review, outcome), DENY
     if mode is Mode.AUDIT:
         told = is_refused or outcome.notes
         return _admitted(review, (), outcome, _noted(outcome)), "audit" if told else "admit"

@@ -7,7 +7,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from app.admission.answers import answer, overridden, unjudged
+from app.admission.answers import DENY, answer, overridden, unjudged
 from app.admission.judging import PolicyJudge, change_of, changes_in
 from app.admission.namespaces import NamespaceJudgement
 from app.admission.outcome import ADMITTED, Kind, Outcome
@@ -61,7 +61,8 @@ class _Judged:
     """An outcome with what mode and override need.
 
     ``metadata`` is that of the object whose annotation may override. ``granted`` says what the right to
-    override already let through, "" for nothing.
+    override already let through, "" for nothing. ``change`` is set where it is not remembered yet that it may
+    be let through.
     """
 
     outcome: Outcome
@@ -69,6 +70,7 @@ class _Judged:
     metadata: Metadata | None = None
     override: OverrideOutcome = _NOT_ASKED
     granted: str = ""
+    change: PolicyChange | None = None
 
 
 class Reviewer:
@@ -118,7 +120,10 @@ class Reviewer:
             if judged.granted:
                 return self._overridden(review, judged, judged.granted)
             return *answer(review, judged.outcome, judged.mode, self._rules), judged
-        return await self._refused(review, judged, deadline)
+        reply, verdict, judged = await self._refused(review, judged, deadline)
+        if verdict != DENY and judged.change is not None:
+            self._policies.admitted(judged.change)
+        return reply, verdict, judged
 
     async def _refused(
         self, review: Review, judged: _Judged, deadline: Deadline
@@ -177,13 +182,16 @@ class Reviewer:
         namespace = cluster.namespaces.get(review.namespace)
         if namespace is None or namespace.terminating or not MANAGED.matches(namespace.labels):
             return _Judged(ADMITTED, self._rules.mode)
-        mode, outcome = self._mode(namespace.labels), ADMITTED
+        mode, outcome, waiting = self._mode(namespace.labels), ADMITTED, None
         if mode is not _OFF:
             change = change_of(review, kept, old)
             outcome = await self._policy_outcome(review, change, cluster, deadline)
-            if not review.dry_run and (outcome.kind is _ADMIT or mode is not _ENFORCE):
-                self._policies.admitted(change)
-        return _Judged(outcome, mode, kept.metadata)
+            if not review.dry_run:
+                if outcome.kind is _ADMIT or mode is not _ENFORCE:
+                    self._policies.admitted(change)
+                else:
+                    waiting = change
+        return _Judged(outcome, mode, kept.metadata, change=waiting)
 
     async def _policy_outcome(
         self, review: Review, change: PolicyChange, cluster: Cluster, deadline: Deadline

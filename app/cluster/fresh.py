@@ -37,7 +37,6 @@ _POLICIES = Collection(
     "networkpolicies",
     "/apis/networking.k8s.io/v1/networkpolicies",
 )
-_REMEMBERED_NAMESPACES = 1_000
 _REMEMBERED_NAMESPACES = 5_000
 
 

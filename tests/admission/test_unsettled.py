@@ -10,6 +10,8 @@ from app.admission.reviewer import Reviewer
 from app.admission.unsettled import UnsettledChanges
 from app.engine.cluster import Cluster
 from app.engine.policy import Policy
+from app.wire.identity import OVERRIDE_ANNOTATION
+from app.wire.state import Access
 from tests.admission import world
 from tests.admission.world import NS, FakeState, Log, Object, request
 
@@ -119,3 +121,22 @@ def test_two_deletions_under_review_at_the_same_time_do_not_both_pass() -> None:
 def test_a_dry_run_is_not_remembered() -> None:
     first, second = _deletions(dry_run=True)
     assert (first["allowed"], second["allowed"]) == (True, True)
+
+
+def test_what_an_override_let_through_is_remembered_too() -> None:
+    managed = world.baselines()[1]
+    annotated = {**world.rendered(managed)}
+    annotated["metadata"] = {**annotated["metadata"], "annotations": {OVERRIDE_ANNOTATION: "moving out"}}
+    state = FakeState(world.guarded(), grants=Access(allowed=True))
+    reviewer = Reviewer(state, Rules(settling_seconds=5.0), Log())
+
+    def ask(asked: Object) -> Object:
+        body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked}
+        answer, _ = asyncio.run(reviewer.respond(json.dumps(body).encode(), 5.0))
+        return json.loads(answer)["response"]  # type: ignore[no-any-return]
+
+    assert ask(request("CREATE", world.DENY_ALL))["allowed"]
+    assert ask(request("DELETE", old=annotated))["allowed"]
+    refused = ask(request("CREATE", world.manifest("other", world.DENY_ALL["spec"])))
+    assert not refused["allowed"]
+    assert "not done yet: " in refused["status"]["message"]
