@@ -25,7 +25,7 @@ from app.wire.memo import LONGEST_KEPT
 from app.wire.shapes import SpecShape, decode_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from msgspec import Raw
 
@@ -144,6 +144,10 @@ class UnreadRules(Sequence[Rule]):
 
     def __len__(self) -> int:
         return len(self._rules)
+
+    def __iter__(self) -> Iterator[Rule]:
+        for index, found in enumerate(self._rules):
+            yield found if isinstance(found, Rule) else self[index]
 
     @overload
     def __getitem__(self, index: int) -> Rule: ...
