@@ -248,6 +248,17 @@ class ControlPlane:
         for number, each in enumerate(api_servers):
             for user in (accounts.DEVELOPER, accounts.READONLY):
                 each.wait_until(partial(_answers, self.client(user, number), policies), READY_SECONDS)
+        api_servers[-1].wait_until(self._lists_all_members, READY_SECONDS)
+
+    def _lists_all_members(self) -> bool:
+        """Tell whether all API servers are listed: each enters itself, and the last to write may miss one.
+
+        Whoever asks before they have met again, ten seconds later, sees a smaller cluster than there is.
+        """
+        slices = self.client().request("GET", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices")
+        endpoints = (one for each in slices.json()["items"] for one in each["endpoints"] or ())
+        listed = {address for one in endpoints for address in one["addresses"]}
+        return listed >= {member.advertise for member in self.network.members}
 
     def _start_controller_manager(self, layout: commands.Layout) -> None:
         kubeconfig = self.kubeconfig(accounts.CONTROLLER_MANAGER)
