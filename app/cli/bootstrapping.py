@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from app.cli.installing import (
-    confirm,
+    agreed,
     perform,
     policy_acts,
     refuse,
     rehearsed,
     show,
     show_notes,
-    show_plan,
     sources_of,
 )
 from app.cluster.plugins import plugin_limit
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
     from app.cli.installing import Tools
     from app.engine.cluster import Source
     from app.install.plan import Stock
-    from app.install.rehearsal import Step
     from app.wire.state import Permission
 
 _UNMEASURED = (
@@ -142,7 +140,7 @@ def bring_baselines(tools: Tools, request: Request) -> int:
         show_notes(notes)
         typer.echo(f"Nothing to change: both baselines stand in {listed(ground.names) or 'no namespace'}.")
         return 0
-    if not agreed(request, steps, notes):
+    if not agreed(steps, notes, yes=request.yes, dry_run=request.dry_run):
         return 0 if request.dry_run else 2
     if not perform(policy_acts(tools, ground.stock.cluster, steps, request.pause), request.again):
         return 2
@@ -150,18 +148,6 @@ def bring_baselines(tools: Tools, request: Request) -> int:
         return 2
     typer.echo(f"Done: both baselines stand in {listed(ground.names)}, and every required flow passes.")
     return 0
-
-
-def agreed(request: Request, steps: Sequence[Step], notes: Mapping[str, Sequence[str]]) -> bool:
-    """Show the plan and ask; return whether to go on."""
-    show_plan(steps, notes)
-    if request.dry_run:
-        typer.echo("Nothing was changed: --dry-run.")
-        return False
-    if confirm("Make these changes?", yes=request.yes):
-        return True
-    typer.echo("Nothing was changed.")
-    return False
 
 
 def all_pass(tools: Tools, ground: Ground) -> bool:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from app.cli.bootstrapping import Ground, Request, agreed, all_pass, changing, prepare
+from app.cli.bootstrapping import Ground, Request, all_pass, changing, prepare
 from app.cli.installing import (
     SystemClock,
     Tools,
+    agreed,
     confirm,
     perform,
     policy_acts,
@@ -114,7 +115,7 @@ class _Guarding:
         if is_pending:
             notes = {**notes, "": (*notes[""], _AFTERWARDS)}
         if steps or is_pending:
-            self._asked = agreed(self._request, steps, notes)
+            self._asked = agreed(steps, notes, yes=self._request.yes, dry_run=self._request.dry_run)
             return self._asked
         show_notes(notes)
         if self._request.dry_run:

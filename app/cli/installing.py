@@ -197,6 +197,18 @@ def confirm(question: str, *, yes: bool) -> bool:
         return False
 
 
+def agreed(steps: Sequence[Step], notes: Mapping[str, Sequence[str]], *, yes: bool, dry_run: bool) -> bool:
+    """Show the plan and ask; return whether to go on. Raises ``InputError`` where nobody can answer."""
+    show_plan(steps, notes)
+    if dry_run:
+        typer.echo("Nothing was changed: --dry-run.")
+        return False
+    if confirm("Make these changes?", yes=yes):
+        return True
+    typer.echo("Nothing was changed.")
+    return False
+
+
 def this_command() -> str:
     """Return the command line of this process, to be typed again."""
     return shlex.join(["netpol-guard", *sys.argv[1:]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,13 +10,12 @@ import typer
 
 from app.cli.installing import (
     SystemClock,
-    confirm,
+    agreed,
     perform,
     policy_acts,
     refuse,
     rehearsed,
     show_notes,
-    show_plan,
 )
 from app.engine.requirements import Options
 from app.engine.words import listed
@@ -66,7 +65,7 @@ def take_away(tools: Tools, request: Request) -> int:
         show_notes(notes)
         typer.echo(f"Nothing to remove: there is nothing of {what}.")
         return 0
-    if not _agreed(request, steps, notes):
+    if not agreed(steps, notes, yes=request.yes, dry_run=request.dry_run):
         return 0 if request.dry_run else 2
     if not perform(_acts(tools, stock, steps, request), request.again):
         return 2
@@ -90,17 +89,6 @@ def _baselines(tools: Tools, request: Request) -> tuple[Stock, Plan, tuple[str, 
 def _words(request: Request, names: Sequence[str]) -> list[str]:
     words = ["the guard"] if request.guard else []
     return [*words, f"the baselines of {listed(names) or 'any namespace'}"] if request.baselines else words
-
-
-def _agreed(request: Request, steps: Sequence[Step], notes: Mapping[str, Sequence[str]]) -> bool:
-    show_plan(steps, notes)
-    if request.dry_run:
-        typer.echo("Nothing was changed: --dry-run.")
-        return False
-    if confirm("Make these changes?", yes=request.yes):
-        return True
-    typer.echo("Nothing was changed.")
-    return False
 
 
 def _acts(tools: Tools, stock: Stock, steps: Sequence[Step], request: Request) -> list[Act]:
