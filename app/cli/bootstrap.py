@@ -33,7 +33,6 @@ EXAMPLES: tuple[Example, ...] = (
         "netpol-guard bootstrap --image registry.example/netpol-guard:1.0 --output yaml > guard.yaml",
     ),
 )
-_PAUSE = 10.0
 _TIMEOUT = 180.0
 
 
@@ -87,9 +86,7 @@ def command(
     timeout: Annotated[
         float, typer.Option(help="Seconds that the guard gets to run, to answer, and to take over.", min=1)
     ] = _TIMEOUT,
-    pause: Annotated[
-        float, typer.Option(help="Seconds that the network plugin gets before a bridge policy goes.", min=0)
-    ] = _PAUSE,
+    pause: options.Pause = options.PAUSE,
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = None,
 ) -> int:

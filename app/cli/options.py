@@ -39,3 +39,8 @@ Namespace = Annotated[
         help="For manifests that name none [default: with a live cluster its context's; else default].",
     ),
 ]
+Pause = Annotated[
+    float,
+    typer.Option("--pause", help="Seconds that the network plugin gets before a bridge policy goes.", min=0),
+]
+PAUSE = 10.0

@@ -19,7 +19,6 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     ("See what would be removed, and change nothing", "netpol-guard uninstall --dry-run"),
 )
-_PAUSE = 10.0
 _TIMEOUT = 180.0
 
 
@@ -39,9 +38,7 @@ def command(
     timeout: Annotated[
         float, typer.Option(help="Seconds that the guard's namespace gets to be gone.", min=1)
     ] = _TIMEOUT,
-    pause: Annotated[
-        float, typer.Option(help="Seconds that the network plugin gets before a bridge policy goes.", min=0)
-    ] = _PAUSE,
+    pause: options.Pause = options.PAUSE,
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = None,
 ) -> int:
