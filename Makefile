@@ -1,5 +1,5 @@
 # Each target sets itself up: a machine needs Python 3.11 or later and make, nothing else.
-# (`make test` also builds a Kubernetes control plane, once per machine: see tests/cluster.)
+# (`make test` also builds a Kubernetes control plane, once per machine: see tests/kube.)
 
 PYTHON ?= $(shell scripts/find-python)
 VENV   := .venv
@@ -20,7 +20,7 @@ run: $(STAMP) ## Serve the webhook on localhost with a sample cluster, and show 
 
 test: $(STAMP) ## Run all tests, those against a real API server included
 	@echo "==> Programs of the test cluster (built once per machine, minutes the first time)"
-	@$(BIN)/python -m tests.cluster.binaries
+	@$(BIN)/python -m tests.kube.binaries
 	@echo "==> Tests"
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 

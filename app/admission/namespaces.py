@@ -12,17 +12,17 @@ from app.engine.explain import loss_lines, main_losses
 from app.engine.judge import Judge, State
 from app.engine.regions import NamespaceTable
 from app.engine.requirements import guarded_namespaces, managed_flows, required_flows
-from app.engine.search import TooComplexError
+from app.engine.search.find import TooComplexError
 from app.engine.words import flow_words, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.admission.ports import Rules
+    from app.admission.rules import Rules
     from app.engine.cluster import Cluster
     from app.engine.judge import Loss, Verdict
     from app.engine.policy import Namespace
-    from app.engine.search import Budget
+    from app.engine.search.find import Budget
 
 _SHOWN = 3
 _MOST_NOTES = 8

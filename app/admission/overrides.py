@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.admission.ports import OverrideOutcome
-from app.admission.rights import question
-from app.wire.identity import OVERRIDE_ANNOTATION
-from app.wire.review import Operation
-from app.wire.state import Override
+from app.model.access import Override, question
+from app.names import OVERRIDE_ANNOTATION
+from app.wire.review.request import Operation
 
 if TYPE_CHECKING:
     from app.admission.outcome import Outcome
     from app.admission.ports import Announcer, ClusterState, Deadline
-    from app.wire.metadata import Metadata
-    from app.wire.review import Review
+    from app.wire.objects.metadata import Metadata
+    from app.wire.review.request import Review
 
 OVERRIDE_VERB = "override"
 

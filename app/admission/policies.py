@@ -6,28 +6,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.admission.outcome import ADMITTED, PATCH, Kind, Outcome, Reason
-from app.admission.patches import edit_words, patch_text
+from app.admission.standing import Standing
 from app.engine.baselines import missing_baselines, recognise
-from app.engine.budget import TooComplexError, demand
+from app.engine.budget import TooComplexError
 from app.engine.effects import has_no_effect
 from app.engine.explain import loss_lines, main_losses, source_lines
 from app.engine.fix import Broken, find_fix
-from app.engine.judge import NOTHING_LOST, Judge, State, Verdict, keepers_of
-from app.engine.regions import Facts, NamespaceTable
-from app.engine.requirements import FlowId, guarded_namespaces, required_flows
+from app.engine.judge import NOTHING_LOST, Judge, State, Verdict
+from app.engine.regions import Facts
+from app.engine.requirements import FlowId
 from app.engine.words import flow_words, listed, source_words
+from app.wire.networkpolicy.json_patch import edit_words, patch_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from app.admission.ports import Rules
+    from app.admission.rules import Rules
     from app.engine.baselines import Baseline
     from app.engine.budget import Budget
-    from app.engine.cluster import Cluster
     from app.engine.fix import Fix
     from app.engine.judge import Loss
     from app.engine.policy import Policy
-    from app.engine.requirements import Options, RequiredFlow
+    from app.engine.requirements import RequiredFlow
 
 
 _NO_FIX = (
@@ -51,63 +49,6 @@ class PolicyChange:
         """The change as the subject of a sentence."""
         verb = "deleting " if self.new is None else ""
         return f"{verb}NetworkPolicy {self.namespace}/{self.name or '(generated name)'}"
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What follows from a state alone, whatever the change: worked out once for each state."""
-
-    cluster: Cluster
-    table: NamespaceTable
-    is_guarded: bool
-    flows: tuple[RequiredFlow, ...]
-    hanging: tuple[tuple[RequiredFlow, str | None], ...]
-    """The flows that no two policies each keep open alone, with the name of the one that does, if any."""
-
-    @classmethod
-    def of(cls, cluster: Cluster, namespace: str, options: Options, budget: Budget) -> Standing:
-        """Return what follows from ``cluster`` for ``namespace``. Raises ``TooComplexError``."""
-        guarded = guarded_namespaces(cluster)
-        flows = required_flows(cluster, namespace, options, guarded)
-        table = NamespaceTable(cluster.namespaces)
-        state = State(cluster.policies.get(namespace, ()), table)
-        return cls(cluster, table, namespace in guarded, flows, tuple(_hanging(flows, state, budget)))
-
-    def exposed_to(self, name: str) -> tuple[RequiredFlow, ...]:
-        """Return the flows that are not open whatever becomes of the policy ``name``."""
-        return tuple([flow for flow, keeper in self.hanging if keeper is None or keeper == name])
-
-
-def _hanging(
-    flows: tuple[RequiredFlow, ...], state: State, budget: Budget
-) -> Iterator[tuple[RequiredFlow, str | None]]:
-    for flow in flows:
-        demand(budget)
-        keepers = keepers_of(flow.region, state)
-        first = next(keepers, None)
-        if next(keepers, None) is None:
-            yield flow, None if first is None else first.name
-
-
-class StandingMemory:
-    """Remembers ``Standing`` by the identity of the state, which its reader keeps while nothing changes."""
-
-    _MOST = 64
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._known: dict[tuple[int, str], Standing] = {}
-
-    def of(self, cluster: Cluster, namespace: str, budget: Budget) -> Standing:
-        """Return what follows from ``cluster`` for ``namespace``. Raises ``TooComplexError``."""
-        key = (id(cluster), namespace)
-        found = self._known.get(key)
-        # The remembered state is held, so that its identity cannot be another's.
-        if found is None:
-            if len(self._known) >= self._MOST:
-                self._known.clear()
-            found = self._known[key] = Standing.of(cluster, namespace, self._options, budget)
-        return found
 
 
 class PolicyJudgement:

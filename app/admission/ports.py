@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from app.engine.requirements import Options
-from app.wire.identity import NAME
+from app.admission.rules import Mode
 
 if TYPE_CHECKING:
     from app.engine.cluster import Cluster
-    from app.wire.review import Operation
-    from app.wire.state import Access, AccessQuestion, Override, Scope
-
-
-class Mode(Enum):
-    """What becomes of a change that would cut required flows; weakest last."""
-
-    ENFORCE = "enforce"
-    WARN = "warn"
-    AUDIT = "audit"
-    OFF = "off"
-
-    def is_weaker_than(self, other: Mode) -> bool:
-        """Tell whether less is refused in this mode than in ``other``."""
-        order = list(Mode)
-        return order.index(self) > order.index(other)
-
-
-class Doubt(Enum):
-    """What becomes of a change that could not be judged."""
-
-    DENY = "deny"
-    WARN = "warn"
+    from app.model.access import Access, AccessQuestion, Override, Scope
+    from app.wire.review.request import Operation
 
 
 class Afterwards(Enum):
@@ -44,35 +21,6 @@ class Afterwards(Enum):
 
     KEEP = "keep"
     CLOSE = "close"
-
-
-@dataclass(frozen=True, slots=True)
-class Replica:
-    """Which of the guard's pods this is, for whoever asks; ``node`` is "" where that is not known."""
-
-    pod: str = "netpol-guard"
-    node: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How this guard is configured; the defaults are those of ``decision.md``, Defaults.
-
-    ``settling_seconds``: how long a change that was let through may take to show in the state; 0 where the
-    state is a value that reviews do not change.
-    """
-
-    mode: Mode = Mode.ENFORCE
-    on_state_error: Doubt = Doubt.DENY
-    on_too_complex: Doubt = Doubt.DENY
-    exempt_users: frozenset[str] = frozenset()
-    exempt_groups: frozenset[str] = frozenset()
-    exempt_namespaces: frozenset[str] = frozenset()
-    guard_namespace: str = NAME
-    tell_no_effect: bool = True
-    options: Options = field(default_factory=Options)
-    replica: Replica = Replica()
-    settling_seconds: float = 0.0
 
 
 class ClusterState(Protocol):

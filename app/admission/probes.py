@@ -1,4 +1,4 @@
-"""Answers the nonce probe (``app.wire.probe``): a dry run that asks where it came from.
+"""Answers the nonce probe (``app.model.probe``): a dry run that asks where it came from.
 
 A probe is judged like any other dry run, and the answer to it is one warning more: it is no way around the
 guard, which a dry run could not be anyway, and whoever probes gets the real verdict with it. What it tells is
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.admission.rights import question
-from app.wire.metadata import annotations_of
-from app.wire.probe import PROBE_ANNOTATION, PROBE_VERB, ProbeRefusal, Refusal, is_nonce, seen
+from app.model.access import question
+from app.model.probe import PROBE_ANNOTATION, PROBE_VERB, ProbeRefusal, Refusal, is_nonce, seen
+from app.wire.objects.metadata import annotations_of
 
 if TYPE_CHECKING:
-    from app.admission.ports import ClusterState, Deadline, Replica
-    from app.wire.review import Review
+    from app.admission.ports import ClusterState, Deadline
+    from app.admission.rules import Replica
+    from app.wire.review.request import Review
 
 _POLICIES = ("networking.k8s.io", "networkpolicies")
 _NAMESPACES = ("", "namespaces")

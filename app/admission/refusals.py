@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.admission.outcome import Kind, Outcome, Reason
 from app.engine.words import listed
-from app.wire.identity import MODE_LABEL
+from app.names import MODE_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from app.admission.overrides import Ruling
     from app.admission.policies import PolicyChange
     from app.errors import StateUnreadable
-    from app.wire.networkpolicy import ParsedPolicy
-    from app.wire.review import Review
+    from app.wire.networkpolicy.parse import ParsedPolicy
+    from app.wire.review.request import Review
 
 
 def with_others_under_way(outcome: Outcome, changes: Sequence[PolicyChange]) -> Outcome:

@@ -7,13 +7,12 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from app.admission.answers import DENY, answer, overridden, unjudged
-from app.admission.judging import PolicyJudge, change_of, changes_in
 from app.admission.namespaces import NamespaceJudgement
+from app.admission.offload import Patience
 from app.admission.outcome import ADMITTED, Kind, Outcome
 from app.admission.overrides import Overrides, Ruling, hint
-from app.admission.patience import Patience
-from app.admission.ports import Afterwards, Deadline, Decision, Mode, Nobody, OverrideOutcome
+from app.admission.policy_judge import PolicyJudge, change_of, changes_in
+from app.admission.ports import Afterwards, Deadline, Decision, Nobody, OverrideOutcome
 from app.admission.probes import Probes, probe_in
 from app.admission.refusals import (
     may_not_weaken,
@@ -24,14 +23,16 @@ from app.admission.refusals import (
     unknown_state,
     unreadable,
 )
+from app.admission.responses import DENY, answer, overridden, unjudged
+from app.admission.rules import Mode
 from app.engine.cluster import MANAGED
-from app.engine.search import TooComplexError
+from app.engine.search.find import TooComplexError
 from app.errors import StateUnreadable
-from app.wire.identity import MODE_LABEL, OVERRIDE_ANNOTATION
-from app.wire.namespaces import namespace_of
-from app.wire.response import with_warning
-from app.wire.review import Operation, Review, decode_review, policy_of
-from app.wire.state import Scope
+from app.model.access import Scope
+from app.names import MODE_LABEL, OVERRIDE_ANNOTATION
+from app.wire.objects.namespaces import namespace_of
+from app.wire.review.request import Operation, Review, decode_review, policy_of
+from app.wire.review.response import with_warning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,13 +40,14 @@ if TYPE_CHECKING:
     from msgspec import Raw
 
     from app.admission.policies import PolicyChange
-    from app.admission.ports import Announcer, ClusterState, Recorder, Rules
+    from app.admission.ports import Announcer, ClusterState, Recorder
+    from app.admission.rules import Rules
     from app.engine.cluster import Cluster
     from app.engine.policy import Namespace
-    from app.engine.search import Budget
-    from app.wire.metadata import Metadata
-    from app.wire.namespaces import ParsedNamespace
-    from app.wire.networkpolicy import ParsedPolicy
+    from app.engine.search.find import Budget
+    from app.wire.networkpolicy.parse import ParsedPolicy
+    from app.wire.objects.metadata import Metadata
+    from app.wire.objects.namespaces import ParsedNamespace
 
 _POLICIES = ("networking.k8s.io", "networkpolicies")
 _NAMESPACES = ("", "namespaces")

@@ -17,7 +17,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from app.certificates.pairs import bundle_of, fingerprints
-from app.wire.identity import (
+from app.model.kinds import VALIDATING, Reference
+from app.names import (
     FAILURE_POLICY_ANNOTATION,
     FIELD_MANAGER,
     NAME,
@@ -26,13 +27,12 @@ from app.wire.identity import (
     SERVICE_HOST,
     FailurePolicy,
 )
-from app.wire.kinds import VALIDATING, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from app.wire.kinds import Manifest
+    from app.model.kinds import Manifest
 
 CONFIGURATION = Reference(VALIDATING, NAME)
 _FIELDS = re.compile('"f:(failurePolicy|caBundle)"')

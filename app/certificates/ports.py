@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from app.wire.kinds import Rehearsal
+from app.model.kinds import Rehearsal
 
 if TYPE_CHECKING:
     from app.certificates.pairs import Pair
-    from app.wire.kinds import Kind, Manifest, Reference, Written
+    from app.model.kinds import Kind, Manifest, Reference, Written
 
 
 class ClusterObjects(Protocol):

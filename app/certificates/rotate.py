@@ -6,7 +6,7 @@ A certificate authority is replaced in steps, each a new content of the one Secr
 2. serving certificates are issued from it once it has been published for a while and every replica knows it;
 3. the *previous* one is taken out of the bundle a day later, once no replica serves under it any more.
 
-What a replica serves is its own choice in the end (``app.certificates.keeper``): nothing that the published
+What a replica serves is its own choice in the end (``app.certificates.rotator``): nothing that the published
 bundle does not verify. So no order of events, and no replica that lags, can make the two disagree.
 """
 

@@ -11,13 +11,13 @@ import binascii
 from typing import TYPE_CHECKING
 
 from app.certificates.expiry import UnreadableCertificate, validity_of
+from app.certificates.handshake import rejection
 from app.certificates.pairs import Pair
 from app.certificates.rotate import Holding
-from app.certificates.trial import rejection
-from app.wire.identity import NAME, NAME_LABEL, OURS, SERVICE_HOST, TLS_SECRET
+from app.names import NAME, NAME_LABEL, OURS, SERVICE_HOST, TLS_SECRET
 
 if TYPE_CHECKING:
-    from app.wire.kinds import Manifest
+    from app.model.kinds import Manifest
 
 _SERVING, _AUTHORITY, _NEXT = ("tls.crt", "tls.key"), ("ca.crt", "ca.key"), ("next-ca.crt", "next-ca.key")
 _PREVIOUS = "previous-ca.crt"

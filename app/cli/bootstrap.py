@@ -96,10 +96,11 @@ def command(
     then lets the guard reject anything. A second run changes nothing; an interrupted one is completed by
     running it again. Exit code 0: done; 2: it could not, and the message says what stands.
     """
-    from app.cli.bootstrapping import Request, bring_baselines
-    from app.cli.guarding import bring_guard
-    from app.cli.installing import Tools, sources_of, this_command
-    from app.cli.printing import print_manifests
+    from app.cli.site import Tools
+    from app.cli.terminal import sources_of, this_command
+    from app.install.bootstrap import bring_guard
+    from app.install.gitops import print_manifests
+    from app.install.prepare import Request, bring_baselines
 
     if label and not namespace:
         raise InputError("--label", "name the namespaces to label with -n")

@@ -12,21 +12,24 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from app.audit.findings import Report
-from app.audit.given import read_given
-from app.audit.lint import Assumptions, Work, lint
-from app.cli import options, reports, text
-from app.cli.base import Place, read_base
+from app.cli import options
+from app.cli.beside import Place, read_base
 from app.cli.group import Example
-from app.cli.inputs import read_manifests
-from app.cli.mending import differences, mend, write
 from app.engine.cluster import Cluster
 from app.engine.requirements import Options
 from app.errors import InputError
-from app.wire.networkpolicy import DEFAULT_NAMESPACE
+from app.lint.findings import Report
+from app.lint.fixing import differences, mend
+from app.lint.given import read_given
+from app.lint.lint import Assumptions, Work, lint
+from app.lint.report import as_github, as_json, as_junit, as_sarif
+from app.lint.report_text import report_lines
+from app.output.styled import show
+from app.wire.networkpolicy.parse import DEFAULT_NAMESPACE
+from app.wire.text.files import read_manifests, write
 
 if TYPE_CHECKING:
-    from app.cli.inputs import Manifests
+    from app.wire.text.files import Manifests
 
 EXAMPLES: tuple[Example, ...] = (
     (
@@ -60,10 +63,10 @@ class Format(Enum):
 
 
 _FOR_PROGRAMS: dict[Format, Callable[..., str]] = {
-    Format.JSON: reports.as_json,
-    Format.SARIF: reports.as_sarif,
-    Format.JUNIT: reports.as_junit,
-    Format.GITHUB: reports.as_github,
+    Format.JSON: as_json,
+    Format.SARIF: as_sarif,
+    Format.JUNIT: as_junit,
+    Format.GITHUB: as_github,
 }
 
 
@@ -142,7 +145,7 @@ def _settings(config: Path | None) -> tuple[Options, tuple[str, ...]]:
     """
     if config is None:
         return Options(), ()
-    from app.cli.engine_options import options_of
+    from app.settings.engine_options import options_of
     from app.settings.load import load
 
     settings = load(config)
@@ -159,7 +162,7 @@ class _Output:
     def show(self, report: Report, stream: TextIO | None = None) -> int:
         """Print the report; return the exit code."""
         if self.format is Format.TEXT:
-            text.show(text.report_lines(report), stream)
+            show(report_lines(report), stream)
         else:
             print(_FOR_PROGRAMS[self.format](report, strict=self.strict), file=stream)
         return 1 if report.errors or (self.strict and report.findings) else 0

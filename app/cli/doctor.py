@@ -12,7 +12,7 @@ from app.cli.group import Example
 from app.errors import InputError
 
 if TYPE_CHECKING:
-    from app.cli.examination import Examination
+    from app.doctor.report.machine import Examination
 
 EXAMPLES: tuple[Example, ...] = (
     ("What is wrong with this cluster?", "netpol-guard doctor"),
@@ -63,10 +63,11 @@ def command(
     """
     from rich.console import Console
 
-    from app.cli.doctor_text import show
     from app.cli.examination import Given, examination
-    from app.cli.installing import Tools, sources_of
-    from app.cli.repairing import Consent, repair
+    from app.cli.repair import Consent, repair
+    from app.cli.site import Tools
+    from app.cli.terminal import sources_of
+    from app.doctor.report.text import show
 
     if fix and (state is not None or report is not Format.TEXT):
         raise InputError("--fix", "repairs a live cluster, with --format text; leave --state away")
@@ -86,7 +87,7 @@ def command(
 
     examined = look()
     if report is not Format.TEXT:
-        from app.cli.doctor_reports import FORMATS
+        from app.doctor.report.machine import FORMATS
 
         typer.echo(FORMATS[report.value](examined), nl=False)
         return 0 if examined.report.is_healthy else 1

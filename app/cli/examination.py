@@ -4,34 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from app import __version__
 from app.certificates.inspect import inspect
-from app.cli.engine_options import options_of
-from app.cluster.sighting import Questions, Sighting
-from app.cluster.sources import declared_source
-from app.cluster.survey import Surveyor
-from app.cluster.surveyed import sighting_of
-from app.doctor.atlas import Reach
+from app.cluster.state.sources import declared_source
+from app.cluster.survey.collected import Questions, Sighting
+from app.cluster.survey.folder import sighting_of
+from app.cluster.survey.live import Surveyor
+from app.doctor.checks.neighbours import NEIGHBOUR_SELECTORS
 from app.doctor.context import Bypasses, Context, Product
 from app.doctor.examine import examine
-from app.doctor.findings import Report
-from app.doctor.matrix import Row, matrix_of
-from app.doctor.neighbours import NEIGHBOUR_SELECTORS
-from app.doctor.page import Imprint
-from app.doctor.reach import reach_of
+from app.doctor.map.graph import Reach
+from app.doctor.map.reach import reach_of
+from app.doctor.report.machine import Examination
+from app.doctor.report.page import Imprint
 from app.doctor.verdicts import Verdicts
 from app.engine.cluster import Source
 from app.errors import InputError, SettingsError
+from app.model.survey import Survey
+from app.names import SETTINGS_KEY
+from app.settings.engine_options import options_of
 from app.settings.load import load_text
 from app.settings.model import Settings
 from app.shipped import DEPLOY
-from app.wire.identity import SETTINGS_KEY
-from app.wire.manifests import decode_text, read_documents
-from app.wire.registrations import registrations
-from app.wire.survey import Survey
+from app.wire.objects.registrations import registrations
+from app.wire.text.documents import decode_text, read_documents
 
 Tell = Callable[[str], None]
 
@@ -49,26 +47,6 @@ class Given:
     folder: Path | None = None
     kubeconfig: Path | None = None
     context: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Examination:
-    """What came out: the report, the matrix of namespaces by flows, and which cluster it is about."""
-
-    report: Report
-    context: Context
-    cluster: str
-    version: str = __version__
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """The matrix of namespaces by flows."""
-        return matrix_of(self.context, self.report)
-
-    @property
-    def moment(self) -> datetime:
-        """When the cluster was looked at."""
-        return self.context.survey.moment
 
 
 def examination(given: Given, tell: Tell) -> Examination:
@@ -93,7 +71,7 @@ def look(given: Given, tell: Tell) -> tuple[str, Sighting]:
     """Return what the folder or else the live cluster is called, and holds. Raises ``StateUnreadable``."""
     if given.folder is not None:
         return str(given.folder), sighting_of(given.folder, product().service)
-    from app.cluster.connection import Connection, configuration
+    from app.cluster.client.connection import Connection, configuration
 
     api = Connection(configuration(given.kubeconfig, given.context))
     questions = Questions(product().service, NEIGHBOUR_SELECTORS, calls=given.calls)
@@ -121,7 +99,7 @@ class _Budget:
     """Bounds the time for one question about one namespace."""
 
     def __init__(self) -> None:
-        from app.cluster.deadline import Deadline
+        from app.deadline import Deadline
 
         self._deadline = Deadline.after(_NAMESPACE_SECONDS)
 

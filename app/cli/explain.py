@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.audit.findings import Level
-from app.audit.flows import Answer, Flow, explain_flow
-from app.audit.given import read_given
 from app.cli import options
-from app.cli.base import Place, read_base
-from app.cli.ends import FindPod, Wanted, find_end, parse_end, parse_port, pods_of
-from app.cli.explained import Explained
+from app.cli.beside import Place, read_base
 from app.cli.group import Example
-from app.cli.inputs import read_manifests
-from app.cli.reports import place_words
-from app.cli.text import show
 from app.engine.cluster import Cluster
 from app.errors import InputError
-from app.wire.networkpolicy import DEFAULT_NAMESPACE
+from app.explain.ends import FindPod, Wanted, find_end, parse_end, parse_port, pods_of
+from app.explain.flow import Answer, Flow, explain_flow
+from app.explain.report import Explained
+from app.lint.findings import Level
+from app.lint.given import read_given
+from app.lint.report import place_words
+from app.output.styled import show
+from app.wire.networkpolicy.parse import DEFAULT_NAMESPACE
+from app.wire.text.files import read_manifests
 
 if TYPE_CHECKING:
-    from app.wire.manifests import Document
+    from app.wire.text.documents import Document
 
 EXAMPLES: tuple[Example, ...] = (
     (

@@ -47,8 +47,8 @@ def command(
     from rich.console import Console
 
     from app.cli.examination import Given, mapped
-    from app.doctor.drawings import as_dot, as_mermaid, as_text
-    from app.doctor.map_page import map_page
+    from app.doctor.map.drawings import as_dot, as_mermaid, as_text
+    from app.doctor.map.page import map_page
 
     only = frozenset(namespace or ())
     given = Given(

@@ -52,9 +52,9 @@ def command(
     POST /validate over TLS; health and metrics on a port of their own.
     """
     from app import logs
-    from app.cli.wiring import is_in_pod, run_webhook
     from app.serving.server import run
     from app.settings.load import load
+    from app.webhook.wiring import is_in_pod, run_webhook
 
     settings = load(config)
     if embedded:
@@ -92,9 +92,9 @@ def _with_state(settings: Settings, folder: Path) -> Settings:
 def _serve_embedded(settings: Settings, folder: Path, *, once: bool) -> int:
     """Serve the sample cluster on localhost, and show a few changes with their verdicts."""
     from app import logs
-    from app.cli.embedded import from_here, own_certificate, show_changes
-    from app.cli.wiring import run_webhook
     from app.serving.server import run
+    from app.webhook.demo import from_here, own_certificate, show_changes
+    from app.webhook.wiring import run_webhook
 
     logs.configure(logs.LogLevel.WARNING, logs.LogFormat.TEXT)
     listen = settings.listen

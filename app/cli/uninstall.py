@@ -47,8 +47,9 @@ def command(
     An interrupted run is completed by running it again.
     Exit code 0: done; 2: it could not, and the message says what stands.
     """
-    from app.cli.installing import Tools, this_command
-    from app.cli.uninstalling import Request, take_away
+    from app.cli.site import Tools
+    from app.cli.terminal import this_command
+    from app.install.uninstall import Request, take_away
 
     if namespace and not baselines:
         raise InputError("--namespace", "goes with --baselines: the guard is there once for all namespaces")

@@ -13,19 +13,19 @@ from queue import Full, Queue
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from app.cluster.connection import Connection, configuration
-from app.cluster.objects import Objects
+from app.cluster.client.connection import Connection, configuration
+from app.cluster.client.objects import Objects
 from app.errors import GuardError
 from app.logs import EventLog
-from app.wire.identity import DOMAIN, FIELD_MANAGER
-from app.wire.kinds import EVENT, KINDS
+from app.model.kinds import EVENT, KINDS
+from app.names import DOMAIN, FIELD_MANAGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from app.wire.kinds import Manifest
-    from app.wire.state import Override
+    from app.model.access import Override
+    from app.model.kinds import Manifest
 
 _LOG = EventLog("app.cluster.events")
 _WAITING = 100

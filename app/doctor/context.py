@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Protocol
 
 from app.doctor.verdicts import Verdicts
-from app.wire.registrations import Registration
-from app.wire.survey import ServiceKey, Survey
-from app.wire.workloads import PodFacts
+from app.model.survey import ServiceKey, Survey
+from app.wire.objects.pods import PodFacts
+from app.wire.objects.registrations import Registration
 
 
 class CertificateFacts(Protocol):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from app.doctor.checks.guard import examine_guard
+from app.doctor.checks.labels import examine_labels
+from app.doctor.checks.namespaces import examine_namespaces
+from app.doctor.checks.neighbours import examine_neighbours
+from app.doctor.checks.sources import examine_sources
+from app.doctor.checks.webhooks import examine_webhooks, unjudged_webhooks
 from app.doctor.context import Context
 from app.doctor.findings import Area, Check, Finding, Report, Severity, ordered
-from app.doctor.guard import examine_guard
-from app.doctor.labels import examine_labels
-from app.doctor.namespaces import examine_namespaces
-from app.doctor.neighbours import examine_neighbours
 from app.doctor.repairs import advice
-from app.doctor.sources import examine_sources
-from app.doctor.webhooks import examine_webhooks, unjudged_webhooks
 
 Tell = Callable[[str], None]
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.engine.policy import Policy
-from app.wire.kinds import DEPLOYMENT, NAMESPACE, NETWORK_POLICY, Manifest, Reference
-from app.wire.render import render_policy
+from app.model.kinds import DEPLOYMENT, NAMESPACE, NETWORK_POLICY, Manifest, Reference
+from app.wire.networkpolicy.render import render_policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from app.engine.judge import Judge, Loss, State
 from app.engine.policy import Policy
 from app.engine.regions import NamespaceTable
 from app.engine.requirements import Options, RequiredFlow, guarded_namespaces, required_flows
-from app.engine.search import Budget, TooComplexError
+from app.engine.search.find import Budget, TooComplexError
 
 V = TypeVar("V")
 _Key = tuple[object, ...]

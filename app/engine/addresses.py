@@ -13,6 +13,10 @@ from app.engine.intervals import IntervalSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _V6_BASE = 1 << 32
 _MAPPED = IPv6Network("::ffff:0:0/96")
@@ -95,3 +99,20 @@ def networks_of(addresses: IntervalSet) -> Iterator[Network]:
                 isinstance(first, IPv6Address) and isinstance(last, IPv6Address)
             ):
                 yield from summarize_address_range(first, last)
+
+
+Address = IPv4Address | IPv6Address
+
+
+def address_of(text: str) -> Address | None:
+    """Return the address of a TCP peer, IPv4 where it is IPv4 in IPv6's clothes; None where it is none.
+
+    >>> address_of("::ffff:10.0.0.1"), address_of("fe80::1%eth0"), address_of("unix")
+    (IPv4Address('10.0.0.1'), IPv6Address('fe80::1'), None)
+    """
+    try:
+        found = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return mapped or found

@@ -12,8 +12,8 @@ from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
 from app.engine.regions import ExistingPods, FuturePods, Outside, Region
 from app.engine.requirements import future_namespaces
-from app.engine.samples import sample_labels, sample_peers, sample_ports
-from app.engine.search import Side, find_newly_lost, find_unselected
+from app.engine.search.find import Side, find_newly_lost, find_unselected
+from app.engine.search.samples import sample_labels, sample_peers, sample_ports
 from app.engine.selectors import EVERYTHING, Selector, pinned_names
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from app.engine.policy import PodPeer, Rule
     from app.engine.regions import Facts, NamespaceTable
-    from app.engine.search import Budget
+    from app.engine.search.find import Budget
 
 
 _MOST_LOOKS = 50_000

@@ -17,8 +17,8 @@ from app.engine.points import isolating
 from app.engine.policy import Direction
 from app.engine.regions import Facts, policy_covers
 from app.engine.requirements import FlowId, IpBlockMatchesPods, Options, RequiredFlow, Severity
-from app.engine.search import Budget, Comparison, Side
-from app.engine.witness import simplified
+from app.engine.search.find import Budget, Comparison, Side
+from app.engine.search.witness import simplified
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

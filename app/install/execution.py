@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from app.engine.words import flow_words
 from app.errors import ChangeFailed, GuardError
-from app.install.changes import Doing, Phase, states_along
-from app.install.stored import by_namespace
-from app.wire.kinds import NETWORK_POLICY
+from app.install.policies.changes import Doing, Phase, states_along
+from app.install.policies.stored import by_namespace
+from app.model.kinds import NETWORK_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.install.changes import Change
+    from app.install.dry_run import Step
+    from app.install.policies.changes import Change
+    from app.install.policies.simulation import Simulation
     from app.install.ports import Clock, Progress, Store
-    from app.install.rehearsal import Step
-    from app.install.simulation import Simulation
 
 
 @dataclass(slots=True)

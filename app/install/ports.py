@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from app.wire.kinds import Kind, Manifest, Reference, Rehearsal, Written
+    from app.model.kinds import Kind, Manifest, Reference, Rehearsal, Written
 
 
 class Store(Protocol):

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from app.engine.cluster import MANAGED, MANAGED_LABEL, MANAGED_VALUE
-from app.wire.kinds import NETWORK_POLICY
-from app.wire.state import Permission
+from app.model.access import Permission
+from app.model.kinds import NETWORK_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from app.engine.cluster import Cluster
     from app.engine.policy import Namespace
-    from app.wire.kinds import Kind
-    from app.wire.state import Access
+    from app.model.access import Access
+    from app.model.kinds import Kind
 
 OLDEST = (1, 30)
 """``matchConditions`` are stable since then (``decision.md``, Defaults)."""

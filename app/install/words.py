@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.engine.words import addresses_words, listed, peer_words
-from app.install.changes import Doing
+from app.install.policies.changes import Doing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from app.engine.cluster import Source
+    from app.install.dry_run import Step
     from app.install.execution import Account
-    from app.install.rehearsal import Step
-    from app.wire.measurement import Measurement
+    from app.model.measurement import Measurement
 
 _NAME = "\0"
 

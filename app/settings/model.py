@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic.alias_generators import to_camel
 
 from app.logs import LogFormat, LogLevel
-from app.wire.identity import NAME, FailurePolicy
+from app.names import NAME, FailurePolicy
 
 _TRUE_WORDS = ("yes", "on", "true")
 _FALSE_WORDS = ("no", "off", "false")
@@ -168,7 +168,7 @@ class Listen(_Section):
 class Webhook(_Section):
     """The guard's own webhook configuration, which it looks after in a cluster.
 
-    An annotation on the configuration itself goes before ``failurePolicy`` (``app.wire.identity``).
+    An annotation on the configuration itself goes before ``failurePolicy`` (``app.names``).
     """
 
     failure_policy: FailurePolicy = FailurePolicy.FAIL

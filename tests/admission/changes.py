@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass, replace
 from random import Random
 
-from app.admission.ports import Rules
+from app.admission.rules import Rules
 from app.engine.baselines import written_baselines
 from app.engine.policy import Policy
-from app.wire.networkpolicy import Validation, parse_policy
-from app.wire.render import render_policy
+from app.wire.networkpolicy.parse import Validation, parse_policy
+from app.wire.networkpolicy.render import render_policy
 from tests.admission.world import Answer, ask, request
 from tests.engine.oracle import Object
 from tests.engine.small import Small

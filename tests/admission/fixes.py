@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from random import Random
 
-from app.wire.networkpolicy import Validation, parse_policy
+from app.wire.networkpolicy.parse import Validation, parse_policy
 from tests.admission.changes import Change, answer_to, random_change
 from tests.admission.jsonpatch import apply_patch
 from tests.admission.world import Answer

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
-from app.admission.ports import Rules
+from app.admission.rules import Rules
 from app.engine.cluster import Cluster
 from app.engine.policy import Namespace
 from app.engine.requirements import IpBlockMatchesPods, Options

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import json
 
-from app.admission.patches import edit_words, patch_text
 from app.engine.fix import Edit, EditKind, Fix
 from app.engine.policy import Direction
+from app.wire.networkpolicy.json_patch import edit_words, patch_text
 from tests.admission import world
 from tests.admission.changes import reviews_agree
 from tests.admission.fixes import kinds_of_fixes

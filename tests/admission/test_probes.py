@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from app.admission.ports import Afterwards, Mode, Replica, Rules
-from app.wire.probe import PROBE_ANNOTATION, ProbeRefusal, Refusal, read_answer
-from app.wire.state import Access
+from app.admission.ports import Afterwards
+from app.admission.rules import Mode, Replica, Rules
+from app.model.access import Access
+from app.model.probe import PROBE_ANNOTATION, ProbeRefusal, Refusal, read_answer
 from tests.admission import world
 from tests.admission.world import DENY_ALL, NS, Answer, FakeState, Object, ask, request
 

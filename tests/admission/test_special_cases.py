@@ -7,15 +7,17 @@ from random import Random
 import pytest
 
 from app.admission.outcome import Kind, Outcome
-from app.admission.policies import PolicyChange, PolicyJudgement, Standing
-from app.admission.ports import Doubt, Mode, OverrideOutcome, Rules
-from app.cluster.sources import declared_source
+from app.admission.policies import PolicyChange, PolicyJudgement
+from app.admission.ports import OverrideOutcome
+from app.admission.rules import Doubt, Mode, Rules
+from app.admission.standing import Standing
+from app.cluster.state.sources import declared_source
 from app.engine.budget import TooComplexError
 from app.engine.cluster import Cluster, Provenance
 from app.engine.policy import Policy
 from app.engine.selectors import Selector
-from app.wire.identity import MODE_LABEL, OVERRIDE_ANNOTATION
-from app.wire.state import Access
+from app.model.access import Access
+from app.names import MODE_LABEL, OVERRIDE_ANNOTATION
 from tests.admission import world
 from tests.admission.world import DENY_ALL, MANAGED, NS, FakeState, ask, request
 from tests.engine.universe import Generator

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Any
 
-from app.admission.ports import Afterwards, Decision, Rules
+from app.admission.ports import Afterwards, Decision
 from app.admission.reviewer import Reviewer
+from app.admission.rules import Rules
 from app.engine.addresses import network_set
 from app.engine.baselines import written_baselines
 from app.engine.cluster import Cluster, Endpoint, Provenance, Source, TargetPort, WebhookService
@@ -17,9 +18,9 @@ from app.engine.policy import Namespace, Policy
 from app.engine.ports import Protocol
 from app.engine.selectors import Selector
 from app.errors import StateUnreadable
-from app.wire.networkpolicy import Validation, parse_policy
-from app.wire.render import render_policy
-from app.wire.state import Access, AccessQuestion, Override, Scope
+from app.model.access import Access, AccessQuestion, Override, Scope
+from app.wire.networkpolicy.parse import Validation, parse_policy
+from app.wire.networkpolicy.render import render_policy
 
 Object = dict[str, Any]
 MANAGED = {"iomete.com/managed": "true"}

@@ -15,8 +15,8 @@ from statistics import median
 
 from tests.bench.bodies import write_bodies
 from tests.bench.servers import RunningGuard, cpu_seconds, empty_asgi, guard, on_core, resident_mb
-from tests.cluster.authority import Authority, ServingCertificate
-from tests.cluster.load import Load, RunningWebhook, empty_go_webhook, generate_load
+from tests.kube.authority import Authority, ServingCertificate
+from tests.kube.load import Load, RunningWebhook, empty_go_webhook, generate_load
 
 RAW, GUARD, KNOWN, GO = "raw ASGI", "guard", "guard, known", "Go net/http"
 SERVERS = (RAW, GUARD, KNOWN, GO)

@@ -19,8 +19,8 @@ from typing import Any
 import yaml
 
 from tests.bench.bodies import standing_policies
-from tests.cluster.authority import ServingCertificate
-from tests.cluster.load import RunningWebhook
+from tests.kube.authority import ServingCertificate
+from tests.kube.load import RunningWebhook
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_SECONDS = 20.0

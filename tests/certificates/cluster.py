@@ -11,10 +11,10 @@ from typing import Any
 from app.certificates.configuration import CONFIGURATION
 from app.certificates.pairs import Pair
 from app.errors import ChangeFailed
+from app.model.kinds import NAMESPACE, POD, Kind, Manifest, Reference, Rehearsal, Written
+from app.model.probe import PROBE_ANNOTATION, seen
+from app.names import FIELD_MANAGER, NAME, NAME_LABEL
 from app.shipped import guard_manifests
-from app.wire.identity import FIELD_MANAGER, NAME, NAME_LABEL
-from app.wire.kinds import NAMESPACE, POD, Kind, Manifest, Reference, Rehearsal, Written
-from app.wire.probe import PROBE_ANNOTATION, seen
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.certificates.keeper import CertificateKeeper, Surroundings
 from app.certificates.pairs import Pair
+from app.certificates.reconcile import Round, Upkeep
 from app.certificates.rotate import Lifetimes
-from app.certificates.upkeep import Round, Upkeep
-from app.wire.identity import NAME, FailurePolicy
-from app.wire.kinds import POD, Reference
+from app.certificates.rotator import CertificateKeeper, Surroundings
+from app.model.kinds import POD, Reference
+from app.names import NAME, FailurePolicy
 from tests.certificates.cluster import Counters, FakeCluster, FakeServer, pod
 
 LIFETIMES = Lifetimes(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.certificates.configuration import apply_patch, configuration_of
-from app.wire.identity import FIELD_MANAGER, NAMESPACES_WEBHOOK, POLICIES_WEBHOOK, FailurePolicy
+from app.names import FIELD_MANAGER, NAMESPACES_WEBHOOK, POLICIES_WEBHOOK, FailurePolicy
 from tests.certificates.cluster import shipped_configuration
 
 

@@ -17,11 +17,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from app.certificates.configuration import CONFIGURATION, configuration_of
 from app.certificates.expiry import validity_of
+from app.certificates.handshake import rejection
 from app.certificates.pairs import fingerprint
 from app.certificates.secret import holding_of
-from app.certificates.trial import rejection
-from app.wire.identity import NAME, SERVICE_HOST, TLS_SECRET
-from app.wire.kinds import SECRET, Reference
+from app.model.kinds import SECRET, Reference
+from app.names import NAME, SERVICE_HOST, TLS_SECRET
 from tests.certificates.cluster import Crash, FakeCluster
 from tests.certificates.replica import LIFETIMES, Replica
 

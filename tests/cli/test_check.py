@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from app.cli.main import main
-from app.wire.mend import Mending, mended
+from app.lint.rewrite import Mending, mended
 
 SAMPLE = Path(__file__).parents[2] / "deploy" / "sample"
 DENY = """\
@@ -437,7 +437,7 @@ class TestFix:
             deny.write_text(OPEN)
             return mended(text, mendings)
 
-        monkeypatch.setattr("app.cli.mending.mended", changed_meanwhile)
+        monkeypatch.setattr("app.lint.fixing.mended", changed_meanwhile)
         assert check(deny, "--fix") == 2
         assert deny.read_text() == OPEN
         assert "was changed by somebody else meanwhile" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from app.engine.addresses import place_of
 from app.engine.points import Peer, Point, is_allowed
 from app.engine.policy import Direction, Namespace
 from app.engine.ports import Protocol, position
-from app.wire.networkpolicy import Validation, parse_policy
+from app.wire.networkpolicy.parse import Validation, parse_policy
 from tests.engine import oracle
 
 Object = dict[str, Any]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from app.admission.ports import Mode, Rules
+from app.admission.rules import Mode, Rules
 from app.engine.cluster import Cluster, Provenance, TargetPort
 from app.engine.policy import Policy
 from app.engine.ports import Protocol
 from app.engine.requirements import IpBlockMatchesPods, Options
-from app.wire.state import Access
+from app.model.access import Access
 from tests.admission import world
 
 Object = dict[str, Any]

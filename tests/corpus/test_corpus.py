@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.wire.networkpolicy import Validation, parse_policy
+from app.wire.networkpolicy.parse import Validation, parse_policy
 from tests.corpus.cases import (
     ALL_CASES,
     FLOW_CASES,

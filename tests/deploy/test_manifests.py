@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from app import __version__
+from app import names as identity
 from app.serving.server import CLOSE_SECONDS
 from app.settings.model import Settings
 from app.shipped import DEPLOY, guard_manifests
-from app.wire import identity
 
 NAMES = {
     "ConfigMap": {identity.SETTINGS_CONFIG_MAP, identity.SOURCES_CONFIG_MAP},

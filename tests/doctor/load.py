@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.cluster.sighting import Questions
-from app.cluster.survey import Surveyor
-from app.doctor.neighbours import NEIGHBOUR_SELECTORS
+from app.cluster.survey.collected import Questions
+from app.cluster.survey.live import Surveyor
+from app.doctor.checks.neighbours import NEIGHBOUR_SELECTORS
 from tests.doctor.paginated import Paginated, serve
 from tests.doctor.world import controlled, healthy, with_status
 

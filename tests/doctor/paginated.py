@@ -12,10 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from app.cluster.connection import Request, Stream
-from app.cluster.deadline import Deadline
-from app.cluster.errors import refusal
-from app.wire.kinds import kind_of
+from app.cluster.client.connection import Request, Stream
+from app.cluster.client.errors import refusal
+from app.deadline import Deadline
+from app.model.kinds import kind_of
 
 Manifest = dict[str, Any]
 _FORBIDDEN, _NOT_FOUND = 403, 404

@@ -9,7 +9,7 @@ from app.doctor.examine import examine
 from app.doctor.findings import Check, Severity
 from app.doctor.verdicts import Verdicts
 from app.errors import InputError
-from app.wire.survey import Unread
+from app.model.survey import Unread
 from tests.doctor.world import Manifest, changed, context, examined, healthy
 
 ROLE = 'apiGroups: [""], resources: ["services"], verbs: ["list"]'

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.doctor_reports import as_html
-from app.cli.examination import Examination
 from app.doctor.examine import examine
+from app.doctor.report.machine import Examination, as_html
 from tests.doctor.browser import dom_of, picture_of
 from tests.doctor.world import Manifest, changed, context, healthy
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from app.doctor.atlas import Link, Reach
-from app.doctor.drawings import as_dot, as_mermaid, as_text
-from app.doctor.map_page import map_page
-from app.doctor.page import Imprint
-from app.doctor.reach import reach_of
+from app.doctor.map.drawings import as_dot, as_mermaid, as_text
+from app.doctor.map.graph import Link, Reach
+from app.doctor.map.page import map_page
+from app.doctor.map.reach import reach_of
+from app.doctor.report.page import Imprint
 from app.doctor.verdicts import Verdicts
 from app.engine.cluster import MANAGED, Cluster
 from app.engine.policy import ALLOW_ALL, Direction, Namespace, Peers, PodPeer, Policy, Rule
 from app.engine.regions import NamespaceTable
 from app.engine.requirements import Options
-from app.engine.search import Unlimited
+from app.engine.search.find import Unlimited
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, Selector
 from tests.doctor.browser import dom_of, picture_of, program
 from tests.doctor.world import Manifest, changed, context, healthy

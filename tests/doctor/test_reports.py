@@ -5,9 +5,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from app.cli.doctor_reports import FORMATS
-from app.cli.examination import Examination
 from app.doctor.examine import examine
+from app.doctor.report.machine import FORMATS, Examination
 from tests.doctor.world import Manifest, changed, context, healthy
 
 LOST: Manifest = {"delete": "NetworkPolicy data-plane/iomete-ingress-egress"}

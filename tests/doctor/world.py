@@ -22,13 +22,13 @@ from app import __version__
 from app.certificates.expiry import Validity
 from app.certificates.issue import issue_serving, make_authority
 from app.cli.examination import Given, context_of, product
-from app.cluster.surveyed import sighting_from
+from app.cluster.survey.folder import sighting_from
 from app.doctor.context import Context
 from app.doctor.examine import examine
 from app.doctor.findings import Finding, Report
+from app.model.survey import Call, Outcome, ServiceKey
 from app.shipped import DEPLOY
-from app.wire.manifests import read_documents
-from app.wire.survey import Call, Outcome, ServiceKey
+from app.wire.text.documents import read_documents
 
 Manifest = dict[str, Any]
 Key = tuple[str, str, str]
@@ -38,7 +38,7 @@ HERE = Path(__file__).parent
 _SHIPPED = DEPLOY / "webhook.yaml"
 OPERATOR: ServiceKey = ("iomete-system", "spark-operator-webhook")
 API_SERVER = "10.99.0.1"
-"""Where the API server is in the clusters of ``tests/cluster``, too."""
+"""Where the API server is in the clusters of ``tests/kube``, too."""
 GUARD: ServiceKey = ("netpol-guard", "netpol-guard")
 
 

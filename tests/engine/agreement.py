@@ -20,9 +20,9 @@ from app.engine.points import Point, is_allowed
 from app.engine.policy import Direction, Policy
 from app.engine.ports import Protocol, port_range
 from app.engine.regions import ExistingPods, Facts, NamespaceTable, Outside, Region, policy_covers
-from app.engine.search import Side, Unlimited, find_lost, find_newly_lost
+from app.engine.search.find import Side, Unlimited, find_lost, find_newly_lost
+from app.engine.search.witness import is_lost, simplified
 from app.engine.selectors import EVERYTHING
-from app.engine.witness import is_lost, simplified
 from tests.admission.changes import reviews_agree
 from tests.admission.fixes import fixes_hold
 from tests.admission.labels import labels_agree

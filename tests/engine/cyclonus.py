@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from tests.cluster.binaries import Program, ensure
+from tests.kube.binaries import Program, ensure
 
 Json = Mapping[str, Any]
 

@@ -4,12 +4,12 @@ from random import Random
 
 import pytest
 
-from tests.cluster.binaries import Program, find
 from tests.engine import brute, oracle
 from tests.engine.agreement import brute_force_agrees, cyclonus_agrees, flows_agree
 from tests.engine.small import POD_ADDRESSES, space
 from tests.engine.universe import SMALL, Generator
 from tests.engine.verdicts import verdicts_agree
+from tests.kube.binaries import Program, find
 
 
 def test_single_flows_agree_with_the_oracle() -> None:

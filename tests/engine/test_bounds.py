@@ -11,9 +11,7 @@ import pytest
 
 from app.engine import effects
 from app.engine.baselines import BaselineKind, documented_webhook, recognise
-from app.engine.boxes import Boxes
 from app.engine.budget import TooComplexError, Unlimited
-from app.engine.classes import GaveUpError, interval_options, minimal
 from app.engine.cluster import Cluster, Provenance, Source
 from app.engine.effects import Question
 from app.engine.intervals import IntervalSet, Span
@@ -21,9 +19,11 @@ from app.engine.points import rule_matches
 from app.engine.policy import ALLOW_ALL, Direction, Namespace, Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_NUMBERS, PortSet, Protocol, port_range, position
 from app.engine.regions import ExistingPods, Facts, NamespaceTable, Region, Side
-from app.engine.search import find_lost, find_newly_lost
+from app.engine.search.boxes import Boxes
+from app.engine.search.classes import GaveUpError, interval_options, minimal
+from app.engine.search.find import find_lost, find_newly_lost
+from app.engine.search.witness import is_lost, simplified
 from app.engine.selectors import EVERYTHING, Selector
-from app.engine.witness import is_lost, simplified
 
 INGRESS = frozenset({Direction.INGRESS})
 NAMES = tuple(f"ns-{number}" for number in range(50))

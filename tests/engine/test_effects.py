@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.engine.effects import Question, has_no_effect
 from app.engine.policy import Direction, Policy
 from app.engine.regions import Facts, NamespaceTable
-from app.engine.search import Unlimited
+from app.engine.search.find import Unlimited
 from tests.engine.no_effect import examine
 from tests.engine.universe import NAMESPACES, SMALL, Generator, engine_policy
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.engine import sieve, solver
 from app.engine.addresses import ALL_OF, Family
 from app.engine.intervals import IntervalSet
 from app.engine.points import Point
@@ -17,7 +16,8 @@ from app.engine.policy import Direction, Namespace, Policy
 from app.engine.ports import ALL_NUMBERS, Protocol, port_range
 from app.engine.regions import ExistingPods, Facts, FuturePods, NamespaceTable, Outside, Region, Side
 from app.engine.requirements import future_namespaces
-from app.engine.search import (
+from app.engine.search import sieve, solver
+from app.engine.search.find import (
     TooComplexError,
     Unlimited,
     find_lost,
@@ -25,8 +25,8 @@ from app.engine.search import (
     find_only_allowed,
     find_unselected,
 )
+from app.engine.search.witness import is_lost
 from app.engine.selectors import EVERYTHING, Selector
-from app.engine.witness import is_lost
 from tests.bench.policies import many_values, narrow_policies, random_policies, satisfiability
 from tests.engine.universe import NAMES, NAMESPACES, Generator, engine_policy
 

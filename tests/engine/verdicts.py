@@ -10,8 +10,8 @@ from random import Random
 from app.engine.judge import Age, Judge, Loss, State
 from app.engine.regions import NamespaceTable
 from app.engine.requirements import IpBlockMatchesPods, guarded_namespaces, required_flows
-from app.engine.search import Unlimited
-from app.engine.witness import contains
+from app.engine.search.find import Unlimited
+from app.engine.search.witness import contains
 from tests.engine import brute, oracle
 from tests.engine.oracle import Object
 from tests.engine.small import WITHOUT_ADDRESSES, Key, Required, Small, key_of

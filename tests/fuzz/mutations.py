@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from app.wire.probe import PROBE_ANNOTATION
+from app.model.probe import PROBE_ANNOTATION
 from tests.admission.world import DENY_ALL, MANAGED, NS, baselines, manifest, namespace, rendered, request
 from tests.engine.universe import Generator
 

@@ -11,11 +11,12 @@ from random import Random
 from time import perf_counter, process_time
 from typing import Any
 
-from app.admission.ports import Decision, Rules
+from app.admission.ports import Decision
 from app.admission.reviewer import Reviewer
-from app.cli.reviews import HttpReviews
+from app.admission.rules import Rules
 from app.metrics import Metrics
 from app.serving.reviews import Reply
+from app.webhook.reviews import HttpReviews
 from tests.admission.world import FakeState, baselines, guarded, rendered, request
 from tests.fuzz.mutations import mutate, review, valid_reviews
 

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.container import visible
 from tests.image.dockerfile import Copy, Run, Stage, in_context, read_dockerfile
+from tests.kube.container import visible
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}

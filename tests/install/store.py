@@ -9,8 +9,8 @@ from typing import Any
 
 from app.engine.policy import Policy
 from app.errors import ChangeFailed
-from app.install.stored import Stored, stored_of
-from app.wire.kinds import NETWORK_POLICY, Kind, Manifest, Reference, Rehearsal, Written
+from app.install.policies.stored import Stored, stored_of
+from app.model.kinds import NETWORK_POLICY, Kind, Manifest, Reference, Rehearsal, Written
 
 
 def _nothing() -> None:

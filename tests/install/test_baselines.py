@@ -7,9 +7,9 @@ import pytest
 from app.engine.baselines import MANAGED_NAME, OPERATOR_NAME, written_baselines
 from app.engine.cluster import Source
 from app.engine.selectors import Selector
-from app.install.baselines import Wishes
 from app.install.plan import Plan
-from app.install.stored import Role
+from app.install.policies.namespace import Wishes
+from app.install.policies.stored import Role
 from tests.install import world
 from tests.install.store import MemoryStore, NoTime
 from tests.install.world import CLUSTER, NS, carried_out, manifest, planned, removal, rendered, titles

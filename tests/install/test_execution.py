@@ -5,9 +5,9 @@ import pytest
 from app.engine.baselines import MANAGED_NAME
 from app.engine.requirements import Options
 from app.errors import ChangeFailed
+from app.install.dry_run import as_yaml, diff_lines, rehearse
 from app.install.execution import Account, Act, PolicyActs, carry_out
-from app.install.rehearsal import as_yaml, diff_lines, rehearse
-from app.install.simulation import Simulation
+from app.install.policies.simulation import Simulation
 from app.install.words import account_lines, note_lines, plan_lines, source_lines
 from tests.install.store import Heard, MemoryStore, NoTime
 from tests.install.world import CLUSTER, DENY_ALL, carried_out, manifest, planned, removal

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from app.cluster.sources import declared_source
+from app.cluster.state.sources import declared_source
 from app.errors import ChangeFailed, InputError
-from app.install.guard import (
+from app.install.guard.manifests import (
     CONFIGURATION,
     SETTINGS,
     SETTINGS_ANNOTATION,
@@ -23,9 +23,9 @@ from app.install.guard import (
     networks_in,
     released,
 )
-from app.install.rollout import progress_of, wait_for_rollout
+from app.install.guard.rollout import progress_of, wait_for_rollout
+from app.model.kinds import POD, Kind, Manifest, Reference
 from app.shipped import guard_manifests
-from app.wire.kinds import POD, Kind, Manifest, Reference
 from tests.install.store import MemoryStore, NoTime
 
 IMAGE = "registry.example/netpol-guard:1"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.install.baselines import Wishes
 from app.install.plan import Plan
-from app.wire.kinds import Manifest
+from app.install.policies.namespace import Wishes
+from app.model.kinds import Manifest
 from tests.engine import brute
 from tests.engine.small import WITHOUT_ADDRESSES, Small
 from tests.engine.universe import OWN, SMALL, Generator

@@ -13,7 +13,7 @@ from app.install.preflight import (
     source_problem,
     version_problem,
 )
-from app.wire.state import Access, Permission
+from app.model.access import Access, Permission
 from tests.install.world import CLUSTER, MANAGED, NS
 
 

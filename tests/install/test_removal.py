@@ -4,10 +4,10 @@ import copy
 
 import pytest
 
-from app.install.removal import leave
+from app.install.guard.removal import leave
+from app.model.kinds import Reference
+from app.names import NAME, OURS
 from app.shipped import guard_manifests
-from app.wire.identity import NAME, OURS
-from app.wire.kinds import Reference
 from tests.install.store import MemoryStore
 
 SHIPPED = tuple(guard_manifests())

@@ -7,8 +7,8 @@ import pytest
 from app.engine.baselines import written_baselines
 from app.engine.policy import Namespace
 from app.errors import ChangeFailed
-from app.install.selftest import Ruling, SelfTest
-from app.wire.kinds import Manifest, Reference, Rehearsal, Written
+from app.install.guard.selftest import Ruling, SelfTest
+from app.model.kinds import Manifest, Reference, Rehearsal, Written
 from tests.install.store import MemoryStore, NoTime
 from tests.install.world import CLUSTER, MANAGED, NS, rendered
 

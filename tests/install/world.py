@@ -14,14 +14,14 @@ from app.engine.policy import Namespace, PodPeer, Policy
 from app.engine.ports import Protocol
 from app.engine.requirements import Options
 from app.engine.selectors import Selector
-from app.install.baselines import Wishes
+from app.install.dry_run import rehearse
 from app.install.execution import Account, PolicyActs, carry_out
-from app.install.neighbours import neighbours
 from app.install.plan import Plan, Stock, plan_policies, plan_removals
-from app.install.rehearsal import rehearse
-from app.install.simulation import Simulation
-from app.wire.objects import ServiceFacts
-from app.wire.render import render_policy
+from app.install.policies.namespace import Wishes
+from app.install.policies.neighbours import neighbours
+from app.install.policies.simulation import Simulation
+from app.wire.networkpolicy.render import render_policy
+from app.wire.objects.services import ServiceFacts
 from tests.install.store import Heard, MemoryStore, NoTime
 
 Object = dict[str, Any]

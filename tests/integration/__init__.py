@@ -1,1 +1,1 @@
-"""Tests against a real API server: `tests/cluster` starts it, nothing between it and the guard is mocked."""
+"""Tests against a real API server: `tests/kube` starts it, nothing between it and the guard is mocked."""

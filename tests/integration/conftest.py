@@ -15,10 +15,10 @@ from typing import NoReturn, Protocol
 
 import pytest
 
-from tests.cluster.binaries import Program, ensure, find
-from tests.cluster.building import BuildError
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.webhook import MANAGED_LABEL
+from tests.kube.binaries import Program, ensure, find
+from tests.kube.building import BuildError
+from tests.kube.control_plane import ControlPlane
+from tests.kube.webhook import MANAGED_LABEL
 
 HERE = Path(__file__).resolve().parent
 CONTROL_PLANE = (Program.ETCD, Program.KUBE_APISERVER, Program.KUBE_CONTROLLER_MANAGER, Program.KUBECTL)

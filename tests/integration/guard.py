@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from app.shipped import DEPLOY
-from tests.cluster.control_plane import ControlPlane
+from tests.kube.control_plane import ControlPlane
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_SECONDS = 90.0

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from app.cluster.live import LiveState
-from app.cluster.running import running
+from app.cluster.state.live import LiveState
 from app.engine.cluster import Cluster
-from app.wire.identity import NAME
-from app.wire.state import AccessQuestion, Scope
-from tests.cluster.control_plane import ControlPlane
+from app.model.access import AccessQuestion, Scope
+from app.names import NAME
+from tests.cluster.running import running
+from tests.kube.control_plane import ControlPlane
 
 T = TypeVar("T")
 READ_SECONDS = 10.0

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.cli.installing import Tools
-from app.cluster.objects import Objects
-from app.wire.kinds import Manifest, Reference, Rehearsal, Written
-from tests.cluster.api import ApiClient
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.history import PolicyHistory
+from app.cli.site import Tools
+from app.cluster.client.objects import Objects
+from app.model.kinds import Manifest, Reference, Rehearsal, Written
 from tests.integration.guard import ROOT
+from tests.kube.api import ApiClient
+from tests.kube.control_plane import ControlPlane
+from tests.kube.history import PolicyHistory
 
 _SECONDS = 300.0
 _NAMESPACES = "/api/v1/namespaces"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import main
-from tests.cluster.control_plane import ControlPlane
 from tests.integration.conftest import MakeNamespace
+from tests.kube.control_plane import ControlPlane
 
 BASELINE = """
 apiVersion: networking.k8s.io/v1

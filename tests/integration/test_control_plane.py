@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.control_plane import ControlPlane, KubectlError
-from tests.cluster.load import empty_go_webhook
-from tests.cluster.processes import Process, ProcessError
-from tests.cluster.webhook import WebhookNotEffectiveError, register_webhook, with_url
 from tests.integration.conftest import MakeNamespace
+from tests.kube.control_plane import ControlPlane, KubectlError
+from tests.kube.load import empty_go_webhook
+from tests.kube.processes import Process, ProcessError
+from tests.kube.webhook import WebhookNotEffectiveError, register_webhook, with_url
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GONE_SECONDS = 60.0
@@ -174,7 +174,7 @@ def test_a_webhook_that_must_answer_and_does_not_stops_the_request(
 def test_registering_fails_if_the_probe_never_sees_a_call(
     control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.cluster.webhook.EFFECTIVE_SECONDS", 0.5)
+    monkeypatch.setattr("tests.kube.webhook.EFFECTIVE_SECONDS", 0.5)
     harmless = copy.deepcopy(CONFIGURATION)  # this probe cannot tell when it is no longer called
     harmless["webhooks"][0]["failurePolicy"] = "Ignore"
     nobody = "https://127.0.0.1:9"
@@ -210,7 +210,7 @@ def test_stopping_leaves_no_process_and_no_file_behind(kubernetes_programs: None
 def test_no_process_survives_a_test_run_that_is_killed(kubernetes_programs: None) -> None:  # noqa: ARG001
     code = (
         "import sys, time\n"
-        "from tests.cluster.control_plane import ControlPlane\n"
+        "from tests.kube.control_plane import ControlPlane\n"
         "with ControlPlane() as cluster:\n"
         "    print(cluster.folder, *(process.pid for process in cluster.processes), flush=True)\n"
         "    time.sleep(600)\n"

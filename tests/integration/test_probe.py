@@ -12,20 +12,20 @@ from ipaddress import ip_address
 
 import pytest
 
-from app.cluster.connection import Connection, configuration
-from app.cluster.memory import recall, remember
-from app.cluster.prober import Prober
-from app.cluster.server import Server
+from app.cluster.client.connection import Connection, configuration
+from app.cluster.client.server import Server
+from app.cluster.probe.prober import Prober
+from app.cluster.probe.store import recall, remember
 from app.engine.cluster import Provenance, Source
 from app.errors import StateUnreadable
-from app.wire.measurement import Found, Measurement, Place, Sighting, Way
-from app.wire.remembered import Unknown, render_unknown
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.webhook import register_webhook
+from app.model.measured_sources import Unknown, render_unknown
+from app.model.measurement import Found, Measurement, Place, Sighting, Way
 from tests.integration.conftest import MakeNamespace
 from tests.integration.guard import Guard, running_guard
 from tests.integration.guard import configuration as webhook_configuration
 from tests.integration.live import live, read, with_state
+from tests.kube.control_plane import ControlPlane
+from tests.kube.webhook import register_webhook
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 API_SERVER = ip_address("10.20.0.10")

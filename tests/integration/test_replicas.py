@@ -18,10 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.wire.probe import PROBE_ANNOTATION
-from tests.cluster.api import ApiResponse
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.webhook import register_webhook
+from app.model.probe import PROBE_ANNOTATION
 from tests.integration.balancer import balancer
 from tests.integration.conftest import MakeNamespace
 from tests.integration.decisions.objects import (
@@ -35,6 +32,9 @@ from tests.integration.decisions.objects import (
     policy,
 )
 from tests.integration.guard import configuration, running_guard
+from tests.kube.api import ApiResponse
+from tests.kube.control_plane import ControlPlane
+from tests.kube.webhook import register_webhook
 
 TRIALS = int(os.environ.get("DELETION_TRIALS", "60"))
 TWINS = ("one", "two")

@@ -6,8 +6,8 @@ import pytest
 
 from app.errors import SettingsError
 from app.logs import LogFormat, LogLevel
+from app.names import FailurePolicy
 from app.settings import Certainty, Doubt, Mode, Notice, Settings, load
-from app.wire.identity import FailurePolicy
 
 
 def _file(tmp_path: Path, text: str) -> Path:

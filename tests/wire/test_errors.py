@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from app.wire.errors import BadReview, FieldError, UnusableInput, invalid, quoted, required, wrong_type
-from app.wire.findings import Validation
-from app.wire.networkpolicy import parse_policy
-from app.wire.unknown import dropped_fields
+from app.wire.fields import Validation
+from app.wire.networkpolicy.parse import parse_policy
+from app.wire.networkpolicy.unknown_fields import dropped_fields
 from tests.wire.api_server_cases import policy
 
 

@@ -10,11 +10,11 @@ from typing import Protocol
 
 import pytest
 
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.webhook import register_webhook
 from tests.integration.conftest import MakeNamespace
 from tests.integration.decisions.objects import API_SERVER, Object, baselines, create
 from tests.integration.guard import Guard, configuration, running_guard
+from tests.kube.control_plane import ControlPlane
+from tests.kube.webhook import register_webhook
 
 
 @pytest.fixture(scope="package")

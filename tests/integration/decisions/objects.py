@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from app.wire.render import render_policy
+from app.wire.networkpolicy.render import render_policy
 from tests.admission import world
-from tests.cluster.control_plane import ControlPlane
+from tests.kube.control_plane import ControlPlane
 
 API_SERVER = "10.20.0.10"
 POLICIES = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"

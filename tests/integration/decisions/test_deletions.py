@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 
-from tests.cluster.control_plane import ControlPlane
 from tests.integration.decisions.conftest import GuardDown
 from tests.integration.decisions.objects import (
     MERGE,
@@ -15,6 +14,7 @@ from tests.integration.decisions.objects import (
     open_to_all,
     path_of,
 )
+from tests.kube.control_plane import ControlPlane
 
 FINALIZER = "netpol-guard.iomete.com/test"
 COLLECTOR = "system:serviceaccount:kube-system:generic-garbage-collector"

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from tests.cluster.control_plane import ControlPlane
 from tests.integration.conftest import MakeNamespace
 from tests.integration.decisions.conftest import GuardDown
 from tests.integration.decisions.objects import (
@@ -17,6 +16,7 @@ from tests.integration.decisions.objects import (
     deny,
     policy,
 )
+from tests.kube.control_plane import ControlPlane
 
 
 def _without_label(control_plane: ControlPlane, namespace: str) -> Object:

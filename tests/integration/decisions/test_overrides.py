@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from tests.cluster.control_plane import ControlPlane
 from tests.integration.decisions.objects import (
     MERGE,
     MODE,
@@ -18,6 +17,7 @@ from tests.integration.decisions.objects import (
     grant_override,
     path_of,
 )
+from tests.kube.control_plane import ControlPlane
 
 
 def _events(control_plane: ControlPlane, namespace: str, regarding: str) -> list[Object]:

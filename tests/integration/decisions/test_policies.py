@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.binaries import Program, ensure
-from tests.cluster.control_plane import ControlPlane
 from tests.integration.conftest import MakeNamespace
 from tests.integration.decisions.objects import (
     FROM_MANAGED,
@@ -21,6 +19,8 @@ from tests.integration.decisions.objects import (
     path_of,
     policy,
 )
+from tests.kube.binaries import Program, ensure
+from tests.kube.control_plane import ControlPlane
 
 
 def test_a_developer_sees_why_the_first_policy_is_rejected(control_plane: ControlPlane, empty: str) -> None:

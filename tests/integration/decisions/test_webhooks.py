@@ -5,16 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.cluster.api import ApiResponse
-from tests.cluster.control_plane import ControlPlane
-from tests.integration.decisions.objects import (
-    API_SERVER,
-    NAMESPACES,
-    Object,
-    baselines,
-    eventually,
-    path_of,
-)
+from tests.integration.decisions.objects import API_SERVER, NAMESPACES, Object, baselines, eventually, path_of
+from tests.kube.api import ApiResponse
+from tests.kube.control_plane import ControlPlane
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 POD = {"service": "spark-operator"}

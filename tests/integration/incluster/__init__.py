@@ -1,1 +1,1 @@
-"""Tests with the guard in a cluster: Pods of its own behind a Service (`tests/cluster/README.md`)."""
+"""Tests with the guard in a cluster: Pods of its own behind a Service (`tests/kube/README.md`)."""

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from tests.cluster.cluster import PORTS, Cluster
 from tests.integration.balancer import hand_on
+from tests.kube.cluster import PORTS, Cluster
 
 
 @contextmanager

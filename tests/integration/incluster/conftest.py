@@ -12,9 +12,9 @@ from typing import Protocol
 
 import pytest
 
-from tests.cluster.cluster import Cluster, Shape
-from tests.cluster.hosts import why_not
 from tests.integration.conftest import cannot_run
+from tests.kube.cluster import Cluster, Shape
+from tests.kube.hosts import why_not
 
 
 class MakeCluster(Protocol):

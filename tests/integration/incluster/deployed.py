@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.cluster import IMAGE, Cluster
-from tests.cluster.container import CHECKOUT
-from tests.cluster.pods import Pod
-from tests.cluster.webhook import MANAGED_LABEL
 from tests.integration.incluster.scenes import eventually
+from tests.kube.cluster import IMAGE, Cluster
+from tests.kube.container import CHECKOUT
+from tests.kube.pods import Pod
+from tests.kube.webhook import MANAGED_LABEL
 
 GUARD = "netpol-guard"
 """The name of its namespace, Deployment, Service and configuration."""

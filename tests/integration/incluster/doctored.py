@@ -13,15 +13,15 @@ from typing import Any
 
 from app.cli.examination import Given, examination
 from app.doctor.findings import Report
-from app.wire.kinds import Reference, kind_of
-from tests.cluster.api import ApiClient, ApiResponse
-from tests.cluster.binaries import Program, ensure
-from tests.cluster.cluster import Cluster
-from tests.cluster.container import CHECKOUT
-from tests.cluster.container_specs import Image
-from tests.cluster.webhook import calls
+from app.model.kinds import Reference, kind_of
 from tests.doctor.world import Key, Manifest, changed, healthy, key_of, parse_key
 from tests.integration.incluster.scenes import eventually
+from tests.kube.api import ApiClient, ApiResponse
+from tests.kube.binaries import Program, ensure
+from tests.kube.cluster import Cluster
+from tests.kube.container import CHECKOUT
+from tests.kube.container_specs import Image
+from tests.kube.webhook import calls
 
 OPERATOR_IMAGE = Image(
     (sys.executable, "-m", "tests.doctor.operator"), ("9443", "/etc/certs/tls.crt", "/etc/certs/tls.key")

@@ -12,8 +12,8 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from tests.cluster.cluster import Cluster
 from tests.integration.incluster.deployed import configuration, replicas
+from tests.kube.cluster import Cluster
 
 _PAUSE_SECONDS = 0.1
 _HOST = "netpol-guard.netpol-guard.svc"

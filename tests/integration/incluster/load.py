@@ -16,9 +16,9 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, Self
 
-from tests.cluster.api import ApiResponse
-from tests.cluster.cluster import Cluster
 from tests.integration.incluster.scenes import deny_all
+from tests.kube.api import ApiResponse
+from tests.kube.cluster import Cluster
 
 _POLICIES = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 _PAUSE_SECONDS = 0.01

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.cluster.cluster import IMAGE, Cluster
-from tests.cluster.history import PolicyHistory
 from tests.integration.incluster.scenes import make_managed, spark_operator
 from tests.integration.program import inventory_of
+from tests.kube.cluster import IMAGE, Cluster
+from tests.kube.history import PolicyHistory
 
 Done = subprocess.CompletedProcess[str]
 Object = dict[str, Any]

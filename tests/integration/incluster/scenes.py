@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.cluster.cluster import Cluster
+from tests.kube.cluster import Cluster
 
 _POLL_SECONDS = 0.1
 _WAIT_SECONDS = 30.0

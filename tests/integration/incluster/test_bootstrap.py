@@ -6,12 +6,11 @@ import json
 
 import pytest
 
-from app.cli.bootstrapping import Request
-from app.cli.guarding import bring_guard
-from app.cli.uninstalling import Request as Removal
-from app.cli.uninstalling import take_away
-from tests.cluster.cluster import IMAGE, Cluster, Shape
-from tests.cluster.lan import Family
+from app.install.bootstrap import bring_guard
+from app.install.prepare import Request
+from app.install.uninstall import Request as Removal
+from app.install.uninstall import take_away
+from tests.integration.bootstrap.test_bootstrap_baselines import DOCUMENTED, policy
 from tests.integration.incluster.conftest import MakeCluster
 from tests.integration.incluster.platform import (
     GUARD,
@@ -31,7 +30,8 @@ from tests.integration.incluster.platform import (
 )
 from tests.integration.incluster.scenes import deny_all, make_managed
 from tests.integration.program import cut_tools, inventory_of
-from tests.integration.test_bootstrap_baselines import DOCUMENTED, policy
+from tests.kube.cluster import IMAGE, Cluster, Shape
+from tests.kube.lan import Family
 
 MOST_STEPS = 60
 

@@ -10,17 +10,17 @@ import pytest
 
 from app.certificates.configuration import CONFIGURATION
 from app.certificates.pairs import fingerprints
-from app.wire.identity import SERVICE_HOST, TLS_SECRET
-from tests.cluster.authority import Authority
-from tests.cluster.building import BuildError
-from tests.cluster.cluster import Cluster
-from tests.cluster.container import CHECKOUT
-from tests.cluster.modules import CERT_MANAGER, module_folder
+from app.names import SERVICE_HOST, TLS_SECRET
 from tests.integration.conftest import cannot_run
 from tests.integration.incluster import deployed
 from tests.integration.incluster.deployed import GUARD
 from tests.integration.incluster.handshakes import bundle_of
 from tests.integration.incluster.scenes import deny_all, make_managed
+from tests.kube.authority import Authority
+from tests.kube.building import BuildError
+from tests.kube.cluster import Cluster
+from tests.kube.container import CHECKOUT
+from tests.kube.modules import CERT_MANAGER, module_folder
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.cluster import Cluster, Shape
-from tests.cluster.lan import Family
 from tests.integration.incluster import deployed
 from tests.integration.incluster.conftest import MakeCluster
 from tests.integration.incluster.deployed import GUARD, replicas
 from tests.integration.incluster.scenes import deny_all, eventually, make_managed, spark_operator
+from tests.kube.cluster import Cluster, Shape
+from tests.kube.lan import Family
 
 
 @pytest.fixture(scope="module")

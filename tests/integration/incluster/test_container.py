@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.container import CHECKOUT, ContainerSpec, Mount, start
-from tests.cluster.hosts import NetworkNamespace
 from tests.integration.incluster.scenes import eventually
 from tests.integration.test_control_plane import is_alive
+from tests.kube.container import CHECKOUT, ContainerSpec, Mount, start
+from tests.kube.hosts import NetworkNamespace
 
 USER = {"runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 2000}
 
@@ -72,8 +72,8 @@ def test_it_dies_with_the_test_run_although_it_became_another_user(
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from tests.cluster.container import ContainerSpec, start\n"
-        "from tests.cluster.hosts import NetworkNamespace\n"
+        "from tests.kube.container import ContainerSpec, start\n"
+        "from tests.kube.hosts import NetworkNamespace\n"
         f"spec = ContainerSpec('c', 'pod-1', ['sh', '-c', 'echo up; exec sleep 600'], {{}}, (), {USER})\n"
         f"process = start(spec, Path('{tmp_path}'), NetworkNamespace())\n"
         "process.wait_until(lambda: process.tail() == 'up', 30)\n"

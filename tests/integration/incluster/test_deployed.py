@@ -10,15 +10,15 @@ from typing import Any, Self
 
 import pytest
 
-from app.wire.identity import FAILURE_POLICY_ANNOTATION
-from tests.cluster.cluster import Cluster, Shape
-from tests.cluster.watching import Change, Watch
+from app.names import FAILURE_POLICY_ANNOTATION
 from tests.integration.incluster import deployed
 from tests.integration.incluster.conftest import shown
 from tests.integration.incluster.deployed import GUARD, replicas
 from tests.integration.incluster.handshakes import Handshakes
 from tests.integration.incluster.load import Load, Outcome, Question, questions
 from tests.integration.incluster.scenes import baselined_namespace, deny_all, eventually, make_managed
+from tests.kube.cluster import Cluster, Shape
+from tests.kube.watching import Change, Watch
 
 BARE, BASELINED = "bare", "baselined"
 NEWS_SECONDS = 5.0

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from app.cli.installing import Tools
-from app.cli.repairing import Consent, repair
+from app.cli.repair import Consent, repair
+from app.cli.site import Tools
 from app.doctor.findings import Report
-from tests.cluster.cluster import Cluster
 from tests.doctor import world
 from tests.doctor.test_cases import FIVE
 from tests.doctor.world import Case, all_checks
 from tests.integration.incluster.doctored import Doctored
 from tests.integration.incluster.scenes import eventually
+from tests.kube.cluster import Cluster
 
 CASES = tuple(one for one in world.cases() if one.scene == "any")
 FIXED = tuple(one for one in CASES if one.repair == "fix")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.cluster import IMAGE, Cluster
 from tests.doctor.world import healthy
 from tests.integration.incluster.doctored import OPERATOR_IMAGE
 from tests.integration.incluster.scenes import eventually
+from tests.kube.cluster import IMAGE, Cluster
 
 
 @pytest.fixture(scope="module")

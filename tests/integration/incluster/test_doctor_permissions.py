@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from app.shipped import DEPLOY
-from tests.cluster.cluster import Cluster
 from tests.integration.incluster.doctored import Doctored
 from tests.integration.incluster.scenes import eventually
+from tests.kube.cluster import Cluster
 
 NAME = "netpol-guard-doctor"
 ROLE: dict[str, Any] = yaml.safe_load((DEPLOY / "doctor" / "clusterrole.yaml").read_text())

@@ -14,23 +14,23 @@ from typing import Any
 import pytest
 import yaml
 
-from app.cluster.connection import Connection, configuration
-from app.cluster.memory import recall, remember
-from app.cluster.objects import Objects
-from app.cluster.plugins import plugin_limit
-from app.cluster.prober import Patience, Prober
+from app.cluster.client.connection import Connection, configuration
+from app.cluster.client.objects import Objects
+from app.cluster.probe.prober import Patience, Prober
+from app.cluster.probe.store import recall, remember
+from app.cluster.state.cilium import plugin_limit
 from app.engine.addresses import networks_of
 from app.engine.cluster import Provenance
-from app.wire.identity import NAME, SOURCES_CONFIG_MAP
-from app.wire.measurement import Measurement, Way
-from app.wire.survey import PluginLimit
-from tests.cluster.authority import Authority, ServingCertificate
-from tests.cluster.cluster import Cluster, Shape
-from tests.cluster.lan import Family
+from app.model.measurement import Measurement, Way
+from app.model.survey import PluginLimit
+from app.names import NAME, SOURCES_CONFIG_MAP
 from tests.integration.incluster import deployed
 from tests.integration.incluster.balancer import balanced
 from tests.integration.incluster.conftest import MakeCluster
 from tests.integration.incluster.scenes import eventually, make_managed, spark_operator
+from tests.kube.authority import Authority, ServingCertificate
+from tests.kube.cluster import Cluster, Shape
+from tests.kube.lan import Family
 
 MANAGED = "managed"
 PATIENCE = Patience(for_first_answer=60)

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.authority import Authority
-from tests.cluster.cluster import IMAGE, Cluster
-from tests.cluster.container import CHECKOUT
 from tests.integration.incluster import deployed
 from tests.integration.incluster.deployed import GUARD, replicas
 from tests.integration.incluster.handshakes import Handshakes
 from tests.integration.incluster.load import Load, Outcome, questions
 from tests.integration.incluster.scenes import baselined_namespace, eventually, make_managed
+from tests.kube.authority import Authority
+from tests.kube.cluster import IMAGE, Cluster
+from tests.kube.container import CHECKOUT
 
 
 @pytest.fixture(scope="module")

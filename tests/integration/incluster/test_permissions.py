@@ -14,21 +14,15 @@ from typing import Any
 
 import pytest
 
+from app.model.probe import PROBE_VERB
+from app.names import NAME, OVERRIDE_ANNOTATION, SERVICE_ACCOUNT_USER, SOURCES_CONFIG_MAP, TLS_SECRET
 from app.shipped import guard_manifests
-from app.wire.identity import (
-    NAME,
-    OVERRIDE_ANNOTATION,
-    SERVICE_ACCOUNT_USER,
-    SOURCES_CONFIG_MAP,
-    TLS_SECRET,
-)
-from app.wire.probe import PROBE_VERB
-from tests.cluster.cluster import Cluster
 from tests.integration.incluster import deployed
 from tests.integration.incluster.scenes import deny_all, eventually, make_managed, spark_operator
+from tests.kube.cluster import Cluster
 
 ADMISSION = "admissionregistration.k8s.io"
-KEEPER = "app.certificates.keeper:CertificateKeeper"
+KEEPER = "app.certificates.rotator:CertificateKeeper"
 DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 VALIDATING, MUTATING = "validatingwebhookconfigurations", "mutatingwebhookconfigurations"
 
@@ -53,38 +47,38 @@ class Permission:
 
 
 NEEDED_BY = {
-    Permission("networking.k8s.io", "networkpolicies", "list"): "app.cluster.fresh:FreshReads.policies",
-    Permission("", "namespaces", "get"): "app.cluster.fresh:FreshReads.namespace",
-    Permission("", "namespaces", "list"): "app.cluster.fresh:FreshReads.managed",
-    Permission("", "namespaces", "watch"): "app.cluster.resources:NAMESPACES",
-    Permission(ADMISSION, MUTATING, "list"): "app.cluster.resources:configurations",
-    Permission(ADMISSION, MUTATING, "watch"): "app.cluster.resources:configurations",
-    Permission(ADMISSION, VALIDATING, "list"): "app.cluster.resources:configurations",
-    Permission(ADMISSION, VALIDATING, "watch"): "app.cluster.resources:configurations",
-    Permission(*DEFINITIONS, "list"): "app.cluster.resources:DEFINITIONS",
-    Permission(*DEFINITIONS, "watch"): "app.cluster.resources:DEFINITIONS",
-    Permission("", "services", "list"): "app.cluster.resources:service",
-    Permission("", "services", "watch"): "app.cluster.resources:service",
-    Permission("discovery.k8s.io", "endpointslices", "list"): "app.cluster.resources:slices",
-    Permission("discovery.k8s.io", "endpointslices", "watch"): "app.cluster.resources:slices",
-    Permission("", "nodes", "list"): "app.cluster.resources:NODES",
-    Permission("", "nodes", "watch"): "app.cluster.resources:NODES",
-    Permission("", "pods", "list", "kube-system"): "app.cluster.resources:agents",
-    Permission("", "pods", "watch", "kube-system"): "app.cluster.resources:agents",
-    Permission("authorization.k8s.io", "subjectaccessreviews", "create"): "app.cluster.access:ask",
+    Permission("networking.k8s.io", "networkpolicies", "list"): "app.cluster.state.fresh:FreshReads.policies",
+    Permission("", "namespaces", "get"): "app.cluster.state.fresh:FreshReads.namespace",
+    Permission("", "namespaces", "list"): "app.cluster.state.fresh:FreshReads.managed",
+    Permission("", "namespaces", "watch"): "app.cluster.state.resources:NAMESPACES",
+    Permission(ADMISSION, MUTATING, "list"): "app.cluster.state.resources:configurations",
+    Permission(ADMISSION, MUTATING, "watch"): "app.cluster.state.resources:configurations",
+    Permission(ADMISSION, VALIDATING, "list"): "app.cluster.state.resources:configurations",
+    Permission(ADMISSION, VALIDATING, "watch"): "app.cluster.state.resources:configurations",
+    Permission(*DEFINITIONS, "list"): "app.cluster.state.resources:DEFINITIONS",
+    Permission(*DEFINITIONS, "watch"): "app.cluster.state.resources:DEFINITIONS",
+    Permission("", "services", "list"): "app.cluster.state.resources:service",
+    Permission("", "services", "watch"): "app.cluster.state.resources:service",
+    Permission("discovery.k8s.io", "endpointslices", "list"): "app.cluster.state.resources:slices",
+    Permission("discovery.k8s.io", "endpointslices", "watch"): "app.cluster.state.resources:slices",
+    Permission("", "nodes", "list"): "app.cluster.state.resources:NODES",
+    Permission("", "nodes", "watch"): "app.cluster.state.resources:NODES",
+    Permission("", "pods", "list", "kube-system"): "app.cluster.state.resources:agents",
+    Permission("", "pods", "watch", "kube-system"): "app.cluster.state.resources:agents",
+    Permission("authorization.k8s.io", "subjectaccessreviews", "create"): "app.cluster.client.access:ask",
     Permission("events.k8s.io", "events", "create"): "app.cluster.events:OverrideEvents",
-    Permission(ADMISSION, VALIDATING, "get", name=NAME): "app.certificates.upkeep:Upkeep._read",
-    Permission(ADMISSION, VALIDATING, "patch", name=NAME): "app.certificates.upkeep:Upkeep._apply",
-    Permission("", "namespaces", "patch", name=NAME): "app.certificates.upkeep:Upkeep._unreached",
-    Permission("", "namespaces", PROBE_VERB, name=NAME): "app.certificates.upkeep:Upkeep._unreached",
+    Permission(ADMISSION, VALIDATING, "get", name=NAME): "app.certificates.reconcile:Upkeep._read",
+    Permission(ADMISSION, VALIDATING, "patch", name=NAME): "app.certificates.reconcile:Upkeep._apply",
+    Permission("", "namespaces", "patch", name=NAME): "app.certificates.reconcile:Upkeep._unreached",
+    Permission("", "namespaces", PROBE_VERB, name=NAME): "app.certificates.reconcile:Upkeep._unreached",
     Permission("", "secrets", "create", NAME): f"{KEEPER}._written",
     Permission("", "secrets", "get", NAME, TLS_SECRET): f"{KEEPER}._read",
     Permission("", "secrets", "update", NAME, TLS_SECRET): f"{KEEPER}._written",
     Permission("", "pods", "list", NAME): f"{KEEPER}._others",
     Permission("", "pods", "patch", NAME): f"{KEEPER}._announce",
-    Permission("", "configmaps", "list", NAME, SOURCES_CONFIG_MAP): "app.cluster.resources:remembered",
-    Permission("", "configmaps", "watch", NAME, SOURCES_CONFIG_MAP): "app.cluster.resources:remembered",
-    Permission("", "configmaps", "patch", NAME, SOURCES_CONFIG_MAP): "app.cluster.peers",
+    Permission("", "configmaps", "list", NAME, SOURCES_CONFIG_MAP): "app.cluster.state.resources:remembered",
+    Permission("", "configmaps", "watch", NAME, SOURCES_CONFIG_MAP): "app.cluster.state.resources:remembered",
+    Permission("", "configmaps", "patch", NAME, SOURCES_CONFIG_MAP): "app.cluster.probe.peer_watch",
 }
 
 

@@ -14,13 +14,13 @@ from app.certificates.issue import issue_serving, make_authority
 from app.certificates.pairs import fingerprints
 from app.certificates.rotate import Holding
 from app.certificates.secret import secret_with
-from tests.cluster.cluster import Cluster
-from tests.cluster.pods import Habits
 from tests.integration.incluster import deployed
 from tests.integration.incluster.deployed import GUARD, replicas
 from tests.integration.incluster.handshakes import Handshakes, bundle_of
 from tests.integration.incluster.load import Load, Outcome, questions
 from tests.integration.incluster.scenes import baselined_namespace, eventually, make_managed
+from tests.kube.cluster import Cluster
+from tests.kube.pods import Habits
 
 LAG_SECONDS = 90
 """How rarely the slower replica looks (as rarely as kubelets refresh Secrets); the other looks often."""

@@ -1,0 +1,87 @@
+"""Judges changes of policies one after another, with what is remembered between them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from app.admission.assumed import UnsettledChanges
+from app.admission.outcome import Kind, Outcome
+from app.admission.policies import PolicyChange, PolicyJudgement
+from app.admission.refusals import with_others_under_way
+from app.admission.standing import Standing, StandingMemory
+from app.names import OURS
+from app.wire.review.request import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.admission.rules import Rules
+    from app.engine.cluster import Cluster
+    from app.engine.search.find import Budget
+    from app.wire.networkpolicy.parse import ParsedPolicy
+    from app.wire.review.request import Review
+
+Case = tuple["Cluster", tuple[PolicyChange, ...]]
+"""A state to judge by, with the changes under way that lead there from the one that was read."""
+
+
+def changes_in(cases: Sequence[Case]) -> tuple[tuple[PolicyChange, ...], ...]:
+    """Return the changes under way that ``cases`` count with."""
+    return tuple(changes for _, changes in cases)
+
+
+def change_of(review: Review, kept: ParsedPolicy, old: ParsedPolicy | None) -> PolicyChange:
+    """Return the change that ``review`` asks about.
+
+    ``kept`` is the version that carries the annotations that count, and, for ``deletecollection``, the name.
+    """
+    return PolicyChange(
+        review.namespace,
+        review.name or kept.metadata.name,
+        None if old is None or review.operation is Operation.CREATE else old.policy,
+        None if review.operation is Operation.DELETE else kept.policy,
+        is_ours=OURS in kept.metadata.labels.items(),
+    )
+
+
+class PolicyJudge:
+    """Judges changes of NetworkPolicies."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._standing = StandingMemory(rules.options)
+        self._unsettled = UnsettledChanges(rules.settling_seconds)
+
+    def cases(self, change: PolicyChange, cluster: Cluster) -> tuple[Case, ...]:
+        """Return the states to judge ``change`` by: as read, and with what was just let through."""
+        policies = cluster.policies.get(change.namespace, ())
+        possible = self._unsettled.possible(change.namespace, policies) if self._unsettled else ()
+        return (
+            (cluster, ()),
+            *(
+                (replace(cluster, policies={**cluster.policies, change.namespace: later}), tuple(changes))
+                for later, changes in possible
+            ),
+        )
+
+    def outcome(self, change: PolicyChange, cases: Sequence[Case], budget: Budget) -> Outcome:
+        """Return what ``change`` comes to; it is refused if it does harm in one of ``cases``.
+
+        Remembers nothing, so that any thread may ask. Raises ``TooComplexError``.
+        """
+        (cluster, _), *later = cases
+        standing = self._standing.of(cluster, change.namespace, budget)
+        outcome = PolicyJudgement(change, standing, self._rules, budget).outcome()
+        if outcome.kind is not Kind.ADMIT:
+            return outcome
+        for possible, changes in later:
+            standing = Standing.of(possible, change.namespace, self._rules.options, budget)
+            together = PolicyJudgement(change, standing, self._rules, budget).outcome()
+            if together.kind is not Kind.ADMIT:
+                return with_others_under_way(together, changes)
+        return outcome
+
+    def admitted(self, change: PolicyChange) -> None:
+        """Remember that ``change`` was let through."""
+        self._unsettled.admitted(change)

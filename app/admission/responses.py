@@ -1,0 +1,94 @@
+"""Every response is built here, and nowhere else (``decision.md``, Answers)."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from app.admission.outcome import PATCH, Kind, Outcome
+from app.admission.rules import Doubt, Mode
+from app.wire.review.response import Cause, Details, Status, encode_response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from app.admission.rules import Rules
+    from app.wire.review.request import Review
+
+_WARNING_LENGTH = 120
+"""What the API documentation recommends for one warning."""
+_MOST_WARNINGS = 30
+"""An API server keeps 4 KiB of warnings for one request; these are within it."""
+_FORBIDDEN = 403
+DENY = "deny"
+"""The verdict on what is not let through."""
+
+
+def warnings_of(notes: Iterable[str]) -> tuple[str, ...]:
+    """Return notes as warnings, each within the API's recommended length, long ones continued."""
+    lines = [
+        line
+        for note in notes
+        for line in wrap(f"netpol-guard: {note}", _WARNING_LENGTH, break_on_hyphens=False)
+    ]
+    return tuple(lines[:_MOST_WARNINGS])
+
+
+def answer(review: Review, outcome: Outcome, mode: Mode, rules: Rules) -> tuple[bytes, str]:
+    """Return the AdmissionReview for ``outcome`` under ``mode``, and the verdict in one word."""
+    is_refused = outcome.kind is not Kind.ADMIT
+    if is_refused and mode is Mode.ENFORCE and not _is_doubt_admitted(outcome, rules):
+        return _denied(review, outcome), DENY
+    if mode is Mode.AUDIT:
+        told = is_refused or outcome.notes
+        return _admitted(review, (), outcome, _noted(outcome)), "audit" if told else "admit"
+    # A patch does not survive being broken into warnings.
+    lines = [one for one in outcome.lines if not one.startswith(PATCH)]
+    notes = (*lines, *outcome.notes)
+    return _admitted(review, notes, outcome), "warn" if notes else "admit"
+
+
+def _noted(outcome: Outcome) -> dict[str, str]:
+    """Return what would have been a warning, for the audit log alone."""
+    return {"notes": "; ".join(outcome.notes)} if outcome.notes else {}
+
+
+def overridden(review: Review, outcome: Outcome, reason: str) -> bytes:
+    """Return the answer to a change that would be rejected but is let through by an override."""
+    notes = (f"override by {review.user.username}: {reason}", *outcome.lines[:1], *outcome.notes)
+    return _admitted(review, notes, outcome, {"override": reason})
+
+
+def unjudged(review: Review, note: str = "") -> bytes:
+    """Return an admission without a judgement: exempt, not guarded, or not understood (then with a note)."""
+    return encode_response(review.uid, allowed=True, warnings=warnings_of([note] if note else []))
+
+
+def _is_doubt_admitted(outcome: Outcome, rules: Rules) -> bool:
+    if outcome.kind is Kind.UNKNOWN_STATE:
+        return rules.on_state_error is Doubt.WARN
+    return outcome.kind is Kind.TOO_COMPLEX and rules.on_too_complex is Doubt.WARN
+
+
+def _admitted(
+    review: Review, notes: Iterable[str], outcome: Outcome, more: Mapping[str, str] | None = None
+) -> bytes:
+    annotations = dict(more or {})
+    if outcome.kind is not Kind.ADMIT:
+        annotations["verdict"] = outcome.kind.value
+        annotations["reason"] = outcome.lines[0] if outcome.lines else ""
+    if outcome.flows:
+        annotations["flows"] = ",".join(outcome.flows)
+    return encode_response(
+        review.uid, allowed=True, warnings=warnings_of(notes), audit_annotations=annotations
+    )
+
+
+def _denied(review: Review, outcome: Outcome) -> bytes:
+    causes = tuple(Cause(one.reason, one.message, one.field) for one in outcome.reasons)
+    details = Details(review.name, review.kind.group, review.kind.kind, causes)
+    hint = (outcome.hint,) if outcome.hint else ()
+    message = "\n".join((*outcome.lines, *outcome.notes, *hint))
+    status = Status(_FORBIDDEN, "Forbidden", message, details)
+    annotations = {"verdict": outcome.kind.value, "flows": ",".join(outcome.flows)}
+    return encode_response(review.uid, allowed=False, status=status, audit_annotations=annotations)

@@ -1,0 +1,75 @@
+"""What follows from a state alone, whatever the change, remembered as long as the state stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.engine.budget import demand
+from app.engine.judge import State, keepers_of
+from app.engine.regions import NamespaceTable
+from app.engine.requirements import guarded_namespaces, required_flows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.engine.budget import Budget
+    from app.engine.cluster import Cluster
+    from app.engine.requirements import Options, RequiredFlow
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What follows from a state alone, whatever the change: worked out once for each state."""
+
+    cluster: Cluster
+    table: NamespaceTable
+    is_guarded: bool
+    flows: tuple[RequiredFlow, ...]
+    hanging: tuple[tuple[RequiredFlow, str | None], ...]
+    """The flows that no two policies each keep open alone, with the name of the one that does, if any."""
+
+    @classmethod
+    def of(cls, cluster: Cluster, namespace: str, options: Options, budget: Budget) -> Standing:
+        """Return what follows from ``cluster`` for ``namespace``. Raises ``TooComplexError``."""
+        guarded = guarded_namespaces(cluster)
+        flows = required_flows(cluster, namespace, options, guarded)
+        table = NamespaceTable(cluster.namespaces)
+        state = State(cluster.policies.get(namespace, ()), table)
+        return cls(cluster, table, namespace in guarded, flows, tuple(_hanging(flows, state, budget)))
+
+    def exposed_to(self, name: str) -> tuple[RequiredFlow, ...]:
+        """Return the flows that are not open whatever becomes of the policy ``name``."""
+        return tuple([flow for flow, keeper in self.hanging if keeper is None or keeper == name])
+
+
+def _hanging(
+    flows: tuple[RequiredFlow, ...], state: State, budget: Budget
+) -> Iterator[tuple[RequiredFlow, str | None]]:
+    for flow in flows:
+        demand(budget)
+        keepers = keepers_of(flow.region, state)
+        first = next(keepers, None)
+        if next(keepers, None) is None:
+            yield flow, None if first is None else first.name
+
+
+class StandingMemory:
+    """Remembers ``Standing`` by the identity of the state, which its reader keeps while nothing changes."""
+
+    _MOST = 64
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._known: dict[tuple[int, str], Standing] = {}
+
+    def of(self, cluster: Cluster, namespace: str, budget: Budget) -> Standing:
+        """Return what follows from ``cluster`` for ``namespace``. Raises ``TooComplexError``."""
+        key = (id(cluster), namespace)
+        found = self._known.get(key)
+        # The remembered state is held, so that its identity cannot be another's.
+        if found is None:
+            if len(self._known) >= self._MOST:
+                self._known.clear()
+            found = self._known[key] = Standing.of(cluster, namespace, self._options, budget)
+        return found

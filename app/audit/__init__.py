@@ -1,1 +1,0 @@
-"""Evaluates whole states, such as the files given to ``check``; it has no semantics of its own."""

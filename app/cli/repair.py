@@ -1,0 +1,101 @@
+"""``doctor --fix``: show what would be done, ask, do it, and look again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from app.cli.site import Tools
+from app.cli.terminal import confirm
+from app.doctor.repairs import Apply, Baselines, JsonPatch, MergePatch, Repair, Step
+from app.engine.words import listed
+from app.errors import ChangeFailed, GuardError
+from app.install.prepare import Request, bring_baselines
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from app.doctor.findings import Report
+    from app.engine.cluster import Source
+
+_PAUSE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What an admin decided beforehand: not to be asked, where the API server is, how long plugins need."""
+
+    yes: bool = False
+    declared: tuple[Source, ...] = ()
+    pause: float = _PAUSE
+
+
+def plan_of(report: Report) -> tuple[Repair, ...]:
+    """Return what ``--fix`` can do about a report, each thing once, in the order of the findings."""
+    found = (one.repair for one in report.findings if one.severity.counts)
+    return tuple({one.command: one for one in found if one is not None and one.step is not None}.values())
+
+
+def repair(report: Report, tools: Tools, consent: Consent, console: Console) -> bool:
+    """Show the plan, ask, and carry it out; return whether anything was done.
+
+    What fails is said and does not stop the rest. Raises ``InputError`` where nobody can be asked.
+    """
+    plan = plan_of(report)
+    if not plan:
+        console.print(Text("nothing here can be repaired by itself; see the commands above"))
+        return False
+    console.print(Text(f"--fix would do {len(plan)} thing(s):", style="bold"))
+    for number, one in enumerate(plan, start=1):
+        console.print(Text(f"  {number}. {one.words}"))
+    if not confirm("Do this?", yes=consent.yes):
+        console.print(Text("nothing was changed"))
+        return False
+    for words, act in _acts(plan, tools, consent):
+        try:
+            act()
+        except GuardError as error:
+            console.print(Text(f"failed: {words}: {error}", style="red"))
+        else:
+            console.print(Text(f"done: {words}", style="green"))
+    return True
+
+
+def _acts(
+    plan: Iterable[Repair], tools: Tools, consent: Consent
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield words and act of each repair; baselines of all namespaces come together, last."""
+    wanted: dict[tuple[str, ...], list[str]] = {}
+    for one in plan:
+        if isinstance(one.step, Baselines):
+            wanted.setdefault(one.step.allow, []).append(one.step.namespace)
+        elif one.step is not None:
+            yield one.words, partial(_write, one.step, tools)
+    for allow, namespaces in wanted.items():
+        request = Request(
+            namespaces=tuple(dict.fromkeys(namespaces)),
+            declared=consent.declared,
+            openings=allow,
+            yes=True,
+            pause=consent.pause,
+        )
+        yield f"both baselines in {listed(request.namespaces)}", partial(_bring, tools, request)
+
+
+def _bring(tools: Tools, request: Request) -> None:
+    if bring_baselines(tools, request) != 0:
+        raise ChangeFailed(f"write the baselines of {listed(request.namespaces)}", "see the lines above")
+
+
+def _write(step: Step, tools: Tools) -> None:
+    match step:
+        case MergePatch(target, patch):
+            tools.objects.merge(target, dict(patch))
+        case JsonPatch(target, operations):
+            tools.objects.edit(target, tuple(operations))
+        case Apply(manifest):
+            tools.objects.apply(manifest)

@@ -1,0 +1,75 @@
+"""Lists as the API server sends them, page by page; their items are left to the parser of their kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from app.cluster.client.connection import Request
+from app.cluster.client.errors import HttpRefusal, Wanted, nonsense
+from app.wire.errors import UnusableObject
+from app.wire.objects.lists import read_list
+
+if TYPE_CHECKING:
+    from msgspec import Raw
+
+    from app.cluster.client.connection import Api
+    from app.deadline import Deadline
+
+PAGE = 500
+"""Objects per page: what kubectl takes too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Where a list of objects is found: the resource's path, selectors, and how many to ask for at a time."""
+
+    words: str
+    group: str
+    resource: str
+    path: str
+    selectors: Mapping[str, str] = field(default_factory=dict)
+    namespace: str = ""
+    page: int = PAGE
+
+    def wanted(self, verb: str) -> Wanted:
+        """Return what a request with ``verb`` is for."""
+        return Wanted(self.words, verb, self.group, self.resource, self.namespace)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """All items of a collection at one moment, which ``resource_version`` names for a watch to go on from."""
+
+    items: tuple[Raw, ...]
+    resource_version: str
+
+
+def list_all(api: Api, collection: Collection, deadline: Deadline) -> Listed:
+    """Read the whole collection as it is now: without a resourceVersion the answer is never a stale cache's.
+
+    Raises ``StateUnreadable``. A list that takes longer than the API server keeps its pages is begun again.
+    """
+    while True:
+        try:
+            return _pages(api, collection, deadline)
+        except HttpRefusal as error:
+            if error.status != HTTPStatus.GONE:
+                raise
+
+
+def _pages(api: Api, collection: Collection, deadline: Deadline) -> Listed:
+    items: list[Raw] = []
+    query = {**collection.selectors, "limit": str(collection.page)}
+    while True:
+        body = api.fetch(Request(collection.wanted("list"), collection.path, query), deadline)
+        try:
+            page = read_list(body)
+        except UnusableObject as error:
+            raise nonsense(collection.wanted("list"), str(error)) from error
+        items += page.items
+        if not page.continue_token:
+            return Listed(tuple(items), page.resource_version)
+        query = {**query, "continue": page.continue_token}

@@ -1,0 +1,171 @@
+"""Whole objects of a cluster, read and written one at a time: for commands, and for what the guard owns.
+
+Objects are plain JSON values here, as manifests are: nobody here decides about them. Writes go through
+server-side apply where they can, so that the API server knows which fields are whose. All calls block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from app.cluster.client.connection import Answer, Method, Request
+from app.cluster.client.errors import HttpRefusal, Wanted, nonsense
+from app.cluster.client.listing import Collection, list_all
+from app.deadline import Deadline
+from app.errors import ChangeFailed, StateUnreadable
+from app.model.kinds import Manifest, Reference, Rehearsal, Written
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from app.cluster.client.connection import WritingApi
+    from app.model.kinds import Kind
+
+_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One request that changes something; ``words``: the RBAC verb, or ``apply``."""
+
+    words: str
+    reference: Reference
+    method: Method
+    body: object
+    rehearsal: Rehearsal
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> Wanted:
+        """What the request is for; to apply needs the right to patch."""
+        return _wanted(self.reference, "patch" if self.method is Method.APPLY else self.words)
+
+    @property
+    def request(self) -> Request:
+        """The request; objects are created at their collection, everything else at their own path."""
+        reference = self.reference
+        path = reference.kind.path(reference.namespace) if self.method is Method.CREATE else reference.path
+        dry = {"dryRun": "All"} if self.rehearsal is Rehearsal.DRY_RUN else {}
+        body = msgspec.json.encode(self.body)
+        return Request(self.wanted, path, {**self.query, **dry}, body, self.method)
+
+
+class Objects:
+    """Reads and writes of whole objects through one connection, in the name of one field manager."""
+
+    def __init__(self, api: WritingApi, manager: str, seconds: float = _SECONDS) -> None:
+        """``manager`` is the field manager of all writes; each call may take ``seconds``."""
+        self._api = api
+        self._manager = manager
+        self._seconds = seconds
+
+    def get(self, reference: Reference) -> Manifest | None:
+        """Return the object, None where there is none. Raises ``StateUnreadable``."""
+        try:
+            answer = self._api.call(Request(_wanted(reference, "get"), reference.path), self._deadline())
+        except HttpRefusal as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return _object(answer, _wanted(reference, "get"))
+
+    def list(self, kind: Kind, namespace: str = "", labels: str = "", *, fields: str = "") -> list[Manifest]:
+        """Return all objects of ``kind``, in ``namespace`` if given, that match the selectors.
+
+        They come without ``apiVersion`` and ``kind``, as lists have them. Raises ``StateUnreadable``.
+        """
+        place = f" of namespace {namespace}" if namespace else ""
+        collection = Collection(
+            words=f"the {kind.resource}{place}",
+            group=kind.group,
+            resource=kind.resource,
+            path=kind.path(namespace),
+            selectors={
+                name: text for name, text in (("labelSelector", labels), ("fieldSelector", fields)) if text
+            },
+            namespace=namespace,
+        )
+        listed = list_all(self._api, collection, self._deadline())
+        return [msgspec.json.decode(one) for one in listed.items]
+
+    def apply(
+        self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL, *, force: bool = False
+    ) -> Written:
+        """Apply server-side; ``force`` takes fields over from other managers.
+
+        Raises ``ChangeFailed``; ``status`` 409 where another manager owns a field.
+        """
+        reference = Reference.of(manifest)
+        query = {**self._strict, "force": "true"} if force else self._strict
+        return self._written(_Change("apply", reference, Method.APPLY, manifest, rehearsal, query))
+
+    def create(self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+        """Create. Raises ``ChangeFailed``; ``status`` 409 where it exists already."""
+        reference = Reference.of(manifest)
+        return self._written(_Change("create", reference, Method.CREATE, manifest, rehearsal, self._strict))
+
+    def replace(self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+        """Replace, on condition of ``metadata.resourceVersion`` if there. Raises ``ChangeFailed`` (409)."""
+        reference = Reference.of(manifest)
+        return self._written(_Change("update", reference, Method.REPLACE, manifest, rehearsal, self._strict))
+
+    def merge(self, reference: Reference, patch: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+        """Merge ``patch`` in (RFC 7386). Raises ``ChangeFailed``."""
+        query = {"fieldManager": self._manager}
+        return self._written(_Change("patch", reference, Method.MERGE, patch, rehearsal, query))
+
+    def edit(
+        self, reference: Reference, patch: Sequence[Manifest], rehearsal: Rehearsal = Rehearsal.REAL
+    ) -> Written:
+        """Apply a JSON patch (RFC 6902). Raises ``ChangeFailed``; 422 where a ``test`` of it fails."""
+        query = {"fieldManager": self._manager}
+        return self._written(_Change("patch", reference, Method.EDIT, patch, rehearsal, query))
+
+    def delete(
+        self, reference: Reference, rehearsal: Rehearsal = Rehearsal.REAL, *, uid: str = ""
+    ) -> Written | None:
+        """Delete, only the object of ``uid`` if given; None where there was none. Raises ``ChangeFailed``."""
+        options = {"preconditions": {"uid": uid}} if uid else {}
+        try:
+            return self._written(_Change("delete", reference, Method.DELETE, options, rehearsal))
+        except ChangeFailed as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    @property
+    def _strict(self) -> Mapping[str, str]:
+        return {"fieldManager": self._manager, "fieldValidation": "Strict"}
+
+    def _written(self, change: _Change) -> Written:
+        try:
+            answer = self._api.call(change.request, self._deadline())
+            return Written(_object(answer, change.wanted), answer.warnings)
+        except StateUnreadable as error:
+            what = f"{change.words} {change.reference}"
+            if not isinstance(error, HttpRefusal):
+                raise ChangeFailed(what, error.why, error.how) from error
+            raise ChangeFailed(
+                what, error.why, error.how, error.status, error.said, warnings=error.warnings
+            ) from error
+
+    def _deadline(self) -> Deadline:
+        return Deadline.after(self._seconds)
+
+
+def _wanted(reference: Reference, verb: str) -> Wanted:
+    """Return what a request with the RBAC ``verb`` is for."""
+    kind = reference.kind
+    return Wanted(str(reference), verb, kind.group, kind.resource, reference.namespace)
+
+
+def _object(answer: Answer, wanted: Wanted) -> Manifest:
+    try:
+        found: Manifest = msgspec.json.decode(answer.body, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise nonsense(wanted, str(error)) from error
+    return found

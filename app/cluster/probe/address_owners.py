@@ -1,0 +1,56 @@
+"""What the addresses are that the API server's calls were seen to come from: nodes, and pods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.cluster.state.facts import KUBE_SYSTEM
+from app.errors import StateUnreadable
+from app.model.kinds import NODE, POD
+from app.names import NAME, NAME_LABEL
+from app.wire.objects.nodes import node_facts
+from app.wire.objects.pods import pod_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from app.cluster.client.objects import Objects
+    from app.engine.addresses import Address
+    from app.wire.objects.nodes import NodeFacts
+    from app.wire.objects.pods import PodFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The nodes, and those pods that an address may belong to; ``notes`` say what could not be read."""
+
+    nodes: tuple[NodeFacts, ...] = ()
+    pods: tuple[PodFacts, ...] = ()
+    guard_namespace: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def guards(self) -> frozenset[str]:
+        """The names of the guard's pods that are ready to be called."""
+        return frozenset(
+            one.name
+            for one in self.pods
+            if one.namespace == self.guard_namespace and one.labels.get(NAME_LABEL) == NAME and one.is_ready
+        )
+
+
+def look_around(objects: Objects, guard_namespace: str, peers: Iterable[Address]) -> Surroundings:
+    """Return what surrounds ``peers``. Never raises: what may not be read becomes a note."""
+    notes: list[str] = []
+    pods: dict[tuple[str, str], PodFacts] = {}
+    nodes: tuple[NodeFacts, ...] = ()
+    try:
+        nodes = tuple(node_facts(one) for one in objects.list(NODE))
+        found = [*objects.list(POD, KUBE_SYSTEM), *objects.list(POD, guard_namespace)]
+        for peer in sorted(peers, key=str):
+            found += objects.list(POD, fields=f"status.podIP={peer}")
+        pods = {(one.namespace, one.name): one for one in map(pod_facts, found)}
+    except StateUnreadable as error:
+        notes.append(f"whether a measured address is a pod's or a tunnel's is not certain: {error}")
+    return Surroundings(nodes, tuple(pods.values()), guard_namespace, tuple(notes))

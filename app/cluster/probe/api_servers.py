@@ -1,0 +1,106 @@
+"""Through which addresses the API servers of a cluster can be asked, each by itself where that is possible.
+
+Every endpoint of ``default/kubernetes`` is one API server. It is asked at its own address where that can be
+reached and its certificate is valid for it; never with verification switched off, as credentials go along.
+The kubeconfig's own address is asked, too: it may be a load balancer in front of more.
+"""
+
+from __future__ import annotations
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from app.cluster.client.connection import Connection, Request
+from app.cluster.client.errors import HttpRefusal, Wanted
+from app.cluster.state.sources import api_server_endpoints
+from app.deadline import Deadline
+from app.engine.addresses import networks_of
+from app.errors import StateUnreadable
+from app.model.kinds import ENDPOINT_SLICE
+from app.model.measurement import Way
+from app.wire.objects.services import SERVICE_NAME_LABEL, endpointslice_facts
+
+if TYPE_CHECKING:
+    from app.cluster.client.connection import ClientConfiguration
+    from app.cluster.client.objects import Objects
+
+_REACH_SECONDS = 5.0
+_HTTPS = 443
+
+
+@dataclass(frozen=True, slots=True)
+class Vantage:
+    """One address to ask through; ``name`` is host and port."""
+
+    name: str
+    way: Way
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Vantages:
+    """All addresses to ask through; ``notes`` say which API servers cannot be asked alone, and why."""
+
+    usable: tuple[Vantage, ...]
+    notes: tuple[str, ...] = ()
+
+
+def vantages(config: ClientConfiguration, objects: Objects) -> Vantages:
+    """Return through which addresses to ask; ``objects`` reads through the kubeconfig's own.
+
+    Raises ``StateUnreadable`` where the API server cannot be reached.
+    """
+    own = _own_name(config)
+    try:
+        endpoints = _endpoints(objects)
+    except HttpRefusal as error:
+        return Vantages((Vantage(own, Way.SHARED, Connection(copy.copy(config))),), (str(error),))
+    first = Vantage(own, Way.SINGLE if own in endpoints else Way.SHARED, Connection(copy.copy(config)))
+    others = [one for one in endpoints if one != own]
+    if not config.verify_ssl:
+        why = "the kubeconfig switches the verification of certificates off"
+        return Vantages((first,), tuple(_cannot(one, why) for one in others))
+    with ThreadPoolExecutor(max(1, len(others))) as pool:
+        looked = list(pool.map(lambda name: _single(config, name), others))
+    usable = tuple(one for one in looked if isinstance(one, Vantage))
+    return Vantages((first, *usable), tuple(one for one in looked if isinstance(one, str)))
+
+
+def _endpoints(objects: Objects) -> list[str]:
+    slices = objects.list(ENDPOINT_SLICE, "default", f"{SERVICE_NAME_LABEL}=kubernetes")
+    return [
+        _host_port(str(next(networks_of(one.addresses)).network_address), one.port)
+        for one in api_server_endpoints(endpointslice_facts(each) for each in slices)
+    ]
+
+
+def _single(config: ClientConfiguration, name: str) -> Vantage | str:
+    """Return the endpoint as a vantage, or why it cannot be one."""
+    its = copy.copy(config)
+    its.host = f"https://{name}"
+    its.tls_server_name = None  # that of the kubeconfig's own address
+    connection = Connection(its)
+    wanted = Wanted(f"the version of API server {name}", "get", "", "")
+    try:
+        connection.fetch(Request(wanted, "/version"), Deadline.after(_REACH_SECONDS))
+    except StateUnreadable as error:
+        return _cannot(name, error.why)
+    finally:
+        connection.close()
+    return Vantage(name, Way.SINGLE, connection)
+
+
+def _cannot(name: str, why: str) -> str:
+    return f"API server {name} cannot be asked by itself: {why}"
+
+
+def _own_name(config: ClientConfiguration) -> str:
+    parts = urlsplit(config.host)
+    return _host_port(parts.hostname or "", parts.port or _HTTPS)
+
+
+def _host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,148 @@
+"""What follows from where calls were seen to come from (``api-server-sources.md``, Consequences). Pure.
+
+An address becomes a source as it is, but for two sorts: that of a proxy's pod becomes the pods with its
+label, as it changes with the pod; and that of a tunnel or gateway in the pod network stands for one such
+address on each node of the control plane.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from app.cluster.state.facts import AGENT_LABELS, AGENT_VALUE, KUBE_SYSTEM
+from app.cluster.state.sources import pod_networks, siblings
+from app.engine.addresses import address_of
+from app.model.measurement import Found, Measurement, Place, Way
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from app.cluster.probe.address_owners import Surroundings
+    from app.engine.addresses import Address
+    from app.model.measurement import Coverage, Sighting
+    from app.wire.objects.pods import PodFacts
+
+_EKS = "-eks-"
+"""How its kubelets mark their version: ``v1.37.2-eks-0a1b2c3``."""
+
+
+def conclude(
+    sightings: Iterable[Sighting],
+    coverage: tuple[Coverage, ...],
+    surroundings: Surroundings,
+    notes: tuple[str, ...] = (),
+) -> Measurement:
+    """Return the measurement that the sightings amount to; ``notes`` are those that there are already."""
+    by_place: dict[str, tuple[Place, list[Sighting]]] = {}
+    told = list(notes)
+    for peer, seen in sorted(_by_peer(sightings).items(), key=lambda one: (one[0].version, one[0])):
+        place, note = _place(peer, surroundings)
+        told += [note] if note else []
+        if place is not None:
+            by_place.setdefault(str(place), (place, []))[1].extend(seen)
+    found = tuple(Found(place, tuple(seen)) for place, seen in by_place.values())
+    derived = tuple(other for one in found for other in siblings(one.place, surroundings.nodes))
+    told += [
+        *_coverage_notes(coverage),
+        *_unreached_notes(coverage, surroundings.guards),
+        *_family_notes(found, surroundings),
+        *_platform_notes(surroundings),
+        *surroundings.notes,
+    ]
+    return Measurement(found, coverage, derived, tuple(dict.fromkeys(told)))
+
+
+def _by_peer(sightings: Iterable[Sighting]) -> dict[Address, list[Sighting]]:
+    grouped: dict[Address, list[Sighting]] = defaultdict(list)
+    for one in sightings:
+        grouped[one.peer].append(one)
+    return grouped
+
+
+def _place(peer: Address, surroundings: Surroundings) -> tuple[Place | None, str]:
+    """Return what to let in for ``peer``, and what to tell about it."""
+    pod = next((one for one in surroundings.pods if peer in one.addresses), None)
+    if pod is not None:
+        return _pod_place(peer, pod, surroundings.guard_namespace)
+    node = next((one for one in surroundings.nodes if peer in map(address_of, one.addresses)), None)
+    if node is not None and not node.is_control_plane:
+        return Place(peer), (
+            f"{peer} is the address of node {node.name}, which is none of the control plane: calls come"
+            " through something in its host network, such as a tunnel's agent. Others like it may follow:"
+            " measure again after nodes change, or declare them (apiServer.sources)"
+        )
+    return Place(peer), ""
+
+
+def _pod_place(peer: Address, pod: PodFacts, guard_namespace: str) -> tuple[Place | None, str]:
+    key = next((one for one in AGENT_LABELS if pod.labels.get(one) == AGENT_VALUE), None)
+    if key is not None and pod.namespace == KUBE_SYSTEM:
+        return Place(None, KUBE_SYSTEM, {key: AGENT_VALUE}), (
+            f"calls come through the konnectivity agents, e.g. pod {pod.name} at {peer}"
+        )
+    if pod.namespace == guard_namespace:
+        return None, (
+            f"a guard was called from the address of the guard's own pod {pod.name} ({peer}): a proxy in the"
+            " pod, such as a mesh sidecar, hides the caller. Take the guard out of the mesh"
+        )
+    return None, (
+        f"calls come from {peer}, the address of pod {pod.namespace}/{pod.name}, which is no known proxy."
+        " An address of a pod does not last: declare what covers it (apiServer.sources)"
+    )
+
+
+def _platform_notes(surroundings: Surroundings) -> Iterator[str]:
+    if any(_EKS in one.version for one in surroundings.nodes):
+        yield (
+            "on EKS the addresses of the API server are replaced on upgrades: declare the subnets of the"
+            " control plane (apiServer.sources), or measure again after an upgrade"
+        )
+
+
+def _coverage_notes(coverage: Iterable[Coverage]) -> Iterator[str]:
+    for one in coverage:
+        if one.hidden:
+            yield (
+                "a proxy in the guard's pod, such as a mesh sidecar, hides the caller: take the guard out of"
+                " the mesh, or declare the sources (apiServer.sources)"
+            )
+        if one.probes > one.answers:
+            yield f"{one.probes - one.answers} of {one.probes} probes at {one.api_server}: {one.trouble}"
+        if one.way is Way.SHARED and one.answers:
+            yield (
+                f"{one.api_server} may stand for several API servers, which answer by chance: one that does"
+                f" so every third time stayed unseen in {one.answers} probes with a probability of"
+                f" {_unseen(3, one.answers)}, one that does so every tenth time of {_unseen(10, one.answers)}"
+            )
+
+
+def _unreached_notes(coverage: Iterable[Coverage], guards: frozenset[str]) -> Iterator[str]:
+    for one in coverage:
+        for pod in sorted(guards - set(one.pods)) if one.answers else ():
+            yield (
+                f"none of {one.answers} calls of API server {one.api_server} came to pod {pod}: where they"
+                " would come from on its node is not measured. Look at the network between the two"
+            )
+
+
+def _family_notes(found: Iterable[Found], surroundings: Surroundings) -> Iterator[str]:
+    """Yield that a family was not measured, where pods have addresses of it: a Service may have it alone."""
+    seen = {one.place.address.version for one in found if one.place.address is not None}
+    networks = {each.version for one in surroundings.nodes for each in pod_networks(one)}
+    for version in sorted(networks - seen) if seen else ():
+        yield (
+            f"calls over IPv{version} were not measured, as the guard's Service is called over"
+            f" IPv{min(seen)}: where they come from is guessed, for webhooks whose Service has IPv{version}"
+            " first"
+        )
+
+
+def _unseen(members: int, probes: int) -> str:
+    """Return the chance that one of so many equal members answered none of the probes.
+
+    >>> _unseen(3, 21), _unseen(10, 21), _unseen(3, 400)
+    ('0.02 %', '11 %', 'less than 0.01 %')
+    """
+    percent = 100 * (1 - 1 / members) ** probes
+    return "less than 0.01 %" if percent < 0.01 else f"{percent:.2g} %"  # noqa: PLR2004 - as the text says

@@ -1,0 +1,249 @@
+"""Measures where the API server's calls come from, by the nonce probe (``app.model.probe``).
+
+::
+
+    prober = Prober(configuration(kubeconfig, context))
+    measurement = prober.measure("iomete-system")   # a managed namespace: the webhook's scope
+    measurement.sources                             # for the engine: found, and what follows from it
+    measurement.coverage, measurement.notes         # for a person
+    remember(connection, measurement, by="admin")   # app.cluster.probe.store
+
+Each probe is a server-side dry run of a harmless NetworkPolicy (it lets everything in), so nothing is left
+behind. It goes over a connection of its own, so that a load balancer spreads them, and the guard ends the API
+server's connection with its answer, so that the API server chooses a guard pod, and a way to it, anew. Every
+API server that can be addressed by itself is asked until 20 probes bring no news.
+
+Needs ``create`` and ``probe`` on ``networkpolicies.networking.k8s.io`` in that namespace, and reads nodes and
+pods, to tell what an address is. All calls block.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from app.cluster.client.connection import Connection
+from app.cluster.client.objects import Objects
+from app.cluster.probe.address_owners import look_around
+from app.cluster.probe.api_servers import vantages
+from app.cluster.probe.conclude import conclude
+from app.errors import ChangeFailed, StateUnreadable
+from app.model.kinds import NETWORK_POLICY, Rehearsal
+from app.model.measurement import Coverage, Measurement, Sighting
+from app.model.probe import (
+    PROBE_ANNOTATION,
+    PROBE_VERB,
+    ProbeAnswer,
+    ProbeRefusal,
+    Refusal,
+    new_nonce,
+    read_answer,
+)
+from app.names import NAME, OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.cluster.client.connection import ClientConfiguration
+    from app.cluster.probe.api_servers import Vantage
+    from app.model.kinds import Manifest
+
+QUIET_PROBES = 20
+"""So many probes without news end it (``api-server-sources.md``, Discovery)."""
+
+_MOST_PROBES = 400
+_UNANSWERED = 3
+"""Probes without any answer before nothing is expected any more: each may take as long as the webhook may."""
+_PROBE_SECONDS = 30.0
+_PAUSE_SECONDS = 0.5
+_SETTLING_SECONDS = 5.0
+"""After a first answer, what a webhook that was just registered may take to be known to every API server."""
+_WHAT = "where the API server's calls come from"
+_NOT_CALLED = "failed calling webhook"
+"""How the API server says that it could not reach a webhook (``webhook/errors``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for a webhook that was just registered, and how long one address is asked then."""
+
+    for_first_answer: float = 0.0
+    for_all: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """A probe that no guard answered: why, as far as the API server told, and what to look at."""
+
+    why: str
+    how: str
+
+
+@dataclass(slots=True)
+class _Record:
+    """What one address came to so far."""
+
+    vantage: Vantage
+    seen: Counter[ProbeAnswer] = field(default_factory=Counter)
+    probes: int = 0
+    quiet: int = 0
+    silence: _Silence | None = None
+
+    def take(self, outcome: ProbeAnswer | _Silence) -> None:
+        """Count one outcome."""
+        self.probes += 1
+        self.quiet += 1
+        if isinstance(outcome, _Silence):
+            self.silence = outcome
+            return
+        # Answers are the same but for their nonce.
+        answer = ProbeAnswer("", outcome.peer, outcome.pod, outcome.node)
+        if answer not in self.seen:
+            self.quiet = 0
+        self.seen[answer] += 1
+
+    @property
+    def is_done(self) -> bool:
+        """Whether another probe is not worth it."""
+        enough = QUIET_PROBES if self.seen else _UNANSWERED
+        return self.quiet >= enough or self.probes >= _MOST_PROBES
+
+    def sightings(self) -> list[Sighting]:
+        """Return what was seen."""
+        name = self.vantage.name
+        return [
+            Sighting(one.peer, name, one.pod, one.node, times)
+            for one, times in self.seen.items()
+            if one.peer is not None
+        ]
+
+    def coverage(self) -> Coverage:
+        """Return how far it goes."""
+        hidden = sum(times for one, times in self.seen.items() if one.peer is None)
+        pods = tuple(sorted({one.pod for one in self.seen}))
+        answers = self.seen.total()
+        trouble = "" if self.silence is None else self.silence.why
+        return Coverage(self.vantage.name, self.vantage.way, self.probes, answers, hidden, pods, trouble)
+
+
+class Prober:
+    """Probes a cluster in the name of the user of ``config``."""
+
+    def __init__(
+        self,
+        config: ClientConfiguration,
+        *,
+        guard_namespace: str = NAME,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Nothing is sent yet; ``progress`` is told what is being done, from several threads."""
+        self._config = config
+        self._guard_namespace = guard_namespace
+        self._progress = progress
+
+    def measure(self, namespace: str, patience: Patience = Patience()) -> Measurement:
+        """Return what probes in ``namespace``, a managed one, found out.
+
+        Raises ``StateUnreadable`` where nothing could be measured: the API server cannot be reached, the user
+        may not probe (the RBAC rule is named), no guard answered. Where only a part could be, ``coverage``
+        and ``notes`` say which.
+        """
+        objects = Objects(Connection(self._config), NAME)
+        places = vantages(self._config, objects)
+        with ThreadPoolExecutor(len(places.usable)) as pool:
+            records = list(pool.map(lambda one: self._ask(one, namespace, patience), places.usable))
+        if not any(record.seen for record in records):
+            raise _unanswered(records[0], namespace)
+        sightings = tuple(one for record in records for one in record.sightings())
+        coverage = tuple(record.coverage() for record in records)
+        self._progress("reading what the measured addresses belong to")
+        surroundings = look_around(objects, self._guard_namespace, {one.peer for one in sightings})
+        return conclude(sightings, coverage, surroundings, places.notes)
+
+    def _ask(self, vantage: Vantage, namespace: str, patience: Patience) -> _Record:
+        """Probe through one address until there is no news."""
+        record = _Record(vantage)
+        objects = Objects(vantage.connection, NAME, _PROBE_SECONDS)
+        settled = time.monotonic() + patience.for_first_answer
+        ends = settled + patience.for_all
+        while not record.is_done and time.monotonic() < ends:
+            outcome = _probe(objects, namespace)
+            vantage.connection.close()  # the next probe is to be a new connection
+            now = time.monotonic()
+            if isinstance(outcome, _Silence) and now < settled:
+                self._progress(f"waiting until a guard answers {vantage.name}")
+                time.sleep(_PAUSE_SECONDS)
+                continue
+            if not record.seen:
+                # Members behind one address learn of a webhook one after the other.
+                settled = min(settled, now + _SETTLING_SECONDS)
+            record.take(outcome)
+            self._progress(f"asked {vantage.name} {record.probes} times, {len(record.seen)} ways seen")
+        return record
+
+
+def _harmless(namespace: str, nonce: str) -> Manifest:
+    """Return a policy that takes nothing away from anybody: it lets all traffic in, everywhere."""
+    return {
+        "apiVersion": NETWORK_POLICY.version,
+        "kind": NETWORK_POLICY.name,
+        "metadata": {
+            "name": f"netpol-guard-probe-{secrets.token_hex(4)}",
+            "namespace": namespace,
+            "labels": dict([OURS]),
+            "annotations": {PROBE_ANNOTATION: nonce},
+        },
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]},
+    }
+
+
+def _probe(objects: Objects, namespace: str) -> ProbeAnswer | _Silence:
+    """Send one probe. Raises ``StateUnreadable`` where no further one can do better."""
+    nonce = new_nonce()
+    failure: ChangeFailed | None = None
+    try:
+        warnings = objects.create(_harmless(namespace, nonce), Rehearsal.DRY_RUN).warnings
+    except ChangeFailed as error:
+        failure, warnings = error, error.warnings
+    answer = read_answer(warnings, nonce)
+    if isinstance(answer, ProbeRefusal):
+        why = f"the guard says: {answer.why}"
+        if answer.kind is Refusal.UNDECIDED:
+            return _Silence(why, "try again")
+        raise StateUnreadable(_WHAT, why, _grant(PROBE_VERB, namespace))
+    if answer is not None:
+        return answer
+    if failure is None:
+        return _Silence(_NOT_ANSWERED, _HOW_TO_BE_ANSWERED)
+    if _is_lasting(failure.status):
+        raise StateUnreadable(_WHAT, failure.why, failure.how)
+    return _Silence(failure.why, _HOW_TO_BE_ANSWERED if _NOT_CALLED in failure.said else failure.how)
+
+
+def _is_lasting(status: int) -> bool:
+    """Tell whether a request is refused for good: not for a moment of overload, nor for want of a webhook."""
+    refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return refused and status != HTTPStatus.TOO_MANY_REQUESTS
+
+
+def _grant(verb: str, namespace: str) -> str:
+    rule = f'apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: ["{verb}"]'
+    return f"grant this rule: {rule} in namespace {namespace}"
+
+
+_NOT_ANSWERED = "no guard answered: the webhook was not called, or could not be reached and is skipped"
+_HOW_TO_BE_ANSWERED = (
+    "look at the guard's pods and at its ValidatingWebhookConfiguration: with failurePolicy Ignore the API"
+    " server goes on without an answer, and says nothing"
+)
+
+
+def _unanswered(record: _Record, namespace: str) -> StateUnreadable:
+    silence = record.silence or _Silence("there was no time", "allow more")
+    why = f"none of {record.probes} probes in namespace {namespace} was answered: {silence.why}"
+    return StateUnreadable(_WHAT, why, silence.how)

@@ -1,0 +1,65 @@
+"""Writes the ConfigMap of measured sources after a probe (``app.model.measured_sources``)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from app.cluster.client.objects import Objects
+from app.model.kinds import CONFIG_MAP, Reference
+from app.model.measured_sources import Memory, Remembered, memory_of, render_measured
+from app.names import NAME, OURS, SOURCES_CONFIG_MAP
+
+if TYPE_CHECKING:
+    from app.cluster.client.connection import WritingApi
+    from app.model.measurement import Found, Measurement
+
+MEASURER = f"{NAME}-probe"
+"""The field manager of whoever probed, the same for every command, so that one takes over from another."""
+
+
+def recall(api: WritingApi, guard_namespace: str = NAME) -> Memory:
+    """Return what is remembered. Raises ``StateUnreadable``."""
+    found = Objects(api, MEASURER).get(reference(guard_namespace))
+    return Memory() if found is None else memory_of(found) or Memory()
+
+
+def remember(
+    api: WritingApi,
+    measurement: Measurement,
+    *,
+    by: str,
+    guard_namespace: str = NAME,
+    now: datetime | None = None,
+) -> Memory:
+    """Add a measurement, made in the name of user ``by``, to what is remembered; return all of it.
+
+    What was not seen for so long that it expired is forgotten. Raises ``StateUnreadable``, ``ChangeFailed``.
+    """
+    now = (now or datetime.now(UTC)).replace(microsecond=0)
+    kept = {one.key: one for one in recall(api, guard_namespace).measured if not one.is_expired(now)}
+    for found in measurement.found:
+        fresh = _fresh(found, by, now)
+        old = kept.get(fresh.key)
+        kept[fresh.key] = fresh if old is None else _renewed(old, fresh)
+    manifest = _config_map(guard_namespace, render_measured(kept.values()))
+    return memory_of(Objects(api, MEASURER).apply(manifest, force=True).object) or Memory()
+
+
+def reference(guard_namespace: str) -> Reference:
+    """Return which object remembers."""
+    return Reference(CONFIG_MAP, SOURCES_CONFIG_MAP, guard_namespace)
+
+
+def _config_map(guard_namespace: str, data: dict[str, str]) -> dict[str, object]:
+    metadata = {"name": SOURCES_CONFIG_MAP, "namespace": guard_namespace, "labels": dict([OURS])}
+    return {"apiVersion": CONFIG_MAP.version, "kind": CONFIG_MAP.name, "metadata": metadata, "data": data}
+
+
+def _fresh(found: Found, by: str, now: datetime) -> Remembered:
+    return Remembered(found.place, now, now, by, found.api_servers, found.pods)
+
+
+def _renewed(old: Remembered, fresh: Remembered) -> Remembered:
+    """Return what was measured again: known since the first time, all else as of now."""
+    return Remembered(old.place, old.first_seen, fresh.last_seen, fresh.by, fresh.through, fresh.pods)

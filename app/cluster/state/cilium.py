@@ -1,0 +1,83 @@
+"""What the network plugin cannot express of what the policies say (``api-server-sources.md``, Discovery, 4).
+
+Cilium gives nodes, and the address of ``cilium_host`` on each, identities of their own before it looks at any
+CIDR: an ``ipBlock`` does not match them unless ``policyCIDRMatchMode`` includes ``nodes``. So a baseline that
+lets such an address in lets nobody in, and all that stands in its text would be a claim.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.cluster.state.sources import pod_networks
+from app.engine.addresses import address_of, network_set, place_of
+from app.engine.intervals import IntervalSet
+from app.engine.words import addresses_words
+from app.errors import StateUnreadable
+from app.model.kinds import CONFIG_MAP, NODE, Reference
+from app.model.survey import PluginLimit
+from app.wire.objects.nodes import node_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from app.cluster.client.objects import Objects
+    from app.engine.cluster import Source
+    from app.wire.objects.nodes import NodeFacts
+
+CILIUM_CONFIG = Reference(CONFIG_MAP, "cilium-config", "kube-system")
+_NODE_MATCHING = "policy-cidr-match-mode"
+
+
+def plugin_limit(objects: Objects, sources: Sequence[Source]) -> PluginLimit | None:
+    """Return what the cluster's network plugin cannot express, None where it can as far as is known.
+
+    Where nodes must not be read, every address may be a node's. Never raises.
+    """
+    try:
+        found = objects.get(CILIUM_CONFIG)
+    except StateUnreadable:
+        return None
+    if found is None:
+        return None
+    try:
+        nodes = [node_facts(one) for one in objects.list(NODE)]
+    except StateUnreadable:
+        nodes = None
+    return limit_of(found.get("data") or {}, sources, nodes)
+
+
+def limit_of(
+    cilium: Mapping[str, str], sources: Iterable[Source], nodes: Iterable[NodeFacts] | None
+) -> PluginLimit | None:
+    """Return what Cilium, so configured, cannot express; ``nodes`` is None where they are not known."""
+    if "nodes" in cilium.get(_NODE_MATCHING, "").replace(",", " ").split():
+        return None
+    by_address = [one for one in sources if one.addresses is not None]
+    if nodes is not None:
+        of_nodes = IntervalSet.union(_addresses(nodes))
+        by_address = [one for one in by_address if one.addresses is not None and one.addresses & of_nodes]
+    return _limit(by_address) if by_address else None
+
+
+def _limit(sources: Sequence[Source]) -> PluginLimit:
+    places = addresses_words(IntervalSet.union(one.addresses for one in sources if one.addresses is not None))
+    return PluginLimit(
+        tuple(sources),
+        f"Cilium does not match nodes by ipBlock here, and the API server calls from nodes ({places}): no"
+        " NetworkPolicy can let it in by its address, and the baselines would cut every webhook off",
+        "set policyCIDRMatchMode to nodes in Cilium's configuration (key"
+        f" {_NODE_MATCHING}: nodes in ConfigMap {CILIUM_CONFIG.namespace}/{CILIUM_CONFIG.name}), restart"
+        " its agents, and run this again; or let the API server in by a CiliumNetworkPolicy for the"
+        " webhook's pods (fromEntities: host, remote-node, kube-apiserver), which is not judged here",
+    )
+
+
+def _addresses(nodes: Iterable[NodeFacts]) -> Iterator[IntervalSet]:
+    """Yield the addresses of nodes, and of the pod network: a source in there is a node's, or a pod's."""
+    for node in nodes:
+        for text in (*node.addresses, *node.tunnels.values()):
+            if (address := address_of(text)) is not None:
+                place = place_of(address)
+                yield IntervalSet.of((place, place + 1))
+        yield from map(network_set, pod_networks(node))

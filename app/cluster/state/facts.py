@@ -1,0 +1,98 @@
+"""What is known of a cluster besides its policies, before anybody draws conclusions from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from app.engine.addresses import place_of
+from app.engine.cluster import MANAGED
+from app.model.measured_sources import Memory
+from app.wire.objects.pods import pod_facts
+
+if TYPE_CHECKING:
+    from app.engine.addresses import Address
+    from app.engine.cluster import Source
+    from app.engine.policy import Namespace
+    from app.wire.objects.nodes import NodeFacts
+    from app.wire.objects.read import RawObject
+    from app.wire.objects.services import EndpointSliceFacts, ServiceFacts
+    from app.wire.objects.webhooks import WebhookClient
+
+KUBE_SYSTEM = "kube-system"
+AGENT_LABELS = ("app", "k8s-app")
+AGENT_VALUE = "konnectivity-agent"
+"""AKS labels its tunnel's pods ``app: konnectivity-agent``, GKE ``k8s-app: konnectivity-agent``."""
+
+NOTHING_REMEMBERED = Memory()
+
+ServiceKey = tuple[str, str]
+"""Namespace and name of a Service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A konnectivity agent: the label by which all of a cluster's are found, and its addresses."""
+
+    key: str
+    addresses: tuple[Address, ...] = ()
+
+
+def agent_of(source: RawObject) -> Agent | None:
+    """Return the konnectivity agent that a Pod is, or None where it is none.
+
+    Raises ``UnusableObject`` where the object is no Pod.
+    """
+    pod = pod_facts(source)
+    if pod.namespace != KUBE_SYSTEM:
+        return None
+    found = (key for key in AGENT_LABELS if pod.labels.get(key) == AGENT_VALUE)
+    return next((Agent(key, pod.addresses) for key in found), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Namespaces by name, and everything that sources and webhook Services are found in.
+
+    ``clients`` are where webhooks are served; ``memory`` is which sources were measured. ``default_assumed``:
+    the configurations that would tell could not be read, so the documented default stands in. ``hidden`` are
+    Services that must not be read, and ``unread`` says in words what could not be.
+    """
+
+    namespaces: Mapping[str, Namespace] = field(default_factory=dict)
+    clients: tuple[WebhookClient, ...] = ()
+    services: Mapping[ServiceKey, ServiceFacts] = field(default_factory=dict)
+    hidden: frozenset[ServiceKey] = frozenset()
+    slices: tuple[EndpointSliceFacts, ...] = ()
+    nodes: tuple[NodeFacts, ...] = ()
+    agents: frozenset[Agent] = frozenset()
+    memory: Memory = NOTHING_REMEMBERED
+    default_assumed: bool = False
+    unread: tuple[str, ...] = ()
+
+    @property
+    def managed(self) -> frozenset[str]:
+        """The names of the managed namespaces."""
+        return managed_names(self.namespaces)
+
+
+def managed_names(namespaces: Mapping[str, Namespace]) -> frozenset[str]:
+    """Return the names of those namespaces that carry the managed label."""
+    return frozenset(one.name for one in namespaces.values() if MANAGED.matches(one.labels))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a peer's address is held against; ``proxies``: the addresses of pods that calls come through."""
+
+    sources: tuple[Source, ...] = ()
+    memory: Memory = NOTHING_REMEMBERED
+    proxies: frozenset[Address] = frozenset()
+
+    def covers(self, peer: Address) -> bool:
+        """Tell whether a known source covers ``peer``."""
+        place = place_of(peer)
+        return peer in self.proxies or any(
+            one.addresses is not None and place in one.addresses for one in self.sources
+        )

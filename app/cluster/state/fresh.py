@@ -1,0 +1,170 @@
+"""Reads for one decision, straight from the API server.
+
+A cache that lags would let two changes pass that are harmless alone and together are not (``decision.md``,
+Two changes in a row). What has not changed keeps its identity: verdicts are remembered by it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from app.cluster.client.connection import Request
+from app.cluster.client.errors import HttpRefusal, Wanted, nonsense
+from app.cluster.client.listing import Collection, list_all
+from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
+from app.wire.networkpolicy.parse import parse_stored
+from app.wire.objects.namespaces import namespace_of
+from app.wire.syntax import dns_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from app.cluster.client.connection import Api
+    from app.deadline import Deadline
+    from app.engine.policy import Namespace, Policy
+
+FEW = 8
+"""Namespaces that are read one by one, which needs no right to see the others' policies."""
+_NAMESPACES = "/api/v1/namespaces"
+_POLICIES = Collection(
+    "the NetworkPolicies of all namespaces",
+    "networking.k8s.io",
+    "networkpolicies",
+    "/apis/networking.k8s.io/v1/networkpolicies",
+)
+_REMEMBERED_NAMESPACES = 5_000
+
+
+class _Version(msgspec.Struct, rename="camel", frozen=True):
+    uid: str = ""
+    resource_version: str = ""
+
+
+class _Place(msgspec.Struct):
+    namespace: str = ""
+
+
+class _Placed(msgspec.Struct):
+    metadata: _Place
+
+
+class _Object(msgspec.Struct):
+    metadata: _Version
+
+
+_decode_object = msgspec.json.Decoder(_Object).decode
+_decode_placed = msgspec.json.Decoder(_Placed).decode
+
+
+class PolicyMemory:
+    """The policies of each namespace as last read, so that an unchanged object stays the same object.
+
+    An object is unchanged while uid and resourceVersion are. Bounded: the namespaces that nobody asked for in
+    the longest time are forgotten. Safe for threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, dict[_Version, Policy]] = OrderedDict()
+        self._tuples: dict[str, tuple[Policy, ...]] = {}
+
+    def take(self, namespace: str, items: Iterable[msgspec.Raw]) -> tuple[Policy, ...]:
+        """Return the policies that ``items`` are; the very tuple of the last time if all are unchanged.
+
+        Raises ``ValueError`` for an object that is no NetworkPolicy.
+        """
+        with self._lock:
+            known = self._known.get(namespace, {})
+            now = {version: known.get(version) or _parse(raw, namespace) for version, raw in _versions(items)}
+            self._known[namespace] = now
+            self._known.move_to_end(namespace)
+            old, new = self._tuples.get(namespace), tuple(now.values())
+            if old is None or len(old) != len(new) or any(a is not b for a, b in zip(old, new, strict=True)):
+                self._tuples[namespace] = old = new
+            while len(self._known) > _REMEMBERED_NAMESPACES:
+                forgotten, _ = self._known.popitem(last=False)
+                del self._tuples[forgotten]
+            return old
+
+
+def _versions(items: Iterable[msgspec.Raw]) -> Iterable[tuple[_Version, msgspec.Raw]]:
+    return ((_decode_object(raw).metadata, raw) for raw in items)
+
+
+def _parse(raw: msgspec.Raw, namespace: str) -> Policy:
+    parsed = parse_stored(raw, namespace=namespace)
+    if parsed.policy is None:
+        raise ValueError(f"NetworkPolicy {parsed.metadata.name!r}: {'; '.join(map(str, parsed.errors))}")
+    return parsed.policy
+
+
+def _is_name(namespace: str) -> bool:
+    """Tell whether there can be such a namespace: what is asked for becomes a part of a path."""
+    return not dns_label(namespace)
+
+
+class FreshReads:
+    """What the API server says now. All methods block, and raise ``StateUnreadable``."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._memory = PolicyMemory()
+
+    def policies(self, namespace: str, deadline: Deadline) -> tuple[Policy, ...]:
+        """Return the namespace's policies; none where there is no such namespace."""
+        if not _is_name(namespace):
+            return ()
+        collection = Collection(
+            words=f"the NetworkPolicies of namespace {namespace}",
+            group="networking.k8s.io",
+            resource="networkpolicies",
+            path=f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
+            namespace=namespace,
+        )
+        listed = list_all(self._api, collection, deadline)
+        try:
+            return self._memory.take(namespace, listed.items)
+        except (ValueError, UnicodeDecodeError) as error:
+            raise nonsense(collection.wanted("list"), str(error)) from error
+
+    def policies_of(self, namespaces: Iterable[str], deadline: Deadline) -> dict[str, tuple[Policy, ...]]:
+        """Return the policies of each of ``namespaces``, by one list of the whole cluster."""
+        placed: dict[str, list[msgspec.Raw]] = {name: [] for name in namespaces}
+        listed = list_all(self._api, _POLICIES, deadline)
+        try:
+            for raw in listed.items:
+                items = placed.get(_decode_placed(raw).metadata.namespace)
+                if items is not None:
+                    items.append(raw)
+            return {name: self._memory.take(name, items) for name, items in placed.items()}
+        except (ValueError, UnicodeDecodeError) as error:
+            raise nonsense(_POLICIES.wanted("list"), str(error)) from error
+
+    def namespace(self, name: str, deadline: Deadline) -> Namespace | None:
+        """Return the namespace, or None where there is none of that name."""
+        if not _is_name(name):
+            return None
+        wanted = Wanted(f"namespace {name}", "get", "", "namespaces")
+        try:
+            return namespace_of(self._api.fetch(Request(wanted, f"{_NAMESPACES}/{name}"), deadline)).namespace
+        except HttpRefusal as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    def managed(self, deadline: Deadline) -> tuple[Namespace, ...]:
+        """Return the managed namespaces."""
+        collection = Collection(
+            words="the managed namespaces",
+            group="",
+            resource="namespaces",
+            path=_NAMESPACES,
+            selectors={"labelSelector": f"{MANAGED_LABEL}={MANAGED_VALUE}"},
+        )
+        listed = list_all(self._api, collection, deadline)
+        return tuple(namespace_of(one).namespace for one in listed.items)

@@ -1,0 +1,136 @@
+"""Which Services of managed namespaces the API server must reach, and at which ports of their pods.
+
+The truth is in the cluster: webhook configuration -> Service -> its selector and target port (``iomete.md``).
+Pure: facts in, engine values out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from app.engine.baselines import DOCUMENTED_OPERATOR, documented_webhook
+from app.engine.cluster import TargetPort, WebhookService
+from app.engine.ports import Protocol
+from app.engine.selectors import Selector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from app.cluster.state.facts import Facts, ServiceKey
+    from app.wire.objects.services import EndpointSliceFacts, ServiceFacts, ServicePort
+    from app.wire.objects.webhooks import WebhookClient
+
+DELETED = " (deleted)"
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """The webhook Services to be judged; ``notes`` tell of webhooks that are not, and why."""
+
+    services: tuple[WebhookService, ...]
+    notes: tuple[str, ...]
+
+
+def key_of(client: WebhookClient) -> ServiceKey:
+    """Return the Service at which a webhook is served."""
+    return client.namespace, client.service
+
+
+def remember(
+    before: Iterable[WebhookClient],
+    now: tuple[WebhookClient, ...],
+    *,
+    exists: Callable[[ServiceKey], bool],
+) -> tuple[WebhookClient, ...]:
+    """Return ``now`` and those of ``before`` that nothing names any more while their Service exists.
+
+    Deleting a webhook configuration does not end the requirement (``decision.md``): otherwise it would be the
+    way to cut the webhook off. What is remembered is marked as deleted.
+    """
+    named = {key_of(one) for one in now}
+    lost = (one for one in before if one.service and key_of(one) not in named and exists(key_of(one)))
+    return (*now, *(replace(one, configuration=_deleted(one.configuration)) for one in lost))
+
+
+def _deleted(configuration: str) -> str:
+    return configuration if configuration.endswith(DELETED) else configuration + DELETED
+
+
+def services_of(clients: Iterable[WebhookClient], managed: frozenset[str]) -> frozenset[ServiceKey]:
+    """Return the Services of managed namespaces that ``clients`` name."""
+    return frozenset(key_of(one) for one in clients if one.service and one.namespace in managed)
+
+
+def find_webhooks(facts: Facts) -> Webhooks:
+    """Return the webhook Services of the managed namespaces.
+
+    Not judged, but noted: a Service without selector (nobody knows its pods), an ``ExternalName``, a ``url``,
+    a Service that is not there or has no such port.
+    """
+    managed = facts.managed
+    found: list[WebhookService] = []
+    notes = [
+        f"{one.configuration}, webhook {one.webhook}: is called at a URL, {one.url}, and not judged"
+        for one in facts.clients
+        if one.url
+    ]
+    for key in sorted(services_of(facts.clients, managed)):
+        clients = tuple(one for one in facts.clients if key_of(one) == key)
+        judged = _service(key, clients, facts)
+        if isinstance(judged, WebhookService):
+            found.append(judged)
+        else:
+            notes.append(judged)
+    if facts.default_assumed:
+        found += [
+            documented_webhook(name)
+            for name in sorted(managed)
+            if all(one.namespace != name for one in found)
+        ]
+    return Webhooks(tuple(found), tuple(notes))
+
+
+def _service(key: ServiceKey, clients: tuple[WebhookClient, ...], facts: Facts) -> WebhookService | str:
+    """Return the webhook Service, or why there is nothing to judge.
+
+    Where the Service must not be read, the documented selector is assumed for it.
+    """
+    namespace, name = key
+    configurations = tuple(sorted({one.configuration for one in clients}))
+    what = f"Service {namespace}/{name}, named by {', '.join(configurations)}"
+    service = facts.services.get(key)
+    if service is None and key in facts.hidden:
+        return WebhookService(namespace, name, DOCUMENTED_OPERATOR, (), configurations, assumed=True)
+    if service is None:
+        return f"{what}: there is no such Service"
+    if service.is_external_name:
+        return f"{what}: is an ExternalName, so its pods are not known"
+    if not service.selector:
+        return f"{what}: has no selector, so its pods are not known"
+    slices = [one for one in facts.slices if (one.namespace, one.service) == key]
+    numbers = sorted({one.port for one in clients})
+    targets = {_target(port, slices): None for port in _ports(service, numbers)}
+    if not targets:
+        return f"{what}: has no TCP port {' or '.join(map(str, numbers))}"
+    return WebhookService(namespace, name, Selector.labels(service.selector), tuple(targets), configurations)
+
+
+def _ports(service: ServiceFacts, numbers: list[int]) -> Iterator[ServicePort]:
+    return (one for one in service.ports if one.port in numbers and one.protocol is Protocol.TCP)
+
+
+def _target(port: ServicePort, slices: list[EndpointSliceFacts]) -> TargetPort:
+    """Return the pods' port: NetworkPolicy sees the connection after Service translation (rule 20).
+
+    EndpointSlices carry the *Service* port's name, next to the number that the target's name resolved to.
+    """
+    if isinstance(port.target, int):
+        return TargetPort(Protocol.TCP, number=port.target)
+    resolved = frozenset(
+        one.number
+        for each in slices
+        for one in each.ports
+        if one.name == port.name and one.protocol is Protocol.TCP and one.number is not None
+    )
+    return TargetPort(Protocol.TCP, name=port.target, resolved=resolved)

@@ -1,0 +1,50 @@
+"""A real connection from the API server to a Service, through its proxy: can it reach the pods, and how fast?
+
+``GET /api/v1/namespaces/NS/services/https:NAME:PORT/proxy/...`` makes the API server connect to an endpoint
+of the Service as it does for a webhook. Whatever the pod answers, even 404, shows that it was reached; the
+certificate is not verified on this way.
+"""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from app.cluster.client.connection import Request
+from app.cluster.client.errors import HttpRefusal, Wanted
+from app.deadline import Deadline
+from app.errors import StateUnreadable
+from app.model.survey import Call, Outcome
+
+if TYPE_CHECKING:
+    from app.cluster.client.connection import Api
+    from app.model.survey import ServiceKey
+
+_SECONDS = 10.0
+_PATH = "/healthz"
+_UNREACHED = ("error trying to reach service", "no endpoints available", "no service port")
+"""How the API server says that it did not get through (``pkg/registry/core/service/storage``)."""
+
+
+def call_service(api: Api, key: ServiceKey, port: int) -> tuple[Call | None, HttpRefusal | None]:
+    """Return how it went; without the permission to try, the refusal instead. Blocks; never raises."""
+    namespace, name = key
+    wanted = Wanted(f"a call of Service {namespace}/{name}", "get", "", "services/proxy", namespace)
+    path = f"/api/v1/namespaces/{namespace}/services/https:{name}:{port}/proxy{_PATH}"
+    begun = time.monotonic()
+
+    def call(outcome: Outcome, said: str = "") -> Call:
+        return Call(outcome, time.monotonic() - begun, said)
+
+    try:
+        api.fetch(Request(wanted, path), Deadline.after(_SECONDS))
+    except HttpRefusal as error:
+        if error.status == HTTPStatus.FORBIDDEN and "services/proxy" in error.said:
+            return None, error
+        if any(one in error.said for one in _UNREACHED):
+            return call(Outcome.FAILED, error.said), None
+        return call(Outcome.ANSWERED), None
+    except StateUnreadable as error:
+        return call(Outcome.FAILED, error.why), None
+    return call(Outcome.ANSWERED), None

@@ -1,0 +1,194 @@
+"""The exact search for a point of a region that policies leave out.
+
+Sifting (``app.engine.search.sieve``) answers nearly always; the solver takes what is left. Both are exact,
+and the tests hold them against each other and against brute force.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from app.engine.budget import Budget, TooComplexError, Unlimited
+from app.engine.regions import Side
+from app.engine.search import solver
+from app.engine.search.boxes import BoxesByPods
+from app.engine.search.classes import GaveUpError
+from app.engine.search.sieve import Effort, Sieve, find_labels, isolated_parts, parts_in_rule, whole
+from app.engine.selectors import NOTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from app.engine.points import Point
+    from app.engine.policy import Direction, Policy
+    from app.engine.regions import Facts, Region
+    from app.engine.search.boxes import Boxes
+    from app.engine.search.classes import Mask
+    from app.engine.search.sieve import Base
+    from app.engine.selectors import Selector
+
+__all__ = [
+    "Budget",
+    "Comparison",
+    "Side",
+    "TooComplexError",
+    "Unlimited",
+    "find_lost",
+    "find_newly_lost",
+    "find_only_allowed",
+    "find_unselected",
+]
+
+
+_Part: TypeAlias = "tuple[Base, Boxes, Mask]"
+"""Where a point is looked for, and which of which boxes it must avoid."""
+
+
+class Comparison:
+    """The policies of one namespace before and after a change: what all questions about it share."""
+
+    def __init__(self, before: Sequence[Policy], after: Sequence[Policy], budget: Budget) -> None:
+        earlier, later = {id(one) for one in before}, {id(one) for one in after}
+        self._before = before
+        self._after = after
+        self._gone = [one for one in before if id(one) not in later]
+        self._added = [one for one in after if id(one) not in earlier]
+        self._budget = budget
+        self._ground: dict[Direction, _Ground] = {}
+
+    def lost(self, region: Region, after: Side) -> Point | None:
+        """Return a point of ``region`` that ``after`` does not allow, None if it allows all of it.
+
+        Raises ``TooComplexError`` when the budget does not suffice.
+        """
+        base = whole(region, after.facts)
+        if base is None:
+            return None
+        try:
+            return self._sifted(region, after.facts, self._on(region.direction).lost_parts(base))
+        except GaveUpError:
+            return solver.lost(region, after, self._budget)
+
+    def newly_lost(self, region: Region, before: Side, after: Side) -> Point | None:
+        """Return a point of ``region`` that ``before`` allows and ``after`` does not; None if there is none.
+
+        Raises ``TooComplexError`` when the budget does not suffice.
+        """
+        # Where namespaces have other labels, every rule may mean something else.
+        gone = self._gone if before.facts.table is after.facts.table else self._before
+        base = whole(region, after.facts)
+        if base is None or not (gone or self._added):
+            return None
+        parts = self._on(region.direction).newly_lost_parts(base, region, gone, before.facts)
+        try:
+            return self._sifted(region, after.facts, parts)
+        except GaveUpError:
+            return solver.only_allowed(region, before, (after,), self._budget)
+
+    def _on(self, direction: Direction) -> _Ground:
+        ground = self._ground.get(direction)
+        if ground is None:
+            ground = self._ground[direction] = _Ground(
+                BoxesByPods(direction, self._before, self._after, self._budget),
+                _selectors(self._after, direction),
+                _selectors(self._added, direction),
+            )
+        return ground
+
+    def _sifted(self, region: Region, facts: Facts, parts: Iterable[_Part]) -> Point | None:
+        effort = Effort(self._budget)
+        for base, boxes, avoided in parts:
+            found = Sieve(boxes, effort).find(base, region, facts, avoided)
+            if found is not None:
+                return found
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """One direction of a comparison: the boxes, what is isolated after the change, and by what it added."""
+
+    boxes: BoxesByPods
+    isolators: tuple[Selector, ...]
+    added: tuple[Selector, ...]
+
+    def lost_parts(self, base: Base) -> Iterator[_Part]:
+        """Yield where a lost point may be, and what it must avoid: isolated, and in no rule."""
+        for part in isolated_parts(base, self.isolators):
+            boxes = self.boxes.about(part.subject)
+            yield part, boxes, boxes.rules
+
+    def newly_lost_parts(
+        self, base: Base, region: Region, gone: Sequence[Policy], facts: Facts
+    ) -> Iterator[_Part]:
+        """Yield where a newly lost point may be, and what it must avoid.
+
+        It was not isolated before, or a rule of ``gone``, with the ``facts`` of then, allowed it.
+        """
+        for part in isolated_parts(base, self.added):
+            boxes = self.boxes.about(part.subject)
+            yield part, boxes, boxes.rules | boxes.isolators
+        for part in _formerly_allowed(base, region, gone, facts):
+            for isolated in isolated_parts(part, self.isolators):
+                boxes = self.boxes.about(isolated.subject)
+                yield isolated, boxes, boxes.rules
+
+
+def _selectors(policies: Sequence[Policy], direction: Direction) -> tuple[Selector, ...]:
+    """Return what the isolating policies select; those of policies without rules first."""
+    isolating = [one for one in policies if one.isolates(direction)]
+    isolating.sort(key=lambda one: len(one.rules(direction)))
+    return tuple({id(one.pods): one.pods for one in isolating}.values())
+
+
+def _formerly_allowed(base: Base, region: Region, gone: Sequence[Policy], facts: Facts) -> Iterator[Base]:
+    """Yield the parts of ``base`` that the rules of ``gone`` allowed, as boxes."""
+    for policy in gone:
+        rules = policy.rules(region.direction)
+        subject = base.subject & policy.pods if rules else NOTHING
+        if subject:
+            narrowed = replace(base, subject=subject)
+            for rule in rules:
+                yield from parts_in_rule(narrowed, rule, region, facts)
+
+
+def find_lost(region: Region, after: Side, budget: Budget) -> Point | None:
+    """Return a point of ``region`` that ``after`` does not allow, None if it allows all of it.
+
+    Raises ``TooComplexError`` when the budget does not suffice.
+    """
+    return Comparison((), after.policies, budget).lost(region, after)
+
+
+def find_newly_lost(region: Region, before: Side, after: Side, budget: Budget) -> Point | None:
+    """Return a point of ``region`` that ``before`` allows and ``after`` does not; None if there is none.
+
+    Raises ``TooComplexError`` when the budget does not suffice.
+    """
+    return Comparison(before.policies, after.policies, budget).newly_lost(region, before, after)
+
+
+def find_only_allowed(region: Region, before: Side, others: Sequence[Side], budget: Budget) -> Point | None:
+    """Return a point of ``region`` that ``before`` allows and none of ``others`` does; None if there is none.
+
+    ``others`` is not empty. Raises ``TooComplexError`` when the budget does not suffice.
+    """
+    if len(others) == 1:
+        return find_newly_lost(region, before, others[0], budget)
+    if whole(region, before.facts) is None:
+        return None
+    return solver.only_allowed(region, before, others, budget)
+
+
+def find_unselected(pods: Selector, selectors: Sequence[Selector], budget: Budget) -> dict[str, str] | None:
+    """Return labels of a pod that ``pods`` matches and none of ``selectors`` does; None if there are none.
+
+    Raises ``TooComplexError`` when the budget does not suffice.
+    """
+    if not pods:
+        return None
+    try:
+        return find_labels(pods, selectors, budget)
+    except GaveUpError:
+        return solver.unselected(pods, selectors, budget)

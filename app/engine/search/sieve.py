@@ -1,0 +1,297 @@
+"""The exact search by sifting: choose a class in each dimension, and see which boxes still hold the point.
+
+A point that no box holds is found. Where a class leaves no more boxes than any other, it is chosen without
+asking further, and so most questions need no choice at all. What has to be tried out is bounded; beyond
+that, ``app.engine.search.find`` has a solver.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from app.engine.budget import demand
+from app.engine.points import Peer, Point
+from app.engine.policy import Direction
+from app.engine.ports import at, port_range
+from app.engine.regions import ExistingPods, FuturePods, Outside
+from app.engine.search.boxes import add_selector
+from app.engine.search.classes import GaveUpError, minimal
+from app.engine.search.samples import sample_labels
+from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, fresh_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from app.engine.budget import Budget
+    from app.engine.intervals import IntervalSet
+    from app.engine.policy import Rule
+    from app.engine.ports import PortName
+    from app.engine.regions import Facts, PeerRegion, Region
+    from app.engine.search.boxes import Boxes
+    from app.engine.search.classes import LabelClasses, Mask, Member, Option
+    from app.engine.selectors import Selector
+
+_MOST_WORK = 4_000
+"""Classes that are looked at behind choices, for one question; a millisecond or two."""
+
+Place = tuple[str, str]
+"""A dimension: of which part of a point, and the label key if it is one of labels."""
+_ADDRESS, _PORT, _NAMESPACE = ("address", ""), ("port", ""), ("namespace", "")
+_SUBJECT, _PODS, _SPACES = "subject", "pods", "namespaces"
+Dimension: TypeAlias = "tuple[Place, list[Option]]"
+Chosen: TypeAlias = "dict[Place, Member]"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A part of a region in which a point is looked for: a box itself.
+
+    ``within`` are the numbers of today's namespaces, as a mask; None where they do not matter.
+    """
+
+    subject: Selector
+    ports: IntervalSet
+    names: frozenset[PortName] = frozenset()
+    pods: Selector = EVERYTHING
+    namespaces: Selector = EVERYTHING
+    within: int | None = None
+    addresses: IntervalSet | None = None
+
+    def __bool__(self) -> bool:
+        """Tell whether anything is in it."""
+        return (
+            bool(self.subject and self.ports and self.pods and self.namespaces)
+            and self.within != 0
+            and (self.addresses is None or bool(self.addresses))
+        )
+
+
+class Effort:
+    """What may be spent on one question; what needs no choice costs nothing but time."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._left = _MOST_WORK
+
+    def spend(self, classes: int) -> None:
+        """Take note of a choice behind which there are so many classes to look at.
+
+        Raises ``GaveUpError`` and ``TooComplexError``.
+        """
+        self._left -= classes
+        if self._left < 0:
+            raise GaveUpError
+        demand(self._budget)
+
+    def look(self) -> None:
+        """Raise ``TooComplexError`` when time is up."""
+        demand(self._budget)
+
+
+class Sieve:
+    """Looks for points of regions that none of some boxes holds, within the effort of one question."""
+
+    def __init__(self, boxes: Boxes, effort: Effort) -> None:
+        self._boxes = boxes
+        self._effort = effort
+
+    def find(self, base: Base, region: Region, facts: Facts, avoided: Mask) -> Point | None:
+        """Return a point of ``base``, a part of ``region``, in none of ``avoided``.
+
+        None if there is none. Raises ``GaveUpError`` and ``TooComplexError``.
+        """
+        self._effort.look()
+        alive = avoided & self._held(base, region.peer)
+        chosen = sift(alive, self._open(base, facts, alive), self._effort)
+        return None if chosen is None else _decoded(base, region, facts, chosen)
+
+    def _held(self, base: Base, peer: PeerRegion) -> Mask:
+        """Return the boxes that can hold a point of ``base`` at all, by their kind."""
+        boxes = self._boxes
+        held = ~boxes.unnamed(base.names)
+        if isinstance(peer, Outside):
+            return held & ~boxes.of_pods
+        return held if base.addresses is not None else held & ~boxes.of_addresses
+
+    def _open(self, base: Base, facts: Facts, alive: Mask) -> list[Dimension]:
+        """Return the dimensions in which a class has to be chosen, as some box does not take every one."""
+        boxes = self._boxes
+        found = [*_label_dimensions(_SUBJECT, boxes.subjects, base.subject, alive)]
+        if alive & boxes.of_pods:
+            found += _label_dimensions(_PODS, boxes.pods, base.pods, alive)
+            if base.within is None:
+                found += _label_dimensions(_SPACES, boxes.future_namespaces(), base.namespaces, alive)
+            else:
+                found.append((_NAMESPACE, boxes.namespace_options(facts.table, base.within)))
+        if base.addresses is not None:
+            found.append((_ADDRESS, boxes.address_options(base.addresses)))
+        found.append((_PORT, boxes.port_options(base.ports)))
+        return found
+
+
+def find_labels(pods: Selector, selectors: Sequence[Selector], budget: Budget) -> dict[str, str] | None:
+    """Return labels that ``pods`` matches and none of ``selectors`` does; None if there are none.
+
+    Raises ``GaveUpError`` and ``TooComplexError``.
+    """
+    classes: dict[str, LabelClasses] = {}
+    for index, one in enumerate(selectors):
+        add_selector(classes, one, 1 << index)
+    alive = (1 << len(selectors)) - 1
+    chosen = sift(alive, [*_label_dimensions(_SUBJECT, classes, pods, alive)], Effort(budget))
+    return None if chosen is None else _labels(_SUBJECT, pods, chosen)
+
+
+def _label_dimensions(
+    part: str, classes: Mapping[str, LabelClasses], base: Selector, alive: Mask
+) -> Iterator[Dimension]:
+    wanted = dict(base.terms)
+    for key, one in classes.items():
+        if alive & one.restricted:
+            yield (part, key), one.options(wanted.get(key))
+
+
+def sift(alive: Mask, dimensions: list[Dimension], effort: Effort) -> Chosen | None:
+    """Return a class for each dimension that matters so that no box of ``alive`` is left; None if none does.
+
+    Raises ``GaveUpError`` and ``TooComplexError``.
+    """
+    chosen: Chosen = {}
+    while alive:
+        effort.look()
+        undecided: list[Dimension] = []
+        was = alive
+        for place, options in dimensions:
+            left = minimal(options, alive)
+            if len(left) == 1:
+                chosen[place], alive = left[0]
+            else:
+                undecided.append((place, left))
+        if not alive or alive & _common(undecided):
+            return None if alive else chosen
+        dimensions = undecided
+        if alive == was:
+            rest = _tried(undecided, effort)
+            return None if rest is None else chosen | rest
+    return chosen
+
+
+def _tried(undecided: list[Dimension], effort: Effort) -> Chosen | None:
+    """Try each class of the dimension that has the fewest, the most promising first."""
+    place, options = min(undecided, key=lambda one: len(one[1]))
+    others = [one for one in undecided if one[0] != place]
+    work = 1 + sum(len(left) for _, left in others)
+    for member, left in sorted(options, key=lambda one: one[1].bit_count()):
+        effort.spend(work)
+        rest = sift(left, others, effort)
+        if rest is not None:
+            return {place: member, **rest}
+    return None
+
+
+def _common(dimensions: list[Dimension]) -> Mask:
+    """Return the boxes that every class of every dimension lies in: no choice gets out of them."""
+    common = -1
+    for _, options in dimensions:
+        for _, left in options:
+            common &= left
+    return common
+
+
+# -- from classes to a point -------------------------------------------------------------------------------
+
+
+def _decoded(base: Base, region: Region, facts: Facts, chosen: Chosen) -> Point:
+    place = chosen.get(_PORT, base.ports.spans[0][0])
+    place = place if isinstance(place, int) else 0
+    protocol = at(place)[0]
+    names = frozenset(name for named, name in base.names if named is protocol)
+    return Point(_labels(_SUBJECT, base.subject, chosen), _peer(base, region, facts, chosen), place, names)
+
+
+def _peer(base: Base, region: Region, facts: Facts, chosen: Chosen) -> Peer:
+    address = None
+    if base.addresses is not None:
+        found = chosen.get(_ADDRESS, base.addresses.spans[0][0])
+        address = found if isinstance(found, int) else None
+    if isinstance(region.peer, Outside):
+        return Peer(address=address)
+    labels = _labels(_PODS, base.pods, chosen)
+    if base.within is None:
+        namespace = _labels(_SPACES, base.namespaces, chosen)
+        name = namespace.get(NAMESPACE_NAME_LABEL) or fresh_value(facts.table.order)
+        return Peer(name, {**namespace, NAMESPACE_NAME_LABEL: name}, labels, address)
+    number = chosen.get(_NAMESPACE, (base.within & -base.within).bit_length() - 1)
+    name = facts.table.order[number if isinstance(number, int) else 0]
+    return Peer(name, facts.table.namespaces[name].labels, labels, address)
+
+
+def _labels(part: str, base: Selector, chosen: Chosen) -> dict[str, str]:
+    labels: dict[str, Member] = dict(sample_labels(base))
+    labels.update((key, value) for (of, key), value in chosen.items() if of == part)
+    return {key: value for key, value in sorted(labels.items()) if isinstance(value, str)}
+
+
+# -- parts of regions --------------------------------------------------------------------------------------
+
+
+def whole(region: Region, facts: Facts) -> Base | None:
+    """Return all of ``region`` as one box; None where it is empty."""
+    peer = region.peer
+    base = Base(region.subject, region.ports, region.port_names)
+    match peer:
+        case Outside(addresses):
+            if region.port_names and region.direction is Direction.EGRESS:
+                return None  # rule 20: a port has no name at an address outside
+            base = replace(base, addresses=addresses)
+        case ExistingPods(namespaces, pods):
+            within = facts.table.mask_of(namespaces)
+            base = replace(base, pods=pods, within=within, addresses=facts.pod_addresses or None)
+        case FuturePods(namespaces, pods):
+            base = replace(base, pods=pods, namespaces=namespaces, addresses=facts.pod_addresses or None)
+    return base or None
+
+
+def parts_in_rule(base: Base, rule: Rule, region: Region, facts: Facts) -> Iterator[Base]:
+    """Yield the parts of ``base`` that ``rule`` matches, as boxes."""
+    for one in _parts_by_port(base, rule, region):
+        for part in _parts_by_peer(one, rule, region, facts):
+            if part:
+                yield part
+
+
+def _parts_by_port(base: Base, rule: Rule, region: Region) -> Iterator[Base]:
+    if rule.ports.numbers:
+        yield replace(base, ports=base.ports & rule.ports.numbers)
+    if region.direction is Direction.EGRESS and isinstance(region.peer, Outside):
+        return
+    for name in rule.ports.names:
+        yield replace(base, ports=base.ports & port_range(name[0]), names=base.names | {name})
+
+
+def _parts_by_peer(base: Base, rule: Rule, region: Region, facts: Facts) -> Iterator[Base]:
+    if rule.peers is None:
+        yield base
+        return
+    if base.addresses is not None and rule.peers.addresses:
+        yield replace(base, addresses=base.addresses & rule.peers.addresses)
+    if isinstance(region.peer, Outside):
+        return
+    for one in rule.peers.pods:
+        part = replace(base, pods=base.pods & one.pods)
+        if base.within is None:
+            yield replace(part, namespaces=base.namespaces & one.namespaces)
+        else:
+            yield replace(part, within=base.within & facts.table.mask(one.namespaces))
+
+
+def isolated_parts(base: Base, isolators: Sequence[Selector]) -> Iterator[Base]:
+    """Yield parts of ``base`` that together are all of its pods that one of ``isolators`` selects."""
+    if any(base.subject.is_subset(one) for one in isolators):
+        yield base
+        return
+    for one in isolators:
+        subject = base.subject & one
+        if subject:
+            yield replace(base, subject=subject)

@@ -1,0 +1,92 @@
+"""The explanation of a flow, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.engine.explain import closest_words
+from app.engine.words import listed, rule_words
+from app.explain.flow import Answer, Explanation, Half
+
+if TYPE_CHECKING:
+    from app.explain.ends import Port
+    from app.output.styled import Line
+
+_STYLES = {Answer.ALLOWED: "bold green", Answer.DENIED: "bold red", Answer.UNCERTAIN: "bold yellow"}
+_WORDS = {Answer.ALLOWED: "allowed", Answer.DENIED: "DENIED", Answer.UNCERTAIN: "UNCERTAIN"}
+_WIDTH = len("ingress  ")
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A flow in the words of whoever asked, and what policies say about it."""
+
+    source: str
+    destination: str
+    port: Port
+    explanation: Explanation
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> Iterator[Line]:
+        """Yield the answer, then for each end what its policies say."""
+        answer = self.explanation.answer
+        yield (
+            (f"{self.source} -> {self.destination}, {self.port}: ", "bold"),
+            (_WORDS[answer], _STYLES[answer]),
+        )
+        for half in self.explanation.halves:
+            name = f"  {half.direction.field.ljust(_WIDTH)}"
+            yield ((name, ""), (_WORDS[half.answer], _STYLES[half.answer]))
+            for reason in _reasons(half):
+                yield ((" " * len(name) + reason, ""),)
+        for note in self.notes:
+            yield (("  note: ", "cyan"), (note, ""))
+
+    def as_object(self) -> dict[str, object]:
+        """Return the same for a program."""
+        return {
+            "from": self.source,
+            "to": self.destination,
+            "protocol": self.port.protocol.value,
+            "port": self.port.number,
+            "portNames": sorted(self.port.names),
+            "answer": self.explanation.answer.value,
+            **{half.direction.field: _half_object(half) for half in self.explanation.halves},
+            "notes": list(self.notes),
+        }
+
+
+def _reasons(half: Half) -> Iterator[str]:
+    if not half.isolating:
+        yield "no policy isolates this pod"
+        return
+    by = listed(one.name for one in half.isolating)
+    match half.answer:
+        case Answer.ALLOWED:
+            yield from (f"allowed by {one} ({rule_words(one.rule)})" for one in half.allowing)
+        case Answer.UNCERTAIN:
+            yield f"isolated by {by}; only an ipBlock covers this pod, which not every network plugin heeds:"
+            yield from (f"{one} ({rule_words(one.rule)})" for one in half.allowing)
+        case Answer.DENIED:
+            yield f"isolated by {by}; no rule of any policy lets it through"
+            if half.closest is not None:
+                yield f"closest is {closest_words(half.closest, half.point)}"
+
+
+def _half_object(half: Half) -> dict[str, object]:
+    rules = [
+        {
+            "policy": one.policy.name,
+            "rule": f"{one.direction.field}[{one.index}]",
+            "means": rule_words(one.rule),
+        }
+        for one in half.allowing
+    ]
+    return {
+        "answer": half.answer.value,
+        "isolatedBy": [one.name for one in half.isolating],
+        "allowedBy": rules,
+        "closest": None if half.closest is None else closest_words(half.closest, half.point),
+    }

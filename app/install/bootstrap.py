@@ -1,0 +1,251 @@
+"""The procedure of ``bootstrap`` as a whole: the guard, measured sources, baselines, self-test, ``Fail``.
+
+In this order, so that nothing is rejected before it is known to be judged rightly; whatever fails or is
+interrupted on the way leaves ``failurePolicy: Ignore``, and running it again goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import typer
+
+from app.cli.site import SystemClock, Tools
+from app.cli.terminal import agreed, confirm, show, show_notes, show_plan
+from app.cluster.state.cilium import plugin_limit
+from app.engine.words import listed
+from app.errors import ChangeFailed
+from app.install.execution import Act
+from app.install.guard.manifests import (
+    CONFIGURATION,
+    SETTINGS,
+    GuardWishes,
+    foreign_problem,
+    found_objects,
+    guard_steps,
+    is_armed,
+    is_held,
+    networks_in,
+    released,
+)
+from app.install.guard.rollout import wait_for_rollout
+from app.install.guard.selftest import Ruling, SelfTest
+from app.install.plan import Plan
+from app.install.preflight import permissions
+from app.install.prepare import Ground, Request, all_pass, changing, prepare
+from app.install.procedure import perform, policy_acts, refuse, rehearsed
+from app.install.words import measurement_lines, source_lines
+from app.model.kinds import NETWORK_POLICY, POD, Reference
+from app.model.probe import PROBE_VERB
+from app.names import NAME, SETTINGS_KEY, FailurePolicy
+from app.settings.load import load_text
+from app.settings.model import Notice, Settings
+from app.shipped import guard_manifests
+
+if TYPE_CHECKING:
+    from app.install.dry_run import Step
+    from app.model.access import Permission
+    from app.model.measurement import Measurement
+
+_POLL_SECONDS = 0.5
+_AFTERWARDS = (
+    "it begins with failurePolicy Ignore; when the guard runs, the API server's sources are measured and"
+    " every namespace is tested, and then comes failurePolicy Fail"
+)
+_MEANING = {
+    FailurePolicy.FAIL: "Policies of these namespaces can be changed as long as a guard answers.",
+    FailurePolicy.IGNORE: "Without an answer of the guard, requests go through.",
+}
+_LATER = ("measure where the API server calls from", "baselines", "self-test", "failurePolicy Fail")
+
+
+def bring_guard(tools: Tools, request: Request) -> int:
+    """Bring the guard and both baselines into the cluster; return the exit code.
+
+    Raises ``CannotInstall`` where something is in the way, and nothing was changed then.
+    """
+    return _Guarding(tools, request).run()
+
+
+class _Guarding:
+    """One run, from what is there to what it came to."""
+
+    def __init__(self, tools: Tools, request: Request) -> None:
+        self._tools = tools
+        self._request = request
+        self._clock = SystemClock()
+        self._manifests = guard_manifests()
+        self._measured: Measurement | None = None
+        self._asked = False
+
+    def run(self) -> int:
+        needed = (*changing(self._request), *_permissions(self._manifests, self._request))
+        ground = prepare(self._tools, self._request, needed)
+        found = found_objects(self._tools.objects, self._manifests)
+        refuse(foreign_problem(found))
+        wishes = GuardWishes(self._request.image, networks_in(self._request.declared), self._request.adopt)
+        plan = ground.policies()
+        guard = guard_steps(self._manifests, found, wishes)
+        steps = rehearsed(self._tools, Plan((*guard, *plan.steps), plan.notes, plan.problems))
+        there = found.get(CONFIGURATION)
+        if not self._agreed(ground, plan, steps, is_pending=there is None or is_held(there)):
+            return 0 if self._request.dry_run else 2
+        acts = self._install([one for one in steps if one.change is None], ground)
+        titles = {one.title for one in acts}
+        if not self._perform(acts, [one for one in _LATER if one not in titles]):
+            return 2
+        return self._baselines(ground, steps)
+
+    def _agreed(self, ground: Ground, plan: Plan, steps: Sequence[Step], *, is_pending: bool) -> bool:
+        """Show what is to be done, and ask where anything is; return whether to go on."""
+        show(source_lines(ground.stock.cluster.sources))
+        notes = ground.notes(plan)
+        if is_pending:
+            notes = {**notes, "": (*notes[""], _AFTERWARDS)}
+        if steps or is_pending:
+            self._asked = agreed(steps, notes, yes=self._request.yes, dry_run=self._request.dry_run)
+            return self._asked
+        show_notes(notes)
+        if self._request.dry_run:
+            typer.echo("Nothing to change: all of it stands already.")
+        return not self._request.dry_run
+
+    # -- the guard, and what it measures -------------------------------------------------------------------
+
+    def _install(self, steps: Sequence[Step], ground: Ground) -> list[Act]:
+        acts = list(policy_acts(self._tools, ground.stock.cluster, steps, 0))
+        if not self._request.wait:
+            return acts
+        acts.append(Act("wait for the guard", self._wait))
+        if ground.names and not ground.declared:
+            acts.append(Act(_LATER[0], lambda: self._measure(ground.names[0])))
+        return acts
+
+    def _wait(self) -> str:
+        return wait_for_rollout(self._tools.objects, self._clock, self._request.timeout)
+
+    def _measure(self, namespace: str) -> str:
+        self._measured = self._tools.measure(namespace, self._request.timeout)
+        places = listed([str(one.place) for one in self._measured.found], most=8)
+        return f"{places or 'nothing'} ({self._measured.probes} probes)"
+
+    # -- the baselines -------------------------------------------------------------------------------------
+
+    def _baselines(self, ground: Ground, shown: Sequence[Step]) -> int:
+        measured = () if self._measured is None else self._measured.sources
+        if self._measured is not None:
+            show(measurement_lines(self._measured, ground.stock.cluster.sources))
+        stock = self._tools.stock(ground.declared, measured, only=self._request.namespaces)
+        limit = plugin_limit(self._tools.objects, stock.cluster.sources)
+        if limit is not None:
+            typer.secho(f"Stopped: {limit}", fg=typer.colors.RED)
+            self._say_where_it_stands()
+            return 2
+        ground = replace(ground, stock=stock)
+        steps = rehearsed(self._tools, ground.policies())
+        if not self._still_agreed(steps, shown):
+            return 2
+        acts = policy_acts(self._tools, stock.cluster, steps, self._request.pause)
+        if not self._perform(acts, _LATER[2:]):
+            return 2
+        if self._request.wait:
+            return self._test(ground, changed=bool(shown or steps))
+        typer.echo("Not measured or tested yet, so failurePolicy stays as it is.")
+        typer.echo("To complete it, run the same command without --no-wait.")
+        return 0
+
+    def _still_agreed(self, steps: Sequence[Step], shown: Sequence[Step]) -> bool:
+        """Show what measuring has changed in the plan; ask where nothing was asked before."""
+        known = {(one.reference, one.diff()) for one in shown}
+        news = [one for one in steps if (one.reference, one.diff()) not in known]
+        if not news:
+            return True
+        typer.echo("What was measured changes the plan:")
+        show_plan(news, {})
+        if self._asked or confirm("Make these changes?", yes=self._request.yes):
+            return True
+        typer.echo("Nothing was changed.")
+        return False
+
+    # -- the self-test, and what it permits ----------------------------------------------------------------
+
+    def _test(self, ground: Ground, *, changed: bool) -> int:
+        settings = self._settings()
+        ruling = Ruling(
+            settings.mode.value,
+            frozenset(settings.exempt.namespaces),
+            settings.no_effect is not Notice.OFF,
+        )
+        test = SelfTest(self._tools.objects, self._clock, ground.stock.cluster, ruling)
+        acts = [
+            Act(f"self-test in {name}", lambda name=name: test.run(name, self._request.timeout))  # type: ignore[misc]  # bound now
+            for name in ground.names
+        ]
+        there = self._tools.objects.get(CONFIGURATION)
+        wanted = settings.webhook.failure_policy
+        if is_held(there) or (wanted is FailurePolicy.FAIL and not is_armed(there)):
+            acts.append(Act(f"failurePolicy {wanted.value}", lambda: self._release(wanted)))
+            changed = True
+        if not self._perform(acts, ()) or not all_pass(self._tools, ground):
+            return 2
+        self._summarise(ground, wanted, changed=changed)
+        return 0
+
+    def _settings(self) -> Settings:
+        found = self._tools.objects.get(SETTINGS) or {}
+        return load_text((found.get("data") or {}).get(SETTINGS_KEY, ""), str(SETTINGS))
+
+    def _release(self, wanted: FailurePolicy) -> str:
+        """Let the guard raise ``failurePolicy``, and wait until it has."""
+        objects = self._tools.objects
+        there = objects.get(CONFIGURATION)
+        if there is not None and is_held(there):
+            objects.apply(released(self._manifests, there))
+        if wanted is FailurePolicy.IGNORE:
+            return "Ignore stays, as the settings say"
+        end = self._clock.now() + self._request.timeout
+        while not is_armed(objects.get(CONFIGURATION)):
+            if self._clock.now() >= end:
+                raise ChangeFailed(
+                    "see failurePolicy raised",
+                    f"the guard has not raised it within {self._request.timeout:g} s",
+                    f"its log says why: kubectl logs -n {NAME} deployment/{NAME}",
+                )
+            self._clock.sleep(_POLL_SECONDS)
+        return "done"
+
+    def _perform(self, acts: Sequence[Act], later: Sequence[str]) -> bool:
+        done = perform(acts, self._request.again, later)
+        if not done:
+            self._say_where_it_stands()
+        return done
+
+    def _say_where_it_stands(self) -> None:
+        armed = is_armed(self._tools.objects.get(CONFIGURATION))
+        policy = FailurePolicy.FAIL if armed else FailurePolicy.IGNORE
+        typer.echo(f"failurePolicy stays {policy.value}. {_MEANING[policy]}")
+
+    def _summarise(self, ground: Ground, policy: FailurePolicy, *, changed: bool) -> None:
+        if not changed:
+            typer.echo("Nothing was changed: all of it stood already.")
+        typer.secho(
+            f"Guarded: {listed(ground.names) or 'no namespace yet'}.", fg=typer.colors.GREEN, bold=True
+        )
+        show(source_lines(ground.stock.cluster.sources))
+        typer.echo(f"failurePolicy: {policy.value}. {_MEANING[policy]}")
+        typer.echo("Another namespace of the platform: netpol-guard bootstrap -n NAME --label")
+        typer.echo("What is wrong, whenever something is: netpol-guard doctor")
+
+
+def _permissions(manifests: Sequence[dict[str, object]], request: Request) -> tuple[Permission, ...]:
+    """Return what it takes beside the policies: to write the guard's objects, and to see it run."""
+    kinds = dict.fromkeys((one.kind, one.namespace) for one in map(Reference.of, manifests))
+    writing = [one for kind, where in kinds for one in permissions(kind, ("get", "create", "patch"), where)]
+    probing = [
+        one
+        for where in request.namespaces or ("",)
+        for one in permissions(NETWORK_POLICY, (PROBE_VERB,), where)
+    ]
+    return (*writing, *permissions(POD, ("list",), NAME), *probing)

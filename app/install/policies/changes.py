@@ -1,0 +1,90 @@
+"""Changes to the policies of one namespace, in an order that takes nothing away on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from app.engine.policy import Policy
+from app.install.policies.stored import Role, Stored, manifest_of, reference_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from app.model.kinds import Manifest, Reference
+
+State = Mapping[str, Policy]
+"""The policies of one namespace by name."""
+
+
+class Phase(Enum):
+    """When a change is made, in all namespaces; ``LAST`` comes after the network plugin's pause."""
+
+    BRIDGE = 1
+    CHANGE = 2
+    LAST = 3
+
+
+class Doing(Enum):
+    """What is done to a policy; ``ADOPT`` takes over fields that another manager owns."""
+
+    WRITE = "write"
+    ADOPT = "adopt"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One policy written or removed. ``policy`` is what stands afterwards, or what is removed.
+
+    ``before`` is what stands there now; a bridge that is removed in the end is not there yet.
+    """
+
+    phase: Phase
+    doing: Doing
+    policy: Policy
+    role: Role | None
+    why: str
+    before: Stored | None = None
+
+    @property
+    def reference(self) -> Reference:
+        """The object that is changed."""
+        return reference_of(self.policy)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is written. Raises ``ValueError`` for a policy that is none of ours."""
+        if self.role is None:
+            raise ValueError(f"{self.policy.name} is not ours to write")
+        return manifest_of(self.policy, self.role)
+
+    def applied_to(self, state: State) -> State:
+        """Return the namespace's policies after the change."""
+        others = {name: one for name, one in state.items() if name != self.policy.name}
+        return others if self.doing is Doing.REMOVE else {**others, self.policy.name: self.policy}
+
+
+@dataclass(frozen=True, slots=True)
+class NamespacePlan:
+    """What is done in one namespace; ``notes`` are for the admin to read."""
+
+    namespace: str
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def states_along(start: Iterable[Policy], changes: Iterable[Change]) -> Iterator[tuple[Change, State]]:
+    """Yield each change with the state of the namespace after it."""
+    state: State = {one.name: one for one in start}
+    for change in changes:
+        state = change.applied_to(state)
+        yield change, state
+
+
+def in_order(plans: Iterable[NamespacePlan]) -> tuple[Change, ...]:
+    """Return the changes of all namespaces phase by phase, so that one pause serves them all."""
+    changes = [change for plan in plans for change in plan.changes]
+    return tuple(sorted(changes, key=lambda one: one.phase.value))

@@ -1,0 +1,110 @@
+"""The procedure of ``uninstall``: look, plan, show, ask, do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import typer
+
+from app.cli.site import SystemClock
+from app.cli.terminal import agreed, show_notes
+from app.engine.requirements import Options
+from app.engine.words import listed
+from app.install.execution import Act
+from app.install.guard.removal import Leaving, is_waited_for, leave, wait_until_gone
+from app.install.plan import Plan, plan_removals
+from app.install.preflight import choose, permission_problem, permissions, policy_permissions
+from app.install.procedure import perform, policy_acts, refuse, rehearsed
+from app.model.kinds import NAMESPACE, POD, Reference
+from app.names import NAME
+from app.shipped import guard_manifests
+
+if TYPE_CHECKING:
+    from app.cli.site import Tools
+    from app.install.dry_run import Step
+    from app.install.plan import Stock
+    from app.model.access import Permission
+
+_AFTER = "The labels iomete.com/managed and netpol-guard.iomete.com/mode on namespaces stay: they are yours."
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an admin asked for: the guard, the baselines, or both; ``again`` is the whole command."""
+
+    namespaces: tuple[str, ...] = ()
+    guard: bool = False
+    baselines: bool = True
+    yes: bool = False
+    dry_run: bool = False
+    pause: float = 10.0
+    timeout: float = 180.0
+    again: str = "netpol-guard uninstall"
+
+
+def take_away(tools: Tools, request: Request) -> int:
+    """Take away what was asked for, the guard's configuration first; return the exit code.
+
+    Raises ``CannotInstall`` where something is in the way, and nothing was changed then.
+    """
+    refuse(permission_problem(tools.server, _permissions(request)))
+    leaving = leave(tools.objects, guard_manifests()) if request.guard else Leaving(())
+    stock, plan, names = _baselines(tools, request)
+    steps = rehearsed(tools, replace(plan, steps=(*leaving.steps[:1], *plan.steps, *leaving.steps[1:])))
+    notes = {**plan.notes, "": (*leaving.notes, *plan.notes.get("", ()))}
+    what = " and ".join(_words(request, names))
+    if not steps:
+        show_notes(notes)
+        typer.echo(f"Nothing to remove: there is nothing of {what}.")
+        return 0
+    if not agreed(steps, notes, yes=request.yes, dry_run=request.dry_run):
+        return 0 if request.dry_run else 2
+    if not perform(_acts(tools, stock, steps, request), request.again):
+        return 2
+    typer.echo(f"Gone: {what}.")
+    if request.guard:
+        typer.echo(_AFTER)
+    return 0
+
+
+def _baselines(tools: Tools, request: Request) -> tuple[Stock, Plan, tuple[str, ...]]:
+    stock = tools.stock(only=request.namespaces)
+    if not request.baselines:
+        return stock, Plan(), ()
+    chosen = choose(stock.cluster, request.namespaces)
+    refuse(*chosen.problems)
+    plan = plan_removals(stock, chosen.names, Options())
+    notes = {**plan.notes, "": (*chosen.notes, *plan.notes.get("", ()))}
+    return stock, replace(plan, notes=notes), chosen.names
+
+
+def _words(request: Request, names: Sequence[str]) -> list[str]:
+    words = ["the guard"] if request.guard else []
+    return [*words, f"the baselines of {listed(names) or 'any namespace'}"] if request.baselines else words
+
+
+def _acts(tools: Tools, stock: Stock, steps: Sequence[Step], request: Request) -> list[Act]:
+    clock = SystemClock()
+    acts = list(policy_acts(tools, stock.cluster, steps, request.pause))
+    for step in steps:
+        if is_waited_for(step.reference) and step.change is None:
+            place = next(index for index, one in enumerate(acts) if one.title == step.title)
+            waiting = Act(
+                f"wait until {step.reference} is gone",
+                lambda step=step: wait_until_gone(tools.objects, clock, step, request.timeout),  # type: ignore[misc]  # bound now
+            )
+            acts.insert(place + 1, waiting)
+    return acts
+
+
+def _permissions(request: Request) -> tuple[Permission, ...]:
+    wanted = [*permissions(NAMESPACE, ("list",)), *policy_permissions(request.namespaces or ("",))]
+    if not request.baselines:
+        wanted = []
+    if request.guard:
+        kinds = dict.fromkeys((one.kind, one.namespace) for one in map(Reference.of, guard_manifests()))
+        wanted += [one for kind, where in kinds for one in permissions(kind, ("get", "delete"), where)]
+        wanted += permissions(POD, ("list",), NAME)
+    return tuple(wanted)

@@ -1,0 +1,182 @@
+"""Which policies of a namespace cost which required flows, and what mends each of them.
+
+A policy is at fault where it isolates pods that then lose a flow. One lost flow can have many such policies,
+so each is asked by itself, for its own pods: only policies that can select such pods, too, matter then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from app.engine.fix import Broken, Fix, find_fix, opened
+from app.engine.judge import Age, Judge, Loss, State
+from app.engine.points import allowing
+from app.engine.search.find import TooComplexError
+from app.lint.overlap import Neighbours
+
+if TYPE_CHECKING:
+    from app.engine.cluster import Cluster
+    from app.engine.policy import Policy
+    from app.engine.requirements import RequiredFlow
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A policy that costs a flow, with one point of it as witness."""
+
+    name: str
+    loss: Loss
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One namespace before and after a change, with the flows it must leave open.
+
+    ``suspects`` are the policies that the change brings: others are not to blame for it.
+    """
+
+    cluster: Cluster
+    before: State
+    after: State
+    flows: Sequence[RequiredFlow]
+    suspects: Collection[str]
+    neighbours: tuple[Neighbours, Neighbours]
+
+    @classmethod
+    def of(
+        cls,
+        cluster: Cluster,
+        states: tuple[State, State],
+        flows: Sequence[RequiredFlow],
+        suspects: Collection[str],
+    ) -> Case:
+        """Return the case of ``states``, before and after."""
+        before, after = states
+        neighbours = Neighbours(before.policies), Neighbours(after.policies)
+        return cls(cluster, before, after, flows, suspects, neighbours)
+
+    def around(self, policy: Policy, now: Mapping[str, Policy]) -> tuple[State, State]:
+        """Return both states, with only the policies that can select pods of ``policy``.
+
+        ``now`` are the policies of the state after, by name, some of them mended.
+        """
+        before, after = (one.of(policy) for one in self.neighbours)
+        mended = tuple(now[one.name] for one in after)
+        return State(before, self.before.table), State(mended, self.after.table)
+
+
+@dataclass(frozen=True, slots=True)
+class Charges:
+    """All that was found; ``unfinished`` are the flows for which there may be more policies to blame."""
+
+    found: tuple[Charge, ...]
+    unfinished: tuple[RequiredFlow, ...] = ()
+
+
+def charges(case: Case, judge: Judge) -> Charges:
+    """Return every policy that costs a flow, flow by flow.
+
+    Raises ``TooComplexError`` where it cannot even be told which flows are lost.
+    """
+    verdict = judge.compare(case.before, case.after, case.flows)
+    found: list[Charge] = []
+    unfinished: list[RequiredFlow] = []
+    for loss in verdict.losses:
+        if loss.age is Age.OLD:
+            continue
+        named, is_complete = _of_flow(loss, case, judge)
+        found += named or (Charge(_culprit(loss, case), loss),)
+        unfinished += () if is_complete else (loss.flow,)
+    return Charges(tuple(found), tuple(unfinished))
+
+
+def _of_flow(first: Loss, case: Case, judge: Judge) -> tuple[list[Charge], bool]:
+    """Return the policies of the change whose own pods lose the flow of ``first``, and whether these are all.
+
+    Pods of a policy that was named before do not count again: it is taken for mended.
+    """
+    found: list[Charge] = []
+    now = {one.name: one for one in case.after.policies}
+    for name in case.suspects:
+        policy = now[name]
+        if not policy.isolates(first.flow.region.direction):
+            continue
+        before, after = case.around(policy, now)
+        try:
+            losses = judge.compare(before, after, (_narrowed(first.flow, policy),)).losses
+        except TooComplexError:
+            return found, False
+        loss = next((one for one in losses if one.age is Age.NEW), None)
+        if loss is not None:
+            found.append(Charge(name, replace(loss, flow=first.flow, severity=first.severity)))
+            now[name] = opened(policy, first.flow)
+    return found, True
+
+
+def _narrowed(flow: RequiredFlow, policy: Policy) -> RequiredFlow:
+    """Return the part of ``flow`` that is about the pods of ``policy``."""
+    return replace(flow, region=replace(flow.region, subject=flow.region.subject & policy.pods))
+
+
+def _culprit(loss: Loss, case: Case) -> str:
+    """Return a policy of the change that isolates nobody but no longer allows either; none is empty."""
+    direction = loss.flow.region.direction
+    allowed = (one.policy.name for one in allowing(case.before.policies, direction, loss.point))
+    return next((one for one in (*allowed, *case.suspects) if one in case.suspects), "")
+
+
+def fixes(case: Case, charged: Charges, judge: Judge) -> Mapping[str, Fix]:
+    """Return a fix for each charged policy that has one.
+
+    Each gives its own policy's pods all that they lost. All together lose nothing that was not lost before,
+    but for the flows of policies that have none; where that is not so, nothing is returned.
+    """
+    losses: dict[str, list[Loss]] = {}
+    for charge in charged.found:
+        losses.setdefault(charge.name, []).append(charge.loss)
+    policies = {one.name: one for one in case.after.policies}
+    mended: dict[str, Fix] = {}
+    for name, lost in losses.items():
+        fix = _fix(tuple(lost), policies.get(name), policies, (case, judge))
+        if fix is not None:
+            mended[name], policies[name] = fix, fix.policy
+    unmended = [one.flow for name, lost in losses.items() if name not in mended for one in lost]
+    left_open = {id(one) for one in (*unmended, *charged.unfinished)}
+    return mended if _holds(tuple(policies.values()), left_open, case, judge) else {}
+
+
+def _fix(
+    losses: tuple[Loss, ...],
+    policy: Policy | None,
+    policies: Mapping[str, Policy],
+    context: tuple[Case, Judge],
+) -> Fix | None:
+    case, judge = context
+    if policy is None:
+        return None
+    before, after = case.before, State(tuple(policies.values()), case.after.table)
+    flows = tuple(one.flow for one in losses)
+    if all(policy.name in _names(one.isolating) for one in losses):
+        before, after = case.around(policy, policies)
+        flows = tuple(_narrowed(one, policy) for one in flows)
+    others = tuple(one for one in after.policies if one is not policy)
+    broken = Broken(policy, others, before, case.cluster, flows, losses)
+    try:
+        return find_fix(broken, judge)
+    except TooComplexError:
+        return None
+
+
+def _holds(policies: tuple[Policy, ...], left_open: Collection[int], case: Case, judge: Judge) -> bool:
+    """Tell whether ``policies`` lose nothing but the flows in ``left_open``, by identity."""
+    try:
+        losses = judge.compare(case.before, State(policies, case.after.table), case.flows).losses
+    except TooComplexError:
+        return False
+    return all(id(one.flow) in left_open for one in losses if one.age is Age.NEW)
+
+
+def _names(policies: Iterable[Policy]) -> frozenset[str]:
+    return frozenset(one.name for one in policies)

@@ -1,0 +1,141 @@
+"""The policies and namespaces that manifests give, each with the document that it stands in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
+from app.engine.policy import Namespace
+from app.lint.findings import Finding, Level, Rule
+from app.wire.networkpolicy.parse import Validation, parse_policy
+from app.wire.objects.namespaces import parse_namespace
+
+if TYPE_CHECKING:
+    from app.engine.cluster import Cluster
+    from app.engine.policy import Policy
+    from app.wire.errors import FieldError
+    from app.wire.text.documents import Document
+
+_GROUPS = frozenset({"networking.k8s.io", "extensions"})
+"""Where NetworkPolicies are and were; plugins have kinds of the same name in groups of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPolicy:
+    """A policy, and the document that it was read from."""
+
+    policy: Policy
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What manifests say: valid policies by namespace, namespaces, and what is wrong in the rest."""
+
+    policies: Mapping[str, tuple[GivenPolicy, ...]] = field(default_factory=dict)
+    namespaces: Mapping[str, Namespace] = field(default_factory=dict)
+    namespace_documents: Mapping[str, Document] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    read: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+    def applied_to(self, cluster: Cluster, mentioned: Iterable[str] = ()) -> Cluster:
+        """Return ``cluster`` with what is given in it.
+
+        A namespace of the policies, or among ``mentioned``, that nobody describes is taken for managed.
+        """
+        names = (*self.policies, *mentioned)
+        assumed = {name: Namespace.of(name, {MANAGED_LABEL: MANAGED_VALUE}) for name in names}
+        policies = dict(cluster.policies)
+        for name, given in self.policies.items():
+            replaced = {one.policy.name for one in given}
+            standing = (one for one in policies.get(name, ()) if one.name not in replaced)
+            policies[name] = (*standing, *(one.policy for one in given))
+        namespaces = {**assumed, **cluster.namespaces, **self.namespaces}
+        return replace(cluster, namespaces=namespaces, policies=policies)
+
+
+def read_given(documents: Iterable[Document], namespace: str) -> Given:
+    """Return what ``documents`` give; ``namespace`` is that of policies that name none."""
+    reader = _Reader(namespace)
+    for document in documents:
+        reader.take(document)
+    return reader.given()
+
+
+class _Reader:
+    """Collects document by document."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._policies: dict[tuple[str, str], GivenPolicy] = {}
+        self._namespaces: dict[str, Namespace] = {}
+        self._namespace_documents: dict[str, Document] = {}
+        self._findings: list[Finding] = []
+        self._read = 0
+        self._skipped: Counter[str] = Counter()
+
+    def take(self, document: Document) -> None:
+        """Take one document in; other kinds are only counted."""
+        group, slash, _ = document.api_version.partition("/")
+        if document.kind == "NetworkPolicy" and (not slash or group in _GROUPS):
+            self._policy(document)
+        elif document.kind == "Namespace" and not slash:
+            self._namespace_object(document)
+        else:
+            self._skipped[document.kind or "objects without kind"] += 1
+
+    def given(self) -> Given:
+        """Return what was taken in."""
+        grouped: dict[str, list[GivenPolicy]] = {}
+        for (namespace, _), one in self._policies.items():
+            grouped.setdefault(namespace, []).append(one)
+        return Given(
+            {name: tuple(policies) for name, policies in grouped.items()},
+            self._namespaces,
+            self._namespace_documents,
+            tuple(self._findings),
+            self._read,
+            dict(sorted(self._skipped.items())),
+        )
+
+    def _namespace_object(self, document: Document) -> None:
+        parsed = parse_namespace(document.object)
+        self._findings += _said(Level.ERROR, Rule.INVALID, document, parsed.errors)
+        self._namespaces[parsed.namespace.name] = parsed.namespace
+        self._namespace_documents[parsed.namespace.name] = document
+
+    def _policy(self, document: Document) -> None:
+        self._read += 1
+        parsed = parse_policy(document.object, validation=Validation.NEW, namespace=self._namespace)
+        self._findings += _said(Level.ERROR, Rule.INVALID, document, parsed.errors)
+        self._findings += _said(Level.WARNING, Rule.UNKNOWN_FIELD, document, parsed.unknown_fields)
+        if parsed.policy is None or parsed.errors:
+            return
+        policy = parsed.policy
+        if not policy.name:  # generateName makes a new one each time; no name has a star
+            policy = replace(policy, name=f"{parsed.metadata.generate_name}*{self._read}")
+        key = (policy.namespace, policy.name)
+        earlier = self._policies.pop(key, None)
+        if earlier is not None:
+            self._findings.append(_duplicate(earlier.document, document, "/".join(key)))
+        self._policies[key] = GivenPolicy(policy, document)
+
+
+def _said(level: Level, rule: Rule, document: Document, errors: Iterable[FieldError]) -> Iterator[Finding]:
+    for one in errors:
+        yield Finding(level, rule, document, one.path, str(one))
+
+
+def _duplicate(earlier: Document, later: Document, name: str) -> Finding:
+    line, _ = later.place("metadata.name")
+    return Finding(
+        Level.WARNING,
+        Rule.DUPLICATE,
+        earlier,
+        "metadata.name",
+        f"NetworkPolicy {name} is given again at {later.origin}:{line}; only that one would count",
+    )

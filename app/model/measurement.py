@@ -1,0 +1,140 @@
+"""What the nonce probe came to: where the API server's calls were seen to come from, and how far that goes.
+
+Made by whoever probes (``app.cluster.probe.prober``), remembered in a ConfigMap
+(``app.model.measured_sources``), shown and written into policies by others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from app.engine.addresses import place_of
+from app.engine.cluster import Provenance, Source, strongest
+from app.engine.intervals import IntervalSet
+from app.engine.policy import PodPeer
+from app.engine.selectors import Selector
+
+if TYPE_CHECKING:
+    from app.engine.addresses import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A guard pod saw calls of an API server come from ``peer``, so many times.
+
+    ``api_server`` is the address that was asked; ``node`` is "" where the pod does not know it.
+    """
+
+    peer: Address
+    api_server: str
+    pod: str
+    node: str = ""
+    times: int = 1
+
+
+class Way(Enum):
+    """What an address that was asked stands for."""
+
+    SINGLE = "one API server"
+    SHARED = "an address that may stand for several API servers"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How often one address was asked, how many answers came, and which pods gave them.
+
+    ``hidden`` of the answers said that a proxy in the guard's pod hides the caller. ``trouble`` says why no
+    answer came, as far as that is known, "" where each probe was answered.
+    """
+
+    api_server: str
+    way: Way
+    probes: int
+    answers: int
+    hidden: int = 0
+    pods: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One address, or the pods with some labels in one namespace: what a policy can let in."""
+
+    address: Address | None = None
+    namespace: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def source(self, origin: str, provenance: Provenance = Provenance.MEASURED) -> Source:
+        """Return the place as a source; ``origin`` says in words where it is known from."""
+        if self.address is None:
+            peer = PodPeer.own(self.namespace, Selector.labels(self.labels))
+            return Source(provenance, origin, pods=peer)
+        place = place_of(self.address)
+        return Source(provenance, origin, addresses=IntervalSet.of((place, place + 1)))
+
+    def __str__(self) -> str:
+        if self.address is not None:
+            return str(self.address)
+        labels = ",".join(f"{key}={value}" for key, value in sorted(self.labels.items()))
+        return f"pods {labels} in {self.namespace}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A place that calls were seen to come from, and what was seen."""
+
+    place: Place
+    sightings: tuple[Sighting, ...]
+
+    @property
+    def api_servers(self) -> tuple[str, ...]:
+        """The addresses that were asked when it was seen."""
+        return tuple(dict.fromkeys(one.api_server for one in self.sightings))
+
+    @property
+    def pods(self) -> tuple[str, ...]:
+        """The guard's pods that saw it."""
+        return tuple(dict.fromkeys(one.pod for one in self.sightings))
+
+    @property
+    def seers(self) -> tuple[str, ...]:
+        """The guard's pods that saw it, each with its node."""
+        seen = (f"{one.pod} on {one.node}" if one.node else one.pod for one in self.sightings)
+        return tuple(dict.fromkeys(seen))
+
+    @property
+    def times(self) -> int:
+        """How often it was seen."""
+        return sum(one.times for one in self.sightings)
+
+    @property
+    def source(self) -> Source:
+        """The place as a measured source."""
+        return self.place.source(f"a probe just now, asking {' and '.join(self.api_servers)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """All that one round of probes found out.
+
+    ``derived`` are guesses that follow from ``found``: a node's own address in the pod network is one of
+    many. ``notes`` are for a person: what to do, what is not certain.
+    """
+
+    found: tuple[Found, ...]
+    coverage: tuple[Coverage, ...]
+    derived: tuple[Source, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What was found and what follows from it, for the engine."""
+        return strongest((*(one.source for one in self.found), *self.derived))
+
+    @property
+    def probes(self) -> int:
+        """How many probes were sent."""
+        return sum(one.probes for one in self.coverage)

@@ -1,0 +1,179 @@
+"""The composition root: settings to a running webhook."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Protocol
+
+from app.admission.ports import Announcer, ClusterState, Nobody
+from app.admission.reviewer import Reviewer
+from app.admission.rules import Doubt, Mode, Replica, Rules
+from app.cluster.state.sources import declared_source
+from app.metrics import Metrics
+from app.serving.application import create_app, create_health_app
+from app.serving.server import Applications, Bound, Listen, serve
+from app.serving.state import ServingState
+from app.serving.tls import HandedCertificate, ServingCertificate
+from app.serving.validate import RequestLimits
+from app.settings.engine_options import options_of
+from app.settings.model import Notice, Settings
+from app.webhook.background import Background, upkeep_of
+from app.webhook.reviews import DecisionRecord, HttpReviews
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from app.cluster.probe.peer_watch import PeerWatch
+    from app.serving.tls import Handshakes
+
+_SETTLING_SECONDS = 5.0
+"""The API server writes a change milliseconds after its review, unless another webhook takes its time."""
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Return what admission needs to know of the settings."""
+    exempt = settings.exempt
+    return Rules(
+        mode=Mode(settings.mode.value),
+        on_state_error=Doubt(settings.on_state_error.value),
+        on_too_complex=Doubt(settings.on_too_complex.value),
+        exempt_users=frozenset(exempt.users),
+        exempt_groups=frozenset(exempt.groups),
+        exempt_namespaces=frozenset(exempt.namespaces),
+        guard_namespace=settings.guard_namespace,
+        tell_no_effect=settings.no_effect is Notice.WARN,
+        options=options_of(settings),
+        settling_seconds=0.0 if settings.state.directory is not None else _SETTLING_SECONDS,
+        replica=Replica(pod_name(settings), settings.pod.node or ""),
+    )
+
+
+def pod_name(settings: Settings) -> str:
+    """Return which pod this is: as the downward API says, else by the host name, which is a pod's name."""
+    return settings.pod.name or socket.gethostname()
+
+
+class RunningState(ClusterState, Protocol):
+    """A state that keeps itself up to date."""
+
+    def ready(self) -> str | None:
+        """Return None after the first sync, else what is missing."""
+        ...
+
+    async def run(self) -> None:
+        """Keep it up to date until cancelled."""
+        ...
+
+
+class _Readiness:
+    """Readiness as ``app.serving`` asks for it, from the state and the certificate."""
+
+    def __init__(self, state: RunningState, background: Background | None) -> None:
+        self._state = state
+        self._background = background
+
+    def reasons(self) -> tuple[str, ...]:
+        """Return why reviews cannot be answered yet."""
+        reason = self._state.ready()
+        certificate = () if self._background is None else self._background.reasons()
+        return certificate if reason is None else (reason, *certificate)
+
+
+def is_in_pod(settings: Settings) -> bool:
+    """Tell whether this process is a replica in a cluster, which looks after the guard's own objects."""
+    return settings.pod.name is not None and settings.state.directory is None
+
+
+def _certificate(files: tuple[Path, Path] | None, metrics: Metrics) -> Handshakes:
+    def note(end: datetime) -> None:
+        metrics.set_certificate_expiry(end.timestamp())
+
+    return HandedCertificate(note) if files is None else ServingCertificate(*files, note)
+
+
+def state_of(settings: Settings) -> RunningState:
+    """Return the state that the settings name. Raises ``SettingsError`` where it cannot be used."""
+    declared = tuple(declared_source(one) for one in settings.api_server.sources)
+    source = settings.state
+    if source.directory is not None:
+        from app.cluster.state.folder import DirectoryState
+
+        return DirectoryState(source.directory, declared=declared)
+    from app.cluster.state.live import (
+        LiveState,  # imports the Kubernetes client, which a directory does not need
+    )
+
+    return LiveState.connect(
+        kubeconfig=source.kubeconfig,
+        context=source.context,
+        declared=declared,
+        guard_namespace=settings.guard_namespace,
+    )
+
+
+def _peers_of(settings: Settings, state: RunningState, metrics: Metrics) -> PeerWatch | None:
+    """Return who takes note of where reviews come from; a folder has nobody to tell."""
+    if settings.state.directory is not None:
+        return None
+    from app.cluster.probe.peer_watch import PeerWatch
+    from app.cluster.state.live import LiveState
+
+    if not isinstance(state, LiveState):
+        return None
+    watch = PeerWatch(state, state.api, settings.guard_namespace)
+    metrics.watch_unknown_peers(watch.unknown)
+    return watch
+
+
+def announcer_of(settings: Settings) -> Announcer:
+    """Return who makes overrides known: the cluster's Events, where there is a cluster."""
+    source = settings.state
+    if source.directory is not None:
+        return Nobody()
+    from app.cluster.events import OverrideEvents  # imports the Kubernetes client, as above
+
+    return OverrideEvents.of_cluster(kubeconfig=source.kubeconfig, context=source.context)
+
+
+async def run_webhook(
+    settings: Settings,
+    certificate_files: tuple[Path, Path] | None,
+    on_started: Callable[[Bound], None] = lambda _: None,
+) -> int:
+    """Serve until a signal comes; return the exit code. Without files, certificates of our own are served.
+
+    Raises ``StartError`` and ``SettingsError``.
+    """
+    metrics, serving = Metrics(), ServingState()
+    state = state_of(settings)
+    record = DecisionRecord(metrics)
+    reviewer = Reviewer(state, rules_of(settings), record, announcer_of(settings))
+    limits = RequestLimits(settings.limits.body_bytes, settings.limits.in_flight, settings.budget_seconds)
+    peers = _peers_of(settings, state, metrics)
+    reviews = HttpReviews(reviewer, metrics) if peers is None else HttpReviews(reviewer, metrics, peers.saw)
+    webhook = create_app(reviews, limits=limits, metrics=metrics, state=serving)
+    certificate = _certificate(certificate_files, metrics)
+    background = None
+    if is_in_pod(settings):
+        background = Background(
+            upkeep_of(settings, certificate, metrics), metrics, settings.webhook.check_seconds
+        )
+    health = create_health_app(_Readiness(state, background), metrics=metrics, state=serving)
+    listen = settings.listen
+    running = [asyncio.create_task(one.run()) for one in (state, background, peers) if one is not None]
+    try:
+        return await serve(
+            Applications(webhook, health, serving),
+            certificate,
+            Listen(listen.host, listen.port, listen.health_host, listen.health_port),
+            drain_seconds=settings.drain_seconds,
+            on_started=on_started,
+        )
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        record.write()

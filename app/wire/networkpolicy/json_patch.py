@@ -1,0 +1,94 @@
+"""A fix as words and as a JSON patch that ``kubectl patch --type=json`` takes (RFC 6902)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from app.engine.fix import Edit, EditKind
+from app.engine.policy import Direction
+from app.engine.ports import ALL_PORTS
+from app.engine.words import peers_words, ports_words, rule_words
+from app.wire.networkpolicy.render import render_peers, render_policy, render_ports, render_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from app.engine.fix import Fix
+    from app.engine.policy import Policy
+
+Operation = dict[str, object]
+
+
+def edit_words(edit: Edit) -> str:
+    """Return one edit as an instruction."""
+    field = "" if edit.direction is None else edit.direction.field
+    match edit.kind:
+        case EditKind.BASELINE:
+            return "restore the documented text of this baseline"
+        case EditKind.ADD_PEER:
+            return f"add to {field}[{edit.index}]: {peers_words(edit.rule.peers if edit.rule else None)}"
+        case EditKind.ADD_PORT:
+            return (
+                f"add to {field}[{edit.index}]: {ports_words(edit.rule.ports) if edit.rule else 'all ports'}"
+            )
+        case EditKind.ADD_RULE:
+            return f"add an {field} rule for {rule_words(edit.rule) if edit.rule else 'everything'}"
+        case EditKind.DROP_TYPE:
+            return f"take {'' if edit.direction is None else edit.direction.value} out of policyTypes"
+
+
+def patch_text(fix: Fix) -> str:
+    """Return the JSON patch that turns the policy as it was submitted into the mended one."""
+    return msgspec.json.encode(patch_operations(fix)).decode()
+
+
+def patch_operations(fix: Fix) -> tuple[Operation, ...]:
+    """Return the operations of the JSON patch, lists appended to before those that they stand in."""
+    operations: list[Operation] = []
+    for one in _operations(fix):
+        if one["op"] != "remove" or one not in operations:
+            operations.append(one)
+    return tuple(operations)
+
+
+def _operations(fix: Fix) -> Iterator[Operation]:
+    if any(one.kind is EditKind.BASELINE for one in fix.edits):
+        yield {"op": "replace", "path": "/spec", "value": render_policy(fix.policy)["spec"]}
+        return
+    for edit in fix.edits:
+        if edit.kind in (EditKind.ADD_PEER, EditKind.ADD_PORT):
+            yield from _extension(edit, fix.policy)
+    for direction in Direction:
+        added = [one for one in fix.edits if one.kind is EditKind.ADD_RULE and one.direction is direction]
+        yield from _new_rules(added, direction, fix.policy)
+    if any(one.kind is EditKind.DROP_TYPE for one in fix.edits):
+        types = [one.value for one in Direction if one in fix.policy.types]
+        yield {"op": "add", "path": "/spec/policyTypes", "value": types}
+
+
+def _extension(edit: Edit, fixed: Policy) -> Iterator[Operation]:
+    """Yield what adds to a rule that is there; so its list of peers, or of ports, is there too."""
+    if edit.direction is None or edit.index is None or edit.rule is None or edit.rule.peers is None:
+        return
+    rule = f"/spec/{edit.direction.field}/{edit.index}"
+    if edit.kind is EditKind.ADD_PEER:
+        for peer in render_peers(edit.rule.peers, fixed.namespace):
+            yield {"op": "add", "path": f"{rule}/{edit.direction.peers_field}/-", "value": peer}
+    elif fixed.rules(edit.direction)[edit.index].ports == ALL_PORTS:
+        yield {"op": "remove", "path": f"{rule}/ports"}
+    else:
+        for port in render_ports(edit.rule.ports):
+            yield {"op": "add", "path": f"{rule}/ports/-", "value": port}
+
+
+def _new_rules(edits: Sequence[Edit], direction: Direction, fixed: Policy) -> Iterator[Operation]:
+    """Yield what appends the rules; a list without any may not be there, so it is written as a whole."""
+    rules = [render_rule(one.rule, direction, fixed.namespace) for one in edits if one.rule is not None]
+    path = f"/spec/{direction.field}"
+    if rules and len(rules) == len(fixed.rules(direction)):
+        yield {"op": "add", "path": path, "value": rules}
+        return
+    for rule in rules:
+        yield {"op": "add", "path": f"{path}/-", "value": rule}

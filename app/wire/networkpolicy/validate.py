@@ -1,0 +1,255 @@
+"""The careful way from a NetworkPolicy object to a ``Policy``: reads anything, says all that is wrong.
+
+Paths, order and words of the errors are those of ``pkg/apis/networking/validation`` in Kubernetes. What is
+not understood allows nothing: a wrong port lets nothing through, a wrong peer is nobody, and the error
+says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.engine.addresses import block_set
+from app.engine.intervals import EMPTY, IntervalSet
+from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
+from app.engine.ports import ALL_PORTS, PortSet, Protocol, port_range
+from app.wire.errors import FieldError, forbidden, invalid, required, unsupported, wrong_type
+from app.wire.networkpolicy.canonical import defaulted_types, pod_peer, united
+from app.wire.networkpolicy.cidrs import NOT_A_CIDR, NOT_INSIDE, Cidr, read_cidr
+from app.wire.networkpolicy.selectors import read_selector
+from app.wire.networkpolicy.shapes import API_VERSION, KIND
+from app.wire.objects.metadata import NO_METADATA, Metadata, read_metadata
+from app.wire.syntax import port_name, port_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.engine.selectors import Selector
+    from app.wire.fields import Findings
+
+_PROTOCOLS = {one.value: one for one in Protocol}
+_DIRECTIONS = {one.value: one for one in Direction}
+_NOTHING = PortSet(EMPTY)
+_MOST_TYPES = 2
+
+Item = PodPeer | IntervalSet | None
+"""One understood item of ``from``/``to``; None is one that matches nobody."""
+
+
+def _number(value: object, path: str, findings: Findings) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    findings.add(wrong_type(path, value, "a whole number"))
+    return None
+
+
+def _protocol(value: object, path: str, findings: Findings) -> Protocol | None:
+    if value is None:
+        return Protocol.TCP
+    spelled = findings.text(value, path)
+    if spelled is not None and spelled not in _PROTOCOLS:
+        findings.add(unsupported(path, spelled, _PROTOCOLS))
+    return _PROTOCOLS.get(spelled or "")
+
+
+def _end_port(last: int, port: object, path: str, findings: Findings) -> bool:
+    """Tell whether ``endPort`` may stand beside ``port`` (rule 18)."""
+    before = len(findings.errors)
+    if port is None:
+        findings.add(invalid(path, last, "may not be specified when `port` is not specified"))
+    elif isinstance(port, str):
+        findings.add(invalid(path, last, "may not be specified when `port` is non-numeric"))
+    else:
+        if isinstance(port, int) and last < port:
+            findings.add(invalid(path, last, "must be greater than or equal to `port`"))
+        findings.complain(path, last, port_number(last))
+    return len(findings.errors) == before
+
+
+def _port_value(port: object, path: str, findings: Findings) -> bool:
+    """Tell whether ``port`` is understood: absent, a port number, or a name (rules 17, 19, 23)."""
+    if port is None:
+        return True
+    if isinstance(port, str):
+        if findings.is_new or not port:
+            findings.complain(path, port, port_name(port))
+        return bool(port)
+    if isinstance(port, int) and not isinstance(port, bool):
+        findings.complain(path, port, port_number(port))
+        return not port_number(port)
+    findings.add(wrong_type(path, port, "a whole number or a string"))
+    return False
+
+
+def _port(value: object, path: str, findings: Findings) -> IntervalSet | tuple[Protocol, str] | None:
+    members = findings.mapping(value, path)
+    if members is None:
+        return None
+    port, end = members.get("port"), members.get("endPort")
+    protocol = _protocol(members.get("protocol"), f"{path}.protocol", findings)
+    last = None if end is None else _number(end, f"{path}.endPort", findings)
+    if isinstance(port, str):  # the API server complains about endPort first where port is a name
+        ends = last is None or _end_port(last, port, f"{path}.endPort", findings)
+        understood = _port_value(port, f"{path}.port", findings)
+    else:
+        understood = _port_value(port, f"{path}.port", findings)
+        ends = last is None or _end_port(last, port, f"{path}.endPort", findings)
+    if protocol is None or not understood or not ends or (end is not None and last is None):
+        return None
+    if isinstance(port, str):
+        return protocol, port
+    if not isinstance(port, int):
+        return port_range(protocol)
+    return port_range(protocol, port, port if last is None else last)
+
+
+def _ports(value: object, path: str, findings: Findings) -> PortSet:
+    items = findings.items(value, path)
+    if items is None:
+        return _NOTHING
+    if not items:
+        return ALL_PORTS
+    read = [_port(one, f"{path}[{index}]", findings) for index, one in enumerate(items)]
+    return PortSet.of(
+        [one for one in read if isinstance(one, IntervalSet)],
+        [one for one in read if isinstance(one, tuple)],
+    )
+
+
+def _cidr(text: str, path: str, findings: Findings) -> Cidr | None:
+    cidr = read_cidr(text)
+    if cidr is None:
+        findings.add(invalid(path, text, NOT_A_CIDR))
+    elif cidr.complaint and findings.is_new:
+        findings.add(invalid(path, text, cidr.complaint))
+    return cidr
+
+
+def _excepted(text: str, path: str, outer: Cidr, findings: Findings) -> Cidr | None:
+    inner = _cidr(text, path, findings)
+    if inner is not None and findings.is_new and not outer.holds(inner):
+        findings.add(invalid(path, text, NOT_INSIDE))
+    return inner
+
+
+def _block(value: object, path: str, findings: Findings) -> IntervalSet | None:
+    """Return the addresses of an ``ipBlock``; an ``except`` that is not understood spoils it whole."""
+    members = findings.mapping(value, path)
+    if members is None:
+        return None
+    spelled = findings.text(members.get("cidr"), f"{path}.cidr")
+    excepts = findings.texts(members.get("except"), f"{path}.except")
+    if spelled == "":
+        findings.add(required(f"{path}.cidr"))
+    outer = _cidr(spelled, f"{path}.cidr", findings) if spelled else None
+    if outer is None or excepts is None:
+        return None
+    inner = [_excepted(one, f"{path}.except[{index}]", outer, findings) for index, one in enumerate(excepts)]
+    if None in inner:
+        return None
+    return block_set(outer.network, [one.network for one in inner if one])
+
+
+def _selectors(
+    members: Mapping[str, object], path: str, findings: Findings
+) -> tuple[bool, Selector | None, Selector | None]:
+    """Return whether all was understood, and the peer's ``namespaceSelector`` and ``podSelector``."""
+    read: dict[str, Selector | None] = {}
+    for field in ("podSelector", "namespaceSelector"):
+        if members.get(field) is not None:
+            read[field] = read_selector(members[field], f"{path}.{field}", findings)
+    return None not in read.values(), read.get("namespaceSelector"), read.get("podSelector")
+
+
+def _peer(value: object, path: str, namespace: str, findings: Findings) -> Item:
+    members = findings.mapping(value, path)
+    if members is None:
+        return None
+    understood, namespaces, pods = _selectors(members, path, findings)
+    selected = members.get("podSelector") is not None or members.get("namespaceSelector") is not None
+    block = members.get("ipBlock")
+    addresses = None if block is None else _block(block, f"{path}.ipBlock", findings)
+    if block is not None:
+        if selected:
+            findings.add(forbidden(path, "may not specify both ipBlock and another peer"))
+        return None if selected else addresses
+    if not selected:
+        findings.add(required(path, "must specify a peer"))
+    return pod_peer(namespaces, pods, namespace) if selected and understood else None
+
+
+def _peers(value: object, path: str, namespace: str, findings: Findings) -> Peers | None:
+    items = findings.items(value, path)
+    if items is None:
+        return Peers()
+    if not items:
+        return None
+    return united([_peer(one, f"{path}[{index}]", namespace, findings) for index, one in enumerate(items)])
+
+
+def _rules(
+    spec: Mapping[str, object], direction: Direction, namespace: str, findings: Findings
+) -> tuple[Rule, ...]:
+    path = f"spec.{direction.field}"
+    rules: list[Rule] = []
+    for index, one in enumerate(findings.items(spec.get(direction.field), path) or []):
+        place = f"{path}[{index}]"
+        members = findings.mapping(one, place)
+        if members is None:
+            rules.append(Rule(Peers()))
+            continue
+        ports = _ports(members.get("ports"), f"{place}.ports", findings)
+        field = direction.peers_field
+        rules.append(Rule(_peers(members.get(field), f"{place}.{field}", namespace, findings), ports))
+    return tuple(rules)
+
+
+def _types(value: object, findings: Findings) -> frozenset[Direction]:
+    path = "spec.policyTypes"
+    items = findings.items(value, path) or []
+    read = [findings.text(one, f"{path}[{index}]") for index, one in enumerate(items)]
+    if len(read) > _MOST_TYPES:
+        findings.add(invalid(path, read, "may not specify more than two policyTypes"))
+    else:
+        for index, one in enumerate(read):
+            if one is not None and one not in _DIRECTIONS:
+                findings.add(unsupported(f"{path}[{index}]", one, _DIRECTIONS))
+    return frozenset(_DIRECTIONS[one] for one in read if one in _DIRECTIONS)
+
+
+def _check_kind(members: Mapping[str, object], findings: Findings) -> bool:
+    before = len(findings.errors)
+    for field, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
+        value = members.get(field)
+        if value is None and findings.is_new:
+            findings.add(required(field))
+        elif value is not None and value != wanted:
+            findings.add(unsupported(field, value, [wanted]))
+    return len(findings.errors) == before
+
+
+def read_carefully(obj: object, namespace: str, findings: Findings) -> tuple[Policy | None, Metadata]:
+    """Return the policy that ``obj`` is, as far as it is understood, and its metadata.
+
+    No policy comes back where ``obj`` is no NetworkPolicy at all, or where its ``podSelector`` cannot be
+    understood: nobody could then say whom it isolates. ``namespace`` counts where the object names none.
+    """
+    members = findings.mapping(obj, "") if obj is not None else None
+    if members is None:
+        if obj is None:
+            findings.add(FieldError("", "Required value: must be a NetworkPolicy, not null"))
+        return None, NO_METADATA
+    is_policy = _check_kind(members, findings)
+    metadata = read_metadata(members.get("metadata"), findings)
+    spec = findings.mapping(members.get("spec"), "spec")
+    if spec is None or not is_policy:
+        return None, metadata
+    home = metadata.namespace or namespace
+    pods = read_selector(spec.get("podSelector"), "spec.podSelector", findings)
+    ingress = _rules(spec, Direction.INGRESS, home, findings)
+    egress = _rules(spec, Direction.EGRESS, home, findings)
+    types = defaulted_types(_types(spec.get("policyTypes"), findings), spec.get("egress"))
+    if pods is None:
+        return None, metadata
+    terminating = metadata.deletion_timestamp is not None
+    return Policy(home, metadata.name, pods, types, ingress, egress, terminating), metadata

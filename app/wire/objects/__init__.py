@@ -1,0 +1,1 @@
+"""One decoder per kind of object other than policies: JSON in, a few facts out; never a conclusion."""

@@ -1,0 +1,143 @@
+"""Services, EndpointSlices and nodes -> the few facts that discovery needs.
+
+Each function takes an object as parsed JSON or YAML, or as JSON text, and raises ``UnusableObject`` where it
+has not the shape of its kind. Absent and null are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from app.engine.ports import Protocol
+from app.wire.objects.metadata import NO_METADATA, Metadata
+from app.wire.objects.read import RawObject, read_object
+
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+
+
+class _ServicePort(msgspec.Struct, rename="camel"):
+    port: int
+    name: str | None = None
+    protocol: Protocol | None = None
+    target_port: int | str | None = None
+
+
+class _ServiceSpec(msgspec.Struct, rename="camel"):
+    type: str | None = None
+    selector: dict[str, str] | None = None
+    ports: list[_ServicePort] | None = None
+    external_name: str | None = None
+
+
+class _Service(msgspec.Struct):
+    metadata: Metadata = NO_METADATA
+    spec: _ServiceSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """A port of a Service; ``target`` is the pods' port, as a number or a container port's name."""
+
+    name: str
+    port: int
+    protocol: Protocol
+    target: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """A Service; ``selector`` is empty where it has none (then EndpointSlices are written by hand)."""
+
+    namespace: str
+    name: str
+    selector: Mapping[str, str]
+    ports: tuple[ServicePort, ...]
+    is_external_name: bool = False
+
+
+def service_facts(source: RawObject) -> ServiceFacts:
+    """Return the facts of a Service; a ``targetPort`` that is absent is the port itself."""
+    read = read_object(source, _Service, "Service")
+    spec = read.spec or _ServiceSpec()
+    ports = tuple(
+        ServicePort(one.name or "", one.port, one.protocol or Protocol.TCP, one.target_port or one.port)
+        for one in spec.ports or ()
+    )
+    external = spec.type == "ExternalName"
+    return ServiceFacts(read.metadata.namespace, read.metadata.name, spec.selector or {}, ports, external)
+
+
+class _Conditions(msgspec.Struct):
+    ready: bool | None = None
+
+
+class _Endpoint(msgspec.Struct):
+    addresses: list[str] | None = None
+    conditions: _Conditions | None = None
+
+
+class _EndpointPort(msgspec.Struct):
+    name: str | None = None
+    protocol: Protocol | None = None
+    port: int | None = None
+
+
+class _EndpointSlice(msgspec.Struct, rename="camel"):
+    metadata: Metadata = NO_METADATA
+    address_type: str | None = None
+    endpoints: list[_Endpoint] | None = None
+    ports: list[_EndpointPort] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointPort:
+    """What a Service's port resolved to; ``name`` is the *Service* port's; no number means all ports."""
+
+    name: str
+    protocol: Protocol
+    number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointFacts:
+    """The addresses of one pod or host. Unknown readiness counts as ready, as the API says."""
+
+    addresses: tuple[str, ...]
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSliceFacts:
+    """An EndpointSlice of the Service called ``service``; ``address_type`` is IPv4, IPv6 or FQDN."""
+
+    namespace: str
+    name: str
+    service: str
+    address_type: str
+    endpoints: tuple[EndpointFacts, ...]
+    ports: tuple[EndpointPort, ...]
+    labels: Mapping[str, str]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses, of ready endpoints and others."""
+        return tuple(address for one in self.endpoints for address in one.addresses)
+
+
+def endpointslice_facts(source: RawObject) -> EndpointSliceFacts:
+    """Return the facts of an EndpointSlice."""
+    read = read_object(source, _EndpointSlice, "EndpointSlice")
+    endpoints = tuple(
+        EndpointFacts(tuple(one.addresses or ()), one.conditions is None or one.conditions.ready is not False)
+        for one in read.endpoints or ()
+    )
+    ports = tuple(
+        EndpointPort(one.name or "", one.protocol or Protocol.TCP, one.port) for one in read.ports or ()
+    )
+    meta = read.metadata
+    service = meta.labels.get(SERVICE_NAME_LABEL, "")
+    kind = read.address_type or ""
+    return EndpointSliceFacts(meta.namespace, meta.name, service, kind, endpoints, ports, meta.labels)

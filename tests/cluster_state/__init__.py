@@ -1,1 +1,0 @@
-"""What the cluster room promises, without a cluster."""

@@ -1,0 +1,1 @@
+"""Tests of bootstrap and uninstall against a real API server."""

@@ -1,0 +1,1 @@
+"""Tests of the state that is read and watched against a real API server."""

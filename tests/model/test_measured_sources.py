@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.engine.addresses import Address, address_of, networks_of
+from app.engine.cluster import Provenance
+from app.model.measured_sources import (
+    Memory,
+    Remembered,
+    Unknown,
+    key_of,
+    memory_of,
+    read_memory,
+    render_measured,
+    render_unknown,
+    seen_key,
+    stamp,
+)
+from app.model.measurement import Place
+from app.wire.errors import UnusableObject
+
+THEN = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+AGENTS = Place(None, "kube-system", {"k8s-app": "konnectivity-agent"})
+
+
+def address(text: str) -> Address:
+    parsed = address_of(text)
+    assert parsed is not None
+    return parsed
+
+
+def entry(**members: object) -> str:
+    start = {"firstSeen": "2026-11-20T08:30:00Z", "lastSeen": "2026-11-25T12:00:00Z", "address": "10.20.0.10"}
+    return json.dumps({**start, **members})
+
+
+ONE = Remembered(Place(address("10.20.0.10")), THEN, NOW, "admin", ("10.99.0.1:6443",), ("netpol-guard-x",))
+
+
+@pytest.mark.parametrize("place", [Place(address("10.20.0.10")), Place(address("fd00::10")), AGENTS])
+def test_what_is_written_is_read_back(place: Place) -> None:
+    written = Remembered(place, THEN, NOW, "admin", ("10.99.0.1:6443",), ("netpol-guard-x", "netpol-guard-y"))
+    assert read_memory(render_measured([written])) == Memory((written,))
+
+
+@given(place=st.ip_addresses())
+def test_every_key_is_one_that_a_config_map_takes(place: Address) -> None:
+    assert re.fullmatch(r"[-._a-zA-Z0-9]+", key_of(Place(place)))
+    assert re.fullmatch(r"[-._a-zA-Z0-9]+", render_unknown(Unknown(place, THEN, NOW)).popitem()[0])
+
+
+def test_two_addresses_never_share_a_key() -> None:
+    keys = {key_of(Place(address(one))) for one in ("1.2.3.4", "::1.2.3.4", "1::2", "1:2::", "::12", "::1:2")}
+    assert len(keys) == 6
+
+
+def test_the_entry_is_plain_text_that_an_admin_can_read() -> None:
+    assert render_measured([ONE]) == {
+        "10.20.0.10": '{"firstSeen":"2026-11-20T08:30:00Z","lastSeen":"2026-11-25T12:00:00Z",'
+        '"address":"10.20.0.10","by":"admin","through":["10.99.0.1:6443"],"pods":["netpol-guard-x"]}'
+    }
+
+
+def test_an_address_and_pods_become_measured_sources() -> None:
+    source = ONE.source
+    assert source.provenance is Provenance.MEASURED
+    assert source.addresses is not None
+    assert [str(one) for one in networks_of(source.addresses)] == ["10.20.0.10/32"]
+    assert source.origin == "a probe by admin on 2026-11-20, asking 10.99.0.1:6443"
+    pods = AGENTS.source("x").pods
+    assert pods is not None
+    assert pods.pods.matches({"k8s-app": "konnectivity-agent"})
+    assert pods.namespaces.matches({"kubernetes.io/metadata.name": "kube-system"})
+
+
+def test_the_guards_own_note_of_a_later_sighting_counts_and_an_earlier_one_does_not() -> None:
+    data = render_measured([ONE])
+    later = {**data, seen_key(ONE): stamp(NOW + timedelta(days=3))}
+    assert read_memory(later).measured[0].last_seen == NOW + timedelta(days=3)
+    earlier = {**data, seen_key(ONE): stamp(THEN)}
+    assert read_memory(earlier).measured[0].last_seen == NOW
+
+
+def test_a_note_about_what_is_not_remembered_is_an_orphan() -> None:
+    assert read_memory({"seen.10.9.9.9": stamp(NOW)}).orphans == ("seen.10.9.9.9",)
+
+
+def test_an_unknown_address_is_no_source() -> None:
+    unknown = Unknown(address("fd00::9"), THEN, NOW)
+    data = render_unknown(unknown)
+    assert list(data) == ["unknown.fd00--9"]
+    assert read_memory(data) == Memory(unknown=(unknown,))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "truncated"),
+        ("nonsense", "malformed"),
+        ("[]", "object"),
+        ('{"address": "10.0.0.1"}', "firstSeen"),
+        (entry(firstSeen="yesterday"), "RFC3339"),
+        (entry(firstSeen="2026-11-20T08:30:00"), "timezone"),
+        (entry(firstSeen="2026-11-26T00:00:00Z"), "firstSeen is after lastSeen"),
+        (entry(address="10.0.0.0/8"), "is no address"),
+        (entry(address="0.0.0.0"), "no call of an API server"),  # noqa: S104 - what must not be let in
+        (entry(address="127.0.0.1"), "no call of an API server"),
+        (entry(address="224.0.0.1"), "no call of an API server"),
+        (entry(address=""), "either an address, or a namespace and labels"),
+        (entry(namespace="kube-system", labels={"a": "b"}), "either an address, or a namespace and labels"),
+        (entry(address="", namespace="kube-system"), "either an address, or a namespace and labels"),
+        (entry(address="", labels={"a": "b"}), "either an address, or a namespace and labels"),
+        (entry(labels=["a"]), "object"),
+    ],
+)
+def test_a_bad_entry_is_skipped_with_a_note_and_the_others_count(text: str, why: str) -> None:
+    found = read_memory({"bad": text, **render_measured([ONE])})
+    assert found.measured == (ONE,)
+    (note,) = found.notes
+    assert note.startswith("ConfigMap netpol-guard-sources: entry bad is skipped: ")
+    assert why in note
+
+
+def test_a_bad_note_of_the_guard_does_not_cost_the_measured_entry() -> None:
+    found = read_memory({**render_measured([ONE]), seen_key(ONE): "later"})
+    assert found.measured == (ONE,)
+    assert len(found.notes) == 1
+
+
+def test_an_entry_that_claims_more_than_one_address_lets_in_none_of_them() -> None:
+    assert read_memory({"10.0.0.1": entry(address="10.0.0.1,10.0.0.2")}).measured == ()
+
+
+def test_of_too_many_entries_the_rest_is_not_read_and_a_note_says_so() -> None:
+    data = {f"k{number:04}": entry(address=f"10.0.{number // 200}.{number % 200}") for number in range(300)}
+    found = read_memory(data)
+    assert len(found.measured) == 256
+    assert found.notes == ("ConfigMap netpol-guard-sources: more than 256 entries; the rest is not read",)
+
+
+@given(st.dictionaries(st.text(max_size=20), st.text(max_size=40), max_size=6))
+def test_nothing_in_it_makes_reading_fail(data: dict[str, str]) -> None:
+    assert isinstance(read_memory(data), Memory)
+
+
+def test_of_config_maps_only_that_of_its_name_is_read() -> None:
+    named = {"metadata": {"name": "netpol-guard-sources"}, "data": render_measured([ONE])}
+    assert memory_of(named) == Memory((ONE,))
+    assert memory_of({**named, "metadata": {"name": "other"}}) is None
+    assert memory_of({"metadata": {"name": "netpol-guard-sources"}}) == Memory()
+    with pytest.raises(UnusableObject):
+        memory_of({**named, "data": ["x"]})
