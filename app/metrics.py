@@ -6,7 +6,7 @@ into a dictionary; what can be asked for when somebody scrapes is not counted at
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -19,9 +19,6 @@ from prometheus_client import (
 )
 
 from app import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SECONDS = (5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Borders of the time buckets: a decision takes well below a millisecond, its bound is a second."""

@@ -10,15 +10,12 @@ it.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from app.admission.policies import PolicyChange
-    from app.engine.policy import Policy
+from app.admission.policies import PolicyChange
+from app.engine.policy import Policy
 
 _MOST = 8
 """Changes remembered for one namespace; who has more under review at once is judged by the latest of them."""

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING
 
 from app.admission.outcome import Kind, Outcome, Reason
-from app.engine.cluster import MANAGED, MANAGED_LABEL
+from app.admission.rules import Rules
+from app.engine.cluster import MANAGED, MANAGED_LABEL, Cluster
 from app.engine.explain import loss_lines, main_losses
-from app.engine.judge import Judge, State
+from app.engine.judge import Judge, Loss, State, Verdict
+from app.engine.policy import Namespace
 from app.engine.regions import NamespaceTable
 from app.engine.requirements import guarded_namespaces, managed_flows, required_flows
-from app.engine.search.find import TooComplexError
+from app.engine.search.find import Budget, TooComplexError
 from app.engine.words import flow_words, listed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from app.admission.rules import Rules
-    from app.engine.cluster import Cluster
-    from app.engine.judge import Loss, Verdict
-    from app.engine.policy import Namespace
-    from app.engine.search.find import Budget
 
 _SHOWN = 3
 _MOST_NOTES = 8

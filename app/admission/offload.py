@@ -8,16 +8,12 @@ for as long, and a few of them at once would outlast the time that the API serve
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from app.engine.search.find import TooComplexError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from app.admission.ports import Deadline
-    from app.engine.search.find import Budget
+from app.admission.ports import Deadline
+from app.engine.search.find import Budget, TooComplexError
 
 T = TypeVar("T")
 

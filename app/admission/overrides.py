@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from app.admission.ports import OverrideOutcome
+from app.admission.outcome import Outcome
+from app.admission.ports import Announcer, ClusterState, Deadline, OverrideOutcome
 from app.model.access import Override, question
 from app.names import OVERRIDE_ANNOTATION
-from app.wire.review.request import Operation
-
-if TYPE_CHECKING:
-    from app.admission.outcome import Outcome
-    from app.admission.ports import Announcer, ClusterState, Deadline
-    from app.wire.objects.metadata import Metadata
-    from app.wire.review.request import Review
+from app.wire.objects.metadata import Metadata
+from app.wire.review.request import Operation, Review
 
 OVERRIDE_VERB = "override"
 

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from app.admission.outcome import ADMITTED, PATCH, Kind, Outcome, Reason
+from app.admission.rules import Rules
 from app.admission.standing import Standing
-from app.engine.baselines import missing_baselines, recognise
-from app.engine.budget import TooComplexError
+from app.engine.baselines import Baseline, missing_baselines, recognise
+from app.engine.budget import Budget, TooComplexError
 from app.engine.effects import has_no_effect
 from app.engine.explain import loss_lines, main_losses, source_lines
-from app.engine.fix import Broken, find_fix
-from app.engine.judge import NOTHING_LOST, Judge, State, Verdict
+from app.engine.fix import Broken, Fix, find_fix
+from app.engine.judge import NOTHING_LOST, Judge, Loss, State, Verdict
+from app.engine.policy import Policy
 from app.engine.regions import Facts
-from app.engine.requirements import FlowId
+from app.engine.requirements import FlowId, RequiredFlow
 from app.engine.words import flow_words, listed, source_words
 from app.wire.networkpolicy.json_patch import edit_words, patch_text
-
-if TYPE_CHECKING:
-    from app.admission.rules import Rules
-    from app.engine.baselines import Baseline
-    from app.engine.budget import Budget
-    from app.engine.fix import Fix
-    from app.engine.judge import Loss
-    from app.engine.policy import Policy
-    from app.engine.requirements import RequiredFlow
-
 
 _NO_FIX = (
     "Fix: none found that mends this policy by itself.",

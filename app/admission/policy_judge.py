@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from app.admission.assumed import UnsettledChanges
 from app.admission.outcome import Kind, Outcome
 from app.admission.policies import PolicyChange, PolicyJudgement
 from app.admission.refusals import with_others_under_way
+from app.admission.rules import Rules
 from app.admission.standing import Standing, StandingMemory
+from app.engine.cluster import Cluster
+from app.engine.search.find import Budget
 from app.names import OURS
-from app.wire.review.request import Operation
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from app.admission.rules import Rules
-    from app.engine.cluster import Cluster
-    from app.engine.search.find import Budget
-    from app.wire.networkpolicy.parse import ParsedPolicy
-    from app.wire.review.request import Review
+from app.wire.networkpolicy.parse import ParsedPolicy
+from app.wire.review.request import Operation, Review
 
 Case = tuple["Cluster", tuple[PolicyChange, ...]]
 """A state to judge by, with the changes under way that lead there from the one that was read."""

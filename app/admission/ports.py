@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from enum import Enum
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
 from app.admission.rules import Mode
-
-if TYPE_CHECKING:
-    from app.engine.cluster import Cluster
-    from app.model.access import Access, AccessQuestion, Override, Scope
-    from app.wire.review.request import Operation
+from app.engine.cluster import Cluster
+from app.model.access import Access, AccessQuestion, Override, Scope
+from app.wire.review.request import Operation
 
 
 class Afterwards(Enum):

@@ -7,16 +7,12 @@ the TCP peer alone; headers of proxies are never read for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from app.admission.ports import ClusterState, Deadline
+from app.admission.rules import Replica
 from app.model.access import question
 from app.model.probe import PROBE_ANNOTATION, PROBE_VERB, ProbeRefusal, Refusal, is_nonce, seen
 from app.wire.objects.metadata import annotations_of
-
-if TYPE_CHECKING:
-    from app.admission.ports import ClusterState, Deadline
-    from app.admission.rules import Replica
-    from app.wire.review.request import Review
+from app.wire.review.request import Review
 
 _POLICIES = ("networking.k8s.io", "networkpolicies")
 _NAMESPACES = ("", "namespaces")

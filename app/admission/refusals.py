@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from app.admission.outcome import Kind, Outcome, Reason
+from app.admission.overrides import Ruling
+from app.admission.policies import PolicyChange
 from app.engine.words import listed
+from app.errors import StateUnreadable
 from app.names import MODE_LABEL
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from app.admission.overrides import Ruling
-    from app.admission.policies import PolicyChange
-    from app.errors import StateUnreadable
-    from app.wire.networkpolicy.parse import ParsedPolicy
-    from app.wire.review.request import Review
+from app.wire.networkpolicy.parse import ParsedPolicy
+from app.wire.review.request import Review
 
 
 def with_others_under_way(outcome: Outcome, changes: Sequence[PolicyChange]) -> Outcome:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from textwrap import wrap
-from typing import TYPE_CHECKING
 
 from app.admission.outcome import PATCH, Kind, Outcome
-from app.admission.rules import Doubt, Mode
+from app.admission.rules import Doubt, Mode, Rules
+from app.wire.review.request import Review
 from app.wire.review.response import Cause, Details, Status, encode_response
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from app.admission.rules import Rules
-    from app.wire.review.request import Review
 
 _WARNING_LENGTH = 120
 """What the API documentation recommends for one warning."""

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING
+
+from msgspec import Raw
 
 from app.admission.namespaces import NamespaceJudgement
 from app.admission.offload import Patience
 from app.admission.outcome import ADMITTED, Kind, Outcome
 from app.admission.overrides import Overrides, Ruling, hint
+from app.admission.policies import PolicyChange
 from app.admission.policy_judge import PolicyJudge, change_of, changes_in
-from app.admission.ports import Afterwards, Deadline, Decision, Nobody, OverrideOutcome
+from app.admission.ports import (
+    Afterwards,
+    Announcer,
+    ClusterState,
+    Deadline,
+    Decision,
+    Nobody,
+    OverrideOutcome,
+    Recorder,
+)
 from app.admission.probes import Probes, probe_in
 from app.admission.refusals import (
     may_not_weaken,
@@ -24,30 +36,18 @@ from app.admission.refusals import (
     unreadable,
 )
 from app.admission.responses import DENY, answer, overridden, unjudged
-from app.admission.rules import Mode
-from app.engine.cluster import MANAGED
-from app.engine.search.find import TooComplexError
+from app.admission.rules import Mode, Rules
+from app.engine.cluster import MANAGED, Cluster
+from app.engine.policy import Namespace
+from app.engine.search.find import Budget, TooComplexError
 from app.errors import StateUnreadable
 from app.model.access import Scope
 from app.names import MODE_LABEL, OVERRIDE_ANNOTATION
-from app.wire.objects.namespaces import namespace_of
+from app.wire.networkpolicy.parse import ParsedPolicy
+from app.wire.objects.metadata import Metadata
+from app.wire.objects.namespaces import ParsedNamespace, namespace_of
 from app.wire.review.request import Operation, Review, decode_review, policy_of
 from app.wire.review.response import with_warning
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from msgspec import Raw
-
-    from app.admission.policies import PolicyChange
-    from app.admission.ports import Announcer, ClusterState, Recorder
-    from app.admission.rules import Rules
-    from app.engine.cluster import Cluster
-    from app.engine.policy import Namespace
-    from app.engine.search.find import Budget
-    from app.wire.networkpolicy.parse import ParsedPolicy
-    from app.wire.objects.metadata import Metadata
-    from app.wire.objects.namespaces import ParsedNamespace
 
 _POLICIES = ("networking.k8s.io", "networkpolicies")
 _NAMESPACES = ("", "namespaces")

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from app.engine.budget import demand
+from app.engine.budget import Budget, demand
+from app.engine.cluster import Cluster
 from app.engine.judge import State, keepers_of
 from app.engine.regions import NamespaceTable
-from app.engine.requirements import guarded_namespaces, required_flows
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from app.engine.budget import Budget
-    from app.engine.cluster import Cluster
-    from app.engine.requirements import Options, RequiredFlow
+from app.engine.requirements import Options, RequiredFlow, guarded_namespaces, required_flows
 
 
 @dataclass(frozen=True, slots=True)

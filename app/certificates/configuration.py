@@ -11,13 +11,14 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
 from app.certificates.pairs import bundle_of, fingerprints
-from app.model.kinds import VALIDATING, Reference
+from app.model.kinds import VALIDATING, Manifest, Reference
 from app.names import (
     FAILURE_POLICY_ANNOTATION,
     FIELD_MANAGER,
@@ -27,12 +28,6 @@ from app.names import (
     SERVICE_HOST,
     FailurePolicy,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-    from app.model.kinds import Manifest
 
 CONFIGURATION = Reference(VALIDATING, NAME)
 _FIELDS = re.compile('"f:(failurePolicy|caBundle)"')

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
 
 from app.certificates.keyfile import as_file
-from app.certificates.pairs import certificates_in
-
-if TYPE_CHECKING:
-    from app.certificates.pairs import Pair
+from app.certificates.pairs import Pair, certificates_in
 
 _NO_CHECK_TIME = 0x200000
 """OpenSSL's X509_V_FLAG_NO_CHECK_TIME: when a certificate is good is judged by the caller's clock."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from app.model.kinds import Rehearsal
-
-if TYPE_CHECKING:
-    from app.certificates.pairs import Pair
-    from app.model.kinds import Kind, Manifest, Reference, Written
+from app.certificates.pairs import Pair
+from app.model.kinds import Kind, Manifest, Reference, Rehearsal, Written
 
 
 class ClusterObjects(Protocol):

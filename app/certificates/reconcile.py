@@ -10,19 +10,16 @@ from __future__ import annotations
 
 from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from app.certificates.configuration import CONFIGURATION, OwnConfiguration, apply_patch, configuration_of
+from app.certificates.ports import ClusterObjects, Upkeeping
+from app.certificates.rotator import CertificateKeeper
 from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
 from app.errors import ChangeFailed
 from app.logs import EventLog
 from app.model.kinds import NAMESPACE, Reference, Rehearsal
 from app.model.probe import PROBE_ANNOTATION, new_nonce, read_answer
 from app.names import NAME, FailurePolicy
-
-if TYPE_CHECKING:
-    from app.certificates.ports import ClusterObjects, Upkeeping
-    from app.certificates.rotator import CertificateKeeper
 
 _LOG = EventLog("app.certificates")
 

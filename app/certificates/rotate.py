@@ -13,18 +13,13 @@ bundle does not verify. So no order of events, and no replica that lags, can mak
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from app.certificates.expiry import Validity, validity_of
-from app.certificates.pairs import bundle_of, certificates_in, fingerprint
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from app.certificates.pairs import Pair
+from app.certificates.pairs import Pair, bundle_of, certificates_in, fingerprint
 
 _COMMON_NAME = "netpol-guard"
 _RENEWED_PART = 3

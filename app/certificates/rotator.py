@@ -9,28 +9,21 @@ Secret would hold up the Pod), and no key lies in a file system.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from app.certificates.configuration import OwnConfiguration
 from app.certificates.expiry import validity_of
 from app.certificates.handshake import rejection
-from app.certificates.pairs import UnusableAuthority, bundle_of, fingerprint
-from app.certificates.rotate import Announcement, Lifetimes, View, begin, due, is_published, take
+from app.certificates.pairs import Pair, UnusableAuthority, bundle_of, fingerprint
+from app.certificates.ports import ClusterObjects, Server, Upkeeping
+from app.certificates.rotate import Announcement, Holding, Lifetimes, View, begin, due, is_published, take
 from app.certificates.secret import UnusableSecret, holding_of, is_ours, secret_with
 from app.errors import ChangeFailed, StateUnreadable
 from app.logs import EventLog
-from app.model.kinds import POD, SECRET, Reference
+from app.model.kinds import POD, SECRET, Manifest, Reference
 from app.names import NAME, NAME_LABEL, SERVICE_HOST, SERVING_ANNOTATION, TLS_SECRET
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from app.certificates.configuration import OwnConfiguration
-    from app.certificates.pairs import Pair
-    from app.certificates.ports import ClusterObjects, Server, Upkeeping
-    from app.certificates.rotate import Holding
-    from app.model.kinds import Manifest
 
 _LOG = EventLog("app.certificates")
 _SECRET = Reference(SECRET, TLS_SECRET, NAME)

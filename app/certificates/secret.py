@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING
 
 from app.certificates.expiry import UnreadableCertificate, validity_of
 from app.certificates.handshake import rejection
 from app.certificates.pairs import Pair
 from app.certificates.rotate import Holding
+from app.model.kinds import Manifest
 from app.names import NAME, NAME_LABEL, OURS, SERVICE_HOST, TLS_SECRET
-
-if TYPE_CHECKING:
-    from app.model.kinds import Manifest
 
 _SERVING, _AUTHORITY, _NEXT = ("tls.crt", "tls.key"), ("ca.crt", "ca.key"), ("next-ca.crt", "next-ca.key")
 _PREVIOUS = "previous-ca.crt"

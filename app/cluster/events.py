@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import secrets
 import socket
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from queue import Full, Queue
 from threading import Thread
-from typing import TYPE_CHECKING
 
 from app.cluster.client.connection import Connection, configuration
 from app.cluster.client.objects import Objects
 from app.errors import GuardError
 from app.logs import EventLog
-from app.model.kinds import EVENT, KINDS
+from app.model.access import Override
+from app.model.kinds import EVENT, KINDS, Manifest
 from app.names import DOMAIN, FIELD_MANAGER
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from app.model.access import Override
-    from app.model.kinds import Manifest
 
 _LOG = EventLog("app.cluster.events")
 _WAITING = 100

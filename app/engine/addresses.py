@@ -5,18 +5,11 @@ IPv4 comes first, IPv6 behind it, so families never cross. ``::ffff:a.b.c.d`` is
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, summarize_address_range
-from typing import TYPE_CHECKING
 
 from app.engine.intervals import IntervalSet
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _V6_BASE = 1 << 32
 _MAPPED = IPv6Network("::ffff:0:0/96")

@@ -6,20 +6,15 @@ subset of the API server's sources, or what ``bootstrap`` would write here (``de
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from app.engine.cluster import MANAGED, WebhookService
+from app.engine.cluster import MANAGED, Cluster, Source, WebhookService
 from app.engine.intervals import IntervalSet
 from app.engine.policy import ALLOW_ALL, Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_PORTS
 from app.engine.selectors import EVERYTHING, Selector
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from app.engine.cluster import Cluster, Source
 
 OPERATOR_NAME = "iomete-spark-operator"
 MANAGED_NAME = "iomete-ingress-egress"

@@ -6,18 +6,14 @@ never asks where it came from.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
 
+from app.engine.intervals import IntervalSet
+from app.engine.policy import Namespace, PodPeer, Policy
+from app.engine.ports import Protocol
 from app.engine.selectors import Selector
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from app.engine.intervals import IntervalSet
-    from app.engine.policy import Namespace, PodPeer, Policy
-    from app.engine.ports import Protocol
 
 MANAGED_LABEL = "iomete.com/managed"
 MANAGED_VALUE = "true"

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from app.engine.addresses import ALL_OF, Family
 from app.engine.points import Point, rule_matches
-from app.engine.policy import Direction, Policy
+from app.engine.policy import Direction, PodPeer, Policy, Rule
 from app.engine.ports import ALL_NUMBERS
-from app.engine.regions import ExistingPods, FuturePods, Outside, Region
+from app.engine.regions import ExistingPods, Facts, FuturePods, NamespaceTable, Outside, Region
 from app.engine.requirements import future_namespaces
-from app.engine.search.find import Side, find_newly_lost, find_unselected
+from app.engine.search.find import Budget, Side, find_newly_lost, find_unselected
 from app.engine.search.samples import sample_labels, sample_peers, sample_ports
 from app.engine.selectors import EVERYTHING, Selector, pinned_names
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from app.engine.policy import PodPeer, Rule
-    from app.engine.regions import Facts, NamespaceTable
-    from app.engine.search.find import Budget
-
 
 _MOST_LOOKS = 50_000
 """Rules and peers that are looked at one by one before the exact search is asked, which has its own bound."""

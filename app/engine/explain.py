@@ -5,21 +5,15 @@ The first line says enough by itself; everything after it is detail (``decision.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from app.engine.cluster import Provenance
+from app.engine.cluster import Provenance, Source
 from app.engine.judge import Certainty, Loss
-from app.engine.points import RuleRef, peers_match
+from app.engine.points import Point, RuleRef, peers_match
+from app.engine.policy import Direction, Policy
 from app.engine.requirements import FlowId
 from app.engine.words import flow_words, listed, place_words, rule_words, source_words, witness_words
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from app.engine.cluster import Source
-    from app.engine.points import Point
-    from app.engine.policy import Direction, Policy
 
 _CONSEQUENCES = {
     FlowId.WEBHOOK_INGRESS: "pod creations in every managed namespace hang for up to 30 s, then go through "

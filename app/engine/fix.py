@@ -5,24 +5,17 @@ Candidates are tried in a fixed order; the first that loses nothing that was not
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from app.engine.baselines import recognise, written_baselines
-from app.engine.cluster import MANAGED
-from app.engine.judge import Judge, State
+from app.engine.cluster import MANAGED, Cluster
+from app.engine.judge import Judge, Loss, State
 from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_PORTS, PortSet
 from app.engine.regions import ExistingPods, FuturePods, Outside
-from app.engine.requirements import FlowId
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from app.engine.cluster import Cluster
-    from app.engine.judge import Loss
-    from app.engine.requirements import RequiredFlow
+from app.engine.requirements import FlowId, RequiredFlow
 
 
 class EditKind(Enum):

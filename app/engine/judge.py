@@ -7,27 +7,19 @@ as it would be after the change.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from app.engine.budget import demand
-from app.engine.cluster import Provenance
-from app.engine.points import isolating
-from app.engine.policy import Direction
-from app.engine.regions import Facts, policy_covers
+from app.engine.cluster import Provenance, TargetPort
+from app.engine.intervals import IntervalSet
+from app.engine.points import Point, isolating
+from app.engine.policy import Direction, Policy
+from app.engine.regions import Facts, NamespaceTable, Region, policy_covers
 from app.engine.requirements import FlowId, IpBlockMatchesPods, Options, RequiredFlow, Severity
 from app.engine.search.find import Budget, Comparison, Side
 from app.engine.search.witness import simplified
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from app.engine.cluster import TargetPort
-    from app.engine.intervals import IntervalSet
-    from app.engine.points import Point
-    from app.engine.policy import Policy
-    from app.engine.regions import NamespaceTable, Region
 
 
 class Age(Enum):

@@ -6,13 +6,10 @@ The exact search (``decision.py``) finds points; this module checks and simplifi
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
+from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,13 @@ rules has an empty tuple (nothing allowed). Nobody asks again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from app.engine.intervals import EMPTY, IntervalSet
 from app.engine.ports import ALL_PORTS, PortSet
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, Selector
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 
 class Direction(Enum):

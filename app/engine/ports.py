@@ -6,14 +6,11 @@ numeric ports are an ``IntervalSet``. Port names stay names: they resolve agains
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from app.engine.intervals import IntervalSet
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _STRETCH = 65_536
 LAST_PORT = 65_535

@@ -6,18 +6,13 @@ alone, lets a whole region through settles it without a search (``decision.md``,
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from app.engine.selectors import EVERYTHING, Selector
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from app.engine.intervals import IntervalSet
-    from app.engine.policy import Direction, Namespace, Peers, Policy, Rule
-    from app.engine.ports import PortName
-    from app.engine.selectors import LabelSet
+from app.engine.intervals import IntervalSet
+from app.engine.policy import Direction, Namespace, Peers, Policy, Rule
+from app.engine.ports import PortName
+from app.engine.selectors import EVERYTHING, LabelSet, Selector
 
 
 class NamespaceTable:

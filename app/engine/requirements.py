@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from app.engine.addresses import ALL_OF, Family
-from app.engine.cluster import MANAGED, Provenance
+from app.engine.cluster import MANAGED, Cluster, Provenance, Source, TargetPort, WebhookService
+from app.engine.intervals import IntervalSet
 from app.engine.policy import Direction, PodPeer
-from app.engine.ports import ALL_NUMBERS, Protocol, port_range
-from app.engine.regions import ExistingPods, FuturePods, NamespaceTable, Outside, Region
+from app.engine.ports import ALL_NUMBERS, PortName, Protocol, port_range
+from app.engine.regions import ExistingPods, FuturePods, NamespaceTable, Outside, PeerRegion, Region
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, LabelSet, Selector
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from app.engine.cluster import Cluster, Source, TargetPort, WebhookService
-    from app.engine.intervals import IntervalSet
-    from app.engine.ports import PortName
-    from app.engine.regions import PeerRegion
 
 
 class FlowId(Enum):

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from app.engine.addresses import networks_of, one_by_one
-from app.engine.cluster import MANAGED
+from app.engine.cluster import MANAGED, Source
 from app.engine.intervals import IntervalSet
-from app.engine.policy import PodPeer
+from app.engine.points import Peer, Point
+from app.engine.policy import Peers, PodPeer, Rule
 from app.engine.ports import ALL_PORTS, LAST_PORT, PortSet, at
-from app.engine.requirements import FlowId
-from app.engine.selectors import EVERYTHING, pinned_names
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from app.engine.cluster import Source
-    from app.engine.points import Peer, Point
-    from app.engine.policy import Peers, Rule
-    from app.engine.requirements import RequiredFlow
-    from app.engine.selectors import LabelSet, Selector
+from app.engine.requirements import FlowId, RequiredFlow
+from app.engine.selectors import EVERYTHING, LabelSet, Selector, pinned_names
 
 _SHOWN = 4
 _LABELS_SHOWN = 12

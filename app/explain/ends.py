@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
 from app.engine.addresses import place_of
 from app.engine.ports import LAST_PORT, Protocol, position
@@ -14,9 +13,7 @@ from app.explain.flow import End
 from app.wire.errors import UnusableObject
 from app.wire.objects.pods import PodIdentity, pod_identity
 from app.wire.syntax import dns_label, dns_subdomain, label_key, label_value
-
-if TYPE_CHECKING:
-    from app.wire.text.documents import Document
+from app.wire.text.documents import Document
 
 FindPod = Callable[[str, str], PodIdentity | None]
 """Namespace and name -> the pod, None where there is none."""

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING
 
+from app.engine.cluster import Cluster
 from app.engine.explain import closest_rule
 from app.engine.points import Peer, Point, RuleRef, allowing, isolating
-from app.engine.policy import Direction
-
-if TYPE_CHECKING:
-    from app.engine.cluster import Cluster
-    from app.engine.policy import Policy
+from app.engine.policy import Direction, Policy
 
 
 class Answer(Enum):

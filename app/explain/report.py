@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from app.engine.explain import closest_words
 from app.engine.words import listed, rule_words
+from app.explain.ends import Port
 from app.explain.flow import Answer, Explanation, Half
-
-if TYPE_CHECKING:
-    from app.explain.ends import Port
-    from app.output.styled import Line
+from app.output.styled import Line
 
 _STYLES = {Answer.ALLOWED: "bold green", Answer.DENIED: "bold red", Answer.UNCERTAIN: "bold yellow"}
 _WORDS = {Answer.ALLOWED: "allowed", Answer.DENIED: "DENIED", Answer.UNCERTAIN: "UNCERTAIN"}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import typer
 
@@ -17,6 +16,7 @@ from app.cli.terminal import agreed, confirm, show, show_notes, show_plan
 from app.cluster.state.cilium import plugin_limit
 from app.engine.words import listed
 from app.errors import ChangeFailed
+from app.install.dry_run import Step
 from app.install.execution import Act
 from app.install.guard.manifests import (
     CONFIGURATION,
@@ -37,17 +37,14 @@ from app.install.preflight import permissions
 from app.install.prepare import Ground, Request, all_pass, changing, prepare
 from app.install.procedure import perform, policy_acts, refuse, rehearsed
 from app.install.words import measurement_lines, source_lines
+from app.model.access import Permission
 from app.model.kinds import NETWORK_POLICY, POD, Reference
+from app.model.measurement import Measurement
 from app.model.probe import PROBE_VERB
 from app.names import NAME, SETTINGS_KEY, FailurePolicy
 from app.settings.load import load_text
 from app.settings.model import Notice, Settings
 from app.shipped import guard_manifests
-
-if TYPE_CHECKING:
-    from app.install.dry_run import Step
-    from app.model.access import Permission
-    from app.model.measurement import Measurement
 
 _POLL_SECONDS = 0.5
 _AFTERWARDS = (

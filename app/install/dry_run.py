@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 import yaml
 
 from app.errors import ChangeFailed
 from app.install.policies.changes import Change, Doing
+from app.install.ports import Store
 from app.model.kinds import NAMESPACE, Manifest, Reference, Rehearsal
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from app.install.ports import Store
 
 _NOISE = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

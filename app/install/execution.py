@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from app.engine.words import flow_words
 from app.errors import ChangeFailed, GuardError
-from app.install.policies.changes import Doing, Phase, states_along
+from app.install.dry_run import Step
+from app.install.policies.changes import Change, Doing, Phase, states_along
+from app.install.policies.simulation import Simulation
 from app.install.policies.stored import by_namespace
+from app.install.ports import Clock, Progress, Store
 from app.model.kinds import NETWORK_POLICY
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from app.install.dry_run import Step
-    from app.install.policies.changes import Change
-    from app.install.policies.simulation import Simulation
-    from app.install.ports import Clock, Progress, Store
 
 
 @dataclass(slots=True)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import typer
 
+from app.cli.site import Tools
 from app.engine.baselines import opening, written_baselines
 from app.install.dry_run import as_yaml
 from app.install.guard.manifests import GuardWishes, fitted, found_objects, networks_in
 from app.install.policies.stored import Role, manifest_of
-from app.install.prepare import Request, prepare
+from app.install.prepare import Ground, Request, prepare
+from app.model.kinds import Manifest
 from app.shipped import guard_manifests
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from app.cli.site import Tools
-    from app.install.prepare import Ground
-    from app.model.kinds import Manifest
 
 
 def print_manifests(tools: Tools, request: Request, *, guard: bool) -> int:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
+from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE, Cluster
+from app.engine.requirements import Options
 from app.engine.words import listed
 from app.install.dry_run import Step, step_of
 from app.install.policies.changes import Doing, NamespacePlan, in_order, states_along
 from app.install.policies.namespace import CannotPlan, Wishes, plan_baselines, plan_removal
 from app.install.policies.neighbours import Neighbourhood, cut_off_words
 from app.install.policies.simulation import Simulation
+from app.install.policies.stored import Stored
 from app.model.kinds import NAMESPACE, Reference
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from app.engine.cluster import Cluster
-    from app.engine.requirements import Options
-    from app.install.policies.stored import Stored
 
 
 @dataclass(frozen=True, slots=True)

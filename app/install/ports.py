@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from app.model.kinds import Kind, Manifest, Reference, Rehearsal, Written
+from app.model.kinds import Kind, Manifest, Reference, Rehearsal, Written
 
 
 class Store(Protocol):

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from app.engine.cluster import MANAGED, MANAGED_LABEL, MANAGED_VALUE
-from app.model.access import Permission
-from app.model.kinds import NETWORK_POLICY
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from app.engine.cluster import Cluster
-    from app.engine.policy import Namespace
-    from app.model.access import Access
-    from app.model.kinds import Kind
+from app.engine.cluster import MANAGED, MANAGED_LABEL, MANAGED_VALUE, Cluster
+from app.engine.policy import Namespace
+from app.model.access import Access, Permission
+from app.model.kinds import NETWORK_POLICY, Kind
 
 OLDEST = (1, 30)
 """``matchConditions`` are stable since then (``decision.md``, Defaults)."""

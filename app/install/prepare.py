@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import typer
 
+from app.cli.site import Tools
 from app.cli.terminal import agreed, show, show_notes, sources_of
 from app.cluster.state.cilium import plugin_limit
-from app.engine.cluster import Provenance
+from app.engine.cluster import Provenance, Source
 from app.engine.requirements import Options
 from app.engine.words import flow_words, listed
 from app.errors import StateUnreadable
 from app.install.guard.manifests import SETTINGS, declared_in
-from app.install.plan import Plan, label_steps, plan_policies
+from app.install.plan import Plan, Stock, label_steps, plan_policies
 from app.install.policies.namespace import Wishes
 from app.install.policies.simulation import Simulation
 from app.install.preflight import (
@@ -30,14 +30,9 @@ from app.install.preflight import (
 )
 from app.install.procedure import perform, policy_acts, refuse, rehearsed
 from app.install.words import source_lines
+from app.model.access import Permission
 from app.model.kinds import NAMESPACE, NETWORK_POLICY
 from app.names import SETTINGS_KEY
-
-if TYPE_CHECKING:
-    from app.cli.site import Tools
-    from app.engine.cluster import Source
-    from app.install.plan import Stock
-    from app.model.access import Permission
 
 _UNMEASURED = (
     "where the API server calls from was looked up, not measured: only a guard that it calls can tell;"

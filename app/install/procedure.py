@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from app.cli.site import SystemClock, Tools
 from app.cli.terminal import Lines, show
+from app.engine.cluster import Cluster
 from app.engine.requirements import Options
 from app.errors import GuardError
 from app.install.dry_run import Step, rehearse
-from app.install.execution import PolicyActs, carry_out
+from app.install.execution import Act, PolicyActs, carry_out
 from app.install.plan import Plan
 from app.install.policies.simulation import Simulation
 from app.install.words import account_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from app.engine.cluster import Cluster
-    from app.install.execution import Act
 
 
 class CannotInstall(GuardError):  # noqa: N818 - reads as what it is

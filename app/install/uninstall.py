@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import typer
 
-from app.cli.site import SystemClock
+from app.cli.site import SystemClock, Tools
 from app.cli.terminal import agreed, show_notes
 from app.engine.requirements import Options
 from app.engine.words import listed
+from app.install.dry_run import Step
 from app.install.execution import Act
 from app.install.guard.removal import Leaving, is_waited_for, leave, wait_until_gone
-from app.install.plan import Plan, plan_removals
+from app.install.plan import Plan, Stock, plan_removals
 from app.install.preflight import choose, permission_problem, permissions, policy_permissions
 from app.install.procedure import perform, policy_acts, refuse, rehearsed
+from app.model.access import Permission
 from app.model.kinds import NAMESPACE, POD, Reference
 from app.names import NAME
 from app.shipped import guard_manifests
-
-if TYPE_CHECKING:
-    from app.cli.site import Tools
-    from app.install.dry_run import Step
-    from app.install.plan import Stock
-    from app.model.access import Permission
 
 _AFTER = "The labels iomete.com/managed and netpol-guard.iomete.com/mode on namespaces stay: they are yours."
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from app.engine.cluster import Source
 from app.engine.words import addresses_words, listed, peer_words
+from app.install.dry_run import Step
+from app.install.execution import Account
 from app.install.policies.changes import Doing
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from app.engine.cluster import Source
-    from app.install.dry_run import Step
-    from app.install.execution import Account
-    from app.model.measurement import Measurement
+from app.model.measurement import Measurement
 
 _NAME = "\0"
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from app.engine.fix import Fix
-    from app.wire.text.documents import Document
+from app.engine.fix import Fix
+from app.wire.text.documents import Document
 
 
 class Level(Enum):

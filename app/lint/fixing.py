@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
-from typing import TYPE_CHECKING
 
+from app.engine.fix import Fix
+from app.lint.findings import Finding, Report
 from app.lint.rewrite import Mending, NotMended, mended
 from app.wire.networkpolicy.json_patch import edit_words, patch_operations
-
-if TYPE_CHECKING:
-    from app.engine.fix import Fix
-    from app.lint.findings import Finding, Report
-    from app.wire.text.documents import Document
-    from app.wire.text.files import Manifests
+from app.wire.text.documents import Document
+from app.wire.text.files import Manifests
 
 _MOST_ROUNDS = 20
 """One round mends what was found; what that opens up to be found is for the next one."""

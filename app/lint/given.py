@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
-from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
-from app.engine.policy import Namespace
+from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE, Cluster
+from app.engine.policy import Namespace, Policy
 from app.lint.findings import Finding, Level, Rule
+from app.wire.errors import FieldError
 from app.wire.networkpolicy.parse import Validation, parse_policy
 from app.wire.objects.namespaces import parse_namespace
-
-if TYPE_CHECKING:
-    from app.engine.cluster import Cluster
-    from app.engine.policy import Policy
-    from app.wire.errors import FieldError
-    from app.wire.text.documents import Document
+from app.wire.text.documents import Document
 
 _GROUPS = frozenset({"networking.k8s.io", "extensions"})
 """Where NetworkPolicies are and were; plugins have kinds of the same name in groups of their own."""

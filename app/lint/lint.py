@@ -8,27 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from app.engine.baselines import documented_webhook, missing_baselines
 from app.engine.cluster import Cluster
 from app.engine.explain import loss_lines, main_losses
-from app.engine.judge import Judge, State
+from app.engine.fix import Fix
+from app.engine.judge import Judge, Loss, State
 from app.engine.policy import Policy
 from app.engine.regions import NamespaceTable
 from app.engine.requirements import FlowId, Options, Severity, guarded_namespaces, required_flows
-from app.engine.search.find import TooComplexError
+from app.engine.search.find import Budget, TooComplexError
 from app.lint.blame import Case, Charge, Charges, charges, fixes
 from app.lint.findings import Finding, Level, Report, Rule
 from app.lint.given import Given, read_given
 from app.wire.networkpolicy.parse import DEFAULT_NAMESPACE
-
-if TYPE_CHECKING:
-    from app.engine.fix import Fix
-    from app.engine.judge import Loss
-    from app.engine.search.find import Budget
-    from app.wire.text.documents import Document
-
+from app.wire.text.documents import Document
 
 _COMPARED = 100
 

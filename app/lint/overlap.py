@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from app.engine.policy import Policy
-    from app.engine.selectors import Selector
+from app.engine.policy import Policy
+from app.engine.selectors import Selector
 
 
 class Neighbours:

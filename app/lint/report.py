@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from app.lint.findings import Level, Rule
+from app.lint.findings import Finding, Level, Report, Rule
 from app.output.formats import TestCase, junit_suites, sarif_log
 from app.wire.networkpolicy.json_patch import edit_words, patch_operations
 from app.wire.text.files import STDIN
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from app.lint.findings import Finding, Report
 
 _ASSUMED = "not beside the two baselines; --assume-baselines judges as if they stood"
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from app.lint.findings import Level
+from app.engine.fix import Fix
+from app.lint.findings import Finding, Level, Report
 from app.lint.report import explanation, place_words, summary
 from app.output.styled import Line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from app.engine.fix import Fix
-    from app.lint.findings import Finding, Report
-
 
 _STYLES = {Level.ERROR: "bold red", Level.WARNING: "yellow"}
 

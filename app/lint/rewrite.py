@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from app.engine.policy import Policy
 from app.errors import InputError
 from app.wire.networkpolicy.parse import Validation, parse_policy
 from app.wire.networkpolicy.render import render_policy
-from app.wire.text.documents import BOM, read_documents
+from app.wire.text.documents import BOM, Document, read_documents
 from app.wire.text.editor import Editor, Piece, changed
 from app.wire.text.positions import spans_of
-
-if TYPE_CHECKING:
-    from app.engine.policy import Policy
-    from app.wire.text.documents import Document
 
 
 @dataclass(frozen=True, slots=True)

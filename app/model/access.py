@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from app.wire.review.request import Review
+from app.wire.review.request import Review
 
 
 @dataclass(frozen=True, slots=True)

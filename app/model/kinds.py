@@ -6,14 +6,12 @@ about them needs no client for it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.errors import ChangeFailed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Manifest = dict[str, Any]
 """An object as JSON has it; ``apiVersion``, ``kind`` and ``metadata.name`` are there."""

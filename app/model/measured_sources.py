@@ -17,20 +17,17 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 
-from app.engine.addresses import address_of
+from app.engine.addresses import Address, address_of
+from app.engine.cluster import Source
 from app.model.measurement import Place
 from app.names import SOURCES_CONFIG_MAP
 from app.wire.objects.metadata import NO_METADATA, Metadata
 from app.wire.objects.read import RawObject as Manifest
 from app.wire.objects.read import read_object
-
-if TYPE_CHECKING:
-    from app.engine.addresses import Address
-    from app.engine.cluster import Source
 
 EXPIRES_AFTER = timedelta(days=7)
 """How long a measured address that no static source lists stays required without being seen."""

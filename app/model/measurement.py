@@ -9,16 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from app.engine.addresses import place_of
+from app.engine.addresses import Address, place_of
 from app.engine.cluster import Provenance, Source, strongest
 from app.engine.intervals import IntervalSet
 from app.engine.policy import PodPeer
 from app.engine.selectors import Selector
-
-if TYPE_CHECKING:
-    from app.engine.addresses import Address
 
 
 @dataclass(frozen=True, slots=True)

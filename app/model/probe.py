@@ -15,15 +15,12 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from app.engine.addresses import Address, address_of
 from app.names import DOMAIN
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 PROBE_ANNOTATION = f"{DOMAIN}/probe"
 PROBE_VERB = "probe"

@@ -6,12 +6,10 @@ it meanwhile, so that a few clients that say little, or never stop, would fill t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import asyncio
+from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-if TYPE_CHECKING:
-    import asyncio
 
 
 class BoundedHeads(HttpToolsProtocol):

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
 
 from app.engine.addresses import network_set
 from app.engine.intervals import IntervalSet
 from app.engine.policy import PodPeer
 from app.engine.requirements import IpBlockMatchesPods, Options
 from app.engine.selectors import NAMESPACE_NAME_LABEL, Selector
-from app.settings.model import Notice
-
-if TYPE_CHECKING:
-    from app.settings.model import Settings
+from app.settings.model import Notice, Settings
 
 
 def options_of(settings: Settings) -> Options:

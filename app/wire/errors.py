@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from app.errors import GuardError, InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 _REASONS = {
     "Required value": "FieldValueRequired",

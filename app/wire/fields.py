@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from app.wire.errors import FieldError, invalid, wrong_type
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 
 class Validation(Enum):

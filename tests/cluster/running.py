@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from app.errors import StateUnreadable
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 _LOOK_SECONDS = 0.02
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import msgspec
 
-from app.cluster.client.connection import Method, Request
+from app.cluster.client.connection import Api, Method, Request
 from app.cluster.client.errors import Wanted
+from app.deadline import Deadline
 from app.errors import StateUnreadable
-from app.model.access import Access
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from app.cluster.client.connection import Api
-    from app.deadline import Deadline
-    from app.model.access import AccessQuestion, Permission
+from app.model.access import Access, AccessQuestion, Permission
 
 _GROUP = "authorization.k8s.io"
 _VERSION = f"{_GROUP}/v1"

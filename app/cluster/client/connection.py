@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from kubernetes.client.configuration import Configuration
@@ -24,20 +26,12 @@ from kubernetes.config import (
     load_incluster_config,
     load_kube_config,
 )
-from urllib3 import Timeout
+from urllib3 import BaseHTTPResponse, Timeout
 from urllib3 import exceptions as http
 
-from app.cluster.client.errors import broken, overdue, refusal
+from app.cluster.client.errors import Wanted, broken, overdue, refusal
+from app.deadline import Deadline
 from app.errors import SettingsError, StateUnreadable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
-
-    from urllib3 import BaseHTTPResponse
-
-    from app.cluster.client.errors import Wanted
-    from app.deadline import Deadline
 
 ClientConfiguration = Configuration
 """The client's settings: server, authority, credentials; handed on as a whole by who never looks inside."""

@@ -6,17 +6,14 @@ rule that is missing. ``HttpRefusal`` keeps the status for those who can do with
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 import msgspec
 from urllib3 import exceptions as http
 
 from app.errors import StateUnreadable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _LONGEST_MESSAGE = 500
 _DENIED = "denied the request"

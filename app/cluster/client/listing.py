@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
-from app.cluster.client.connection import Request
+from msgspec import Raw
+
+from app.cluster.client.connection import Api, Request
 from app.cluster.client.errors import HttpRefusal, Wanted, nonsense
+from app.deadline import Deadline
 from app.wire.errors import UnusableObject
 from app.wire.objects.lists import read_list
-
-if TYPE_CHECKING:
-    from msgspec import Raw
-
-    from app.cluster.client.connection import Api
-    from app.deadline import Deadline
 
 PAGE = 500
 """Objects per page: what kubectl takes too."""

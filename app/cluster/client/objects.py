@@ -6,24 +6,19 @@ server-side apply where they can, so that the API server knows which fields are 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from app.cluster.client.connection import Answer, Method, Request
+from app.cluster.client.connection import Answer, Method, Request, WritingApi
 from app.cluster.client.errors import HttpRefusal, Wanted, nonsense
 from app.cluster.client.listing import Collection, list_all
 from app.deadline import Deadline
 from app.errors import ChangeFailed, StateUnreadable
-from app.model.kinds import Manifest, Reference, Rehearsal, Written
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from app.cluster.client.connection import WritingApi
-    from app.model.kinds import Kind
+from app.model.kinds import Kind, Manifest, Reference, Rehearsal, Written
 
 _SECONDS = 30.0
 

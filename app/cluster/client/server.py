@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from app.cluster.client.access import ask_about_self
-from app.cluster.client.connection import Method, Request
+from app.cluster.client.connection import Api, Method, Request
 from app.cluster.client.errors import Wanted, nonsense
 from app.deadline import Deadline
 from app.errors import StateUnreadable
-
-if TYPE_CHECKING:
-    from app.cluster.client.connection import Api
-    from app.model.access import Access, Permission
+from app.model.access import Access, Permission
 
 _SECONDS = 30.0
 

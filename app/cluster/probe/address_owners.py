@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from app.cluster.client.objects import Objects
 from app.cluster.state.facts import KUBE_SYSTEM
+from app.engine.addresses import Address
 from app.errors import StateUnreadable
 from app.model.kinds import NODE, POD
 from app.names import NAME, NAME_LABEL
-from app.wire.objects.nodes import node_facts
-from app.wire.objects.pods import pod_facts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from app.cluster.client.objects import Objects
-    from app.engine.addresses import Address
-    from app.wire.objects.nodes import NodeFacts
-    from app.wire.objects.pods import PodFacts
+from app.wire.objects.nodes import NodeFacts, node_facts
+from app.wire.objects.pods import PodFacts, pod_facts
 
 
 @dataclass(frozen=True, slots=True)

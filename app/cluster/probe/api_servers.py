@@ -10,11 +10,11 @@ from __future__ import annotations
 import copy
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from app.cluster.client.connection import Connection, Request
+from app.cluster.client.connection import ClientConfiguration, Connection, Request
 from app.cluster.client.errors import HttpRefusal, Wanted
+from app.cluster.client.objects import Objects
 from app.cluster.state.sources import api_server_endpoints
 from app.deadline import Deadline
 from app.engine.addresses import networks_of
@@ -22,10 +22,6 @@ from app.errors import StateUnreadable
 from app.model.kinds import ENDPOINT_SLICE
 from app.model.measurement import Way
 from app.wire.objects.services import SERVICE_NAME_LABEL, endpointslice_facts
-
-if TYPE_CHECKING:
-    from app.cluster.client.connection import ClientConfiguration
-    from app.cluster.client.objects import Objects
 
 _REACH_SECONDS = 5.0
 _HTTPS = 443

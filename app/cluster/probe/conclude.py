@@ -8,20 +8,14 @@ address on each node of the control plane.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
+from app.cluster.probe.address_owners import Surroundings
 from app.cluster.state.facts import AGENT_LABELS, AGENT_VALUE, KUBE_SYSTEM
 from app.cluster.state.sources import pod_networks, siblings
-from app.engine.addresses import address_of
-from app.model.measurement import Found, Measurement, Place, Way
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from app.cluster.probe.address_owners import Surroundings
-    from app.engine.addresses import Address
-    from app.model.measurement import Coverage, Sighting
-    from app.wire.objects.pods import PodFacts
+from app.engine.addresses import Address, address_of
+from app.model.measurement import Coverage, Found, Measurement, Place, Sighting, Way
+from app.wire.objects.pods import PodFacts
 
 _EKS = "-eks-"
 """How its kubelets mark their version: ``v1.37.2-eks-0a1b2c3``."""

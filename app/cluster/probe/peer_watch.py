@@ -8,23 +8,19 @@ noted in the same ConfigMap for ``doctor`` to see. On the way of a request, one 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from app.cluster.client.connection import WritingApi
 from app.cluster.client.objects import Objects
 from app.cluster.probe.store import reference
 from app.cluster.state.facts import Known
-from app.engine.addresses import address_of
+from app.engine.addresses import Address, address_of
 from app.errors import ChangeFailed
 from app.logs import EventLog
 from app.model.measured_sources import EXPIRES_AFTER, Unknown, render_unknown, seen_key, stamp
 from app.names import FIELD_MANAGER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from app.cluster.client.connection import WritingApi
-    from app.engine.addresses import Address
 
 Entries = dict[str, str | None]
 """Entries of the ConfigMap by key; None takes one away."""

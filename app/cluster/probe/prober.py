@@ -22,18 +22,18 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
-from app.cluster.client.connection import Connection
+from app.cluster.client.connection import ClientConfiguration, Connection
 from app.cluster.client.objects import Objects
 from app.cluster.probe.address_owners import look_around
-from app.cluster.probe.api_servers import vantages
+from app.cluster.probe.api_servers import Vantage, vantages
 from app.cluster.probe.conclude import conclude
 from app.errors import ChangeFailed, StateUnreadable
-from app.model.kinds import NETWORK_POLICY, Rehearsal
+from app.model.kinds import NETWORK_POLICY, Manifest, Rehearsal
 from app.model.measurement import Coverage, Measurement, Sighting
 from app.model.probe import (
     PROBE_ANNOTATION,
@@ -45,13 +45,6 @@ from app.model.probe import (
     read_answer,
 )
 from app.names import NAME, OURS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from app.cluster.client.connection import ClientConfiguration
-    from app.cluster.probe.api_servers import Vantage
-    from app.model.kinds import Manifest
 
 QUIET_PROBES = 20
 """So many probes without news end it (``api-server-sources.md``, Discovery)."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from app.cluster.client.connection import WritingApi
 from app.cluster.client.objects import Objects
 from app.model.kinds import CONFIG_MAP, Reference
 from app.model.measured_sources import Memory, Remembered, memory_of, render_measured
+from app.model.measurement import Found, Measurement
 from app.names import NAME, OURS, SOURCES_CONFIG_MAP
-
-if TYPE_CHECKING:
-    from app.cluster.client.connection import WritingApi
-    from app.model.measurement import Found, Measurement
 
 MEASURER = f"{NAME}-probe"
 """The field manager of whoever probed, the same for every command, so that one takes over from another."""

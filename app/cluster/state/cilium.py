@@ -7,23 +7,18 @@ lets such an address in lets nobody in, and all that stands in its text would be
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from app.cluster.client.objects import Objects
 from app.cluster.state.sources import pod_networks
 from app.engine.addresses import address_of, network_set, place_of
+from app.engine.cluster import Source
 from app.engine.intervals import IntervalSet
 from app.engine.words import addresses_words
 from app.errors import StateUnreadable
 from app.model.kinds import CONFIG_MAP, NODE, Reference
 from app.model.survey import PluginLimit
-from app.wire.objects.nodes import node_facts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from app.cluster.client.objects import Objects
-    from app.engine.cluster import Source
-    from app.wire.objects.nodes import NodeFacts
+from app.wire.objects.nodes import NodeFacts, node_facts
 
 CILIUM_CONFIG = Reference(CONFIG_MAP, "cilium-config", "kube-system")
 _NODE_MATCHING = "policy-cidr-match-mode"

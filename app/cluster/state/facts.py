@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from app.engine.addresses import place_of
-from app.engine.cluster import MANAGED
+from app.engine.addresses import Address, place_of
+from app.engine.cluster import MANAGED, Source
+from app.engine.policy import Namespace
 from app.model.measured_sources import Memory
+from app.wire.objects.nodes import NodeFacts
 from app.wire.objects.pods import pod_facts
-
-if TYPE_CHECKING:
-    from app.engine.addresses import Address
-    from app.engine.cluster import Source
-    from app.engine.policy import Namespace
-    from app.wire.objects.nodes import NodeFacts
-    from app.wire.objects.read import RawObject
-    from app.wire.objects.services import EndpointSliceFacts, ServiceFacts
-    from app.wire.objects.webhooks import WebhookClient
+from app.wire.objects.read import RawObject
+from app.wire.objects.services import EndpointSliceFacts, ServiceFacts
+from app.wire.objects.webhooks import WebhookClient
 
 KUBE_SYSTEM = "kube-system"
 AGENT_LABELS = ("app", "k8s-app")

@@ -8,23 +8,18 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from app.cluster.state.facts import Facts
 from app.cluster.state.manifests import read_state
 from app.cluster.state.snapshot import Snapshot, is_same, kept, snapshot_of
 from app.cluster.state.webhook_services import remember
+from app.engine.cluster import Cluster, Source
+from app.engine.policy import Policy
 from app.errors import StateUnreadable
 from app.logs import EventLog
-from app.model.access import Access
+from app.model.access import Access, AccessQuestion, Scope
 from app.wire.errors import UnusableInput
-from app.wire.text.documents import decode_text, read_documents
-
-if TYPE_CHECKING:
-    from app.engine.cluster import Cluster, Source
-    from app.engine.policy import Policy
-    from app.model.access import AccessQuestion, Scope
-    from app.wire.text.documents import Document
+from app.wire.text.documents import Document, decode_text, read_documents
 
 _LOG = EventLog(__name__)
 

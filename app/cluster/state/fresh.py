@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from app.cluster.client.connection import Request
+from app.cluster.client.connection import Api, Request
 from app.cluster.client.errors import HttpRefusal, Wanted, nonsense
 from app.cluster.client.listing import Collection, list_all
+from app.deadline import Deadline
 from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
+from app.engine.policy import Namespace, Policy
 from app.wire.networkpolicy.parse import parse_stored
 from app.wire.objects.namespaces import namespace_of
 from app.wire.syntax import dns_label
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from app.cluster.client.connection import Api
-    from app.deadline import Deadline
-    from app.engine.policy import Namespace, Policy
 
 FEW = 8
 """Namespaces that are read one by one, which needs no right to see the others' policies."""

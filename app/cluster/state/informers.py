@@ -7,10 +7,23 @@ What is optional and refused becomes a note.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from app.cluster.state.facts import AGENT_LABELS, NOTHING_REMEMBERED, Facts, agent_of, managed_names
+import msgspec
+
+from app.cluster.client.connection import Api
+from app.cluster.client.listing import Collection
+from app.cluster.state.facts import (
+    AGENT_LABELS,
+    NOTHING_REMEMBERED,
+    Agent,
+    Facts,
+    ServiceKey,
+    agent_of,
+    managed_names,
+)
 from app.cluster.state.reflector import Feed, Phase
 from app.cluster.state.resources import (
     DEFINITIONS,
@@ -23,25 +36,12 @@ from app.cluster.state.resources import (
     slices,
 )
 from app.cluster.state.webhook_services import remember, services_of
-from app.model.measured_sources import memory_of
+from app.engine.policy import Namespace
+from app.model.measured_sources import Memory, memory_of
 from app.wire.objects.namespaces import namespace_of
-from app.wire.objects.nodes import node_facts
-from app.wire.objects.services import endpointslice_facts, service_facts
-from app.wire.objects.webhooks import crd_conversion
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import msgspec
-
-    from app.cluster.client.connection import Api
-    from app.cluster.client.listing import Collection
-    from app.cluster.state.facts import Agent, ServiceKey
-    from app.engine.policy import Namespace
-    from app.model.measured_sources import Memory
-    from app.wire.objects.nodes import NodeFacts
-    from app.wire.objects.services import EndpointSliceFacts, ServiceFacts
-    from app.wire.objects.webhooks import WebhookClient
+from app.wire.objects.nodes import NodeFacts, node_facts
+from app.wire.objects.services import EndpointSliceFacts, ServiceFacts, endpointslice_facts, service_facts
+from app.wire.objects.webhooks import WebhookClient, crd_conversion
 
 _JOIN_SECONDS = 2.0
 

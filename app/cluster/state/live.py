@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 from app.cluster.client import access
-from app.cluster.client.connection import Connection, configuration
+from app.cluster.client.connection import Connection, WritingApi, configuration
 from app.cluster.client.errors import overdue
-from app.cluster.state.facts import Known, managed_names
+from app.cluster.state.facts import Facts, Known, managed_names
 from app.cluster.state.fresh import FEW, FreshReads
 from app.cluster.state.informers import Caches
 from app.cluster.state.snapshot import Snapshot, is_same, snapshot_of
 from app.deadline import Deadline
+from app.engine.cluster import Cluster, Source
+from app.engine.policy import Namespace, Policy
 from app.errors import StateUnreadable
-from app.model.access import Access
+from app.model.access import Access, AccessQuestion, Scope
 from app.names import NAME
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from app.cluster.client.connection import WritingApi
-    from app.cluster.state.facts import Facts
-    from app.engine.cluster import Cluster, Source
-    from app.engine.policy import Namespace, Policy
-    from app.model.access import AccessQuestion, Scope
 
 _THREADS = 8
 _REMEMBERED_CLUSTERS = 256

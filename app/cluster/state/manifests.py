@@ -8,24 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from app.cluster.state.facts import NOTHING_REMEMBERED, Agent, Facts, ServiceKey, agent_of
-from app.model.measured_sources import memory_of
+from app.engine.policy import Namespace, Policy
+from app.model.measured_sources import Memory, memory_of
 from app.wire.errors import UnusableObject
 from app.wire.networkpolicy.parse import Validation, parse_policy
 from app.wire.objects.namespaces import parse_namespace
-from app.wire.objects.nodes import node_facts
-from app.wire.objects.services import endpointslice_facts, service_facts
-from app.wire.objects.webhooks import crd_conversion, webhook_clients
-
-if TYPE_CHECKING:
-    from app.engine.policy import Namespace, Policy
-    from app.model.measured_sources import Memory
-    from app.wire.objects.nodes import NodeFacts
-    from app.wire.objects.services import EndpointSliceFacts, ServiceFacts
-    from app.wire.objects.webhooks import WebhookClient
-    from app.wire.text.documents import Document
+from app.wire.objects.nodes import NodeFacts, node_facts
+from app.wire.objects.services import EndpointSliceFacts, ServiceFacts, endpointslice_facts, service_facts
+from app.wire.objects.webhooks import WebhookClient, crd_conversion, webhook_clients
+from app.wire.text.documents import Document
 
 _ADMISSION = "admissionregistration.k8s.io/v1"
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+import msgspec
+
+from app.cluster.client.connection import Api
 from app.cluster.client.errors import HttpRefusal, nonsense
-from app.cluster.client.listing import list_all
+from app.cluster.client.listing import Collection, list_all
 from app.cluster.client.server import Server
-from app.cluster.state.facts import AGENT_LABELS, NOTHING_REMEMBERED, Facts, agent_of, managed_names
+from app.cluster.state.facts import (
+    AGENT_LABELS,
+    NOTHING_REMEMBERED,
+    Facts,
+    ServiceKey,
+    agent_of,
+    managed_names,
+)
 from app.cluster.state.fresh import FEW, FreshReads
 from app.cluster.state.resources import (
     DEFINITIONS,
@@ -23,27 +34,15 @@ from app.cluster.state.resources import (
 from app.cluster.state.snapshot import Snapshot, snapshot_of
 from app.cluster.state.webhook_services import services_of
 from app.deadline import Deadline
-from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
+from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE, Cluster, Source
+from app.engine.policy import Namespace, Policy
 from app.model.measured_sources import memory_of
 from app.names import NAME
 from app.wire.errors import UnusableObject
 from app.wire.objects.namespaces import namespace_of
 from app.wire.objects.nodes import node_facts
-from app.wire.objects.services import endpointslice_facts, service_facts
-from app.wire.objects.webhooks import crd_conversion
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    import msgspec
-
-    from app.cluster.client.connection import Api
-    from app.cluster.client.listing import Collection
-    from app.cluster.state.facts import ServiceKey
-    from app.engine.cluster import Cluster, Source
-    from app.engine.policy import Namespace, Policy
-    from app.wire.objects.services import ServiceFacts
-    from app.wire.objects.webhooks import WebhookClient
+from app.wire.objects.services import ServiceFacts, endpointslice_facts, service_facts
+from app.wire.objects.webhooks import WebhookClient, crd_conversion
 
 _GREETING_SECONDS = 3.0
 """Whether anybody answers is found out in a moment, rather than after the time-out of a long list."""

@@ -9,23 +9,19 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
-from app.cluster.client.connection import Request
+from app.cluster.client.connection import Api, Request, Stream
 from app.cluster.client.errors import HttpRefusal, nonsense
 from app.cluster.client.listing import Collection, list_all
 from app.deadline import Deadline
 from app.errors import StateUnreadable
 from app.logs import EventLog
 from app.wire.errors import UnusableObject
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from app.cluster.client.connection import Api, Stream
 
 _LOG = EventLog(__name__)
 

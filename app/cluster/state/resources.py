@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+
+import msgspec
 
 from app.cluster.client.listing import Collection
 from app.cluster.state.facts import AGENT_VALUE, KUBE_SYSTEM
 from app.names import SOURCES_CONFIG_MAP
 from app.wire.objects.nodes import CONTROL_PLANE_LABELS
 from app.wire.objects.services import SERVICE_NAME_LABEL
-from app.wire.objects.webhooks import webhook_clients
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import msgspec
-
-    from app.wire.objects.webhooks import WebhookClient
+from app.wire.objects.webhooks import WebhookClient, webhook_clients
 
 _ADMISSION = "admissionregistration.k8s.io"
 _DISCOVERY = "discovery.k8s.io"

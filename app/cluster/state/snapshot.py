@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from datetime import datetime
+from typing import TypeVar
 
+from app.cluster.state.facts import Facts
 from app.cluster.state.sources import api_server_endpoints, discover
 from app.cluster.state.webhook_services import find_webhooks
 from app.engine.cluster import Cluster, Endpoint, Source, WebhookService
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from app.cluster.state.facts import Facts
-    from app.engine.policy import Namespace, Policy
+from app.engine.policy import Namespace, Policy
 
 V = TypeVar("V")
 

@@ -6,27 +6,21 @@ measured, what is found statically and what follows from both add up. Pure: fact
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING
 
-from app.cluster.state.facts import AGENT_VALUE, KUBE_SYSTEM
-from app.engine.addresses import address_of, network_set, place_of
+from app.cluster.state.facts import AGENT_VALUE, KUBE_SYSTEM, Facts
+from app.engine.addresses import Address, Network, address_of, network_set, place_of
 from app.engine.cluster import Endpoint, Provenance, Source, strongest
 from app.engine.intervals import IntervalSet
 from app.engine.policy import PodPeer
 from app.engine.selectors import NAMESPACE_NAME_LABEL, Selector
 from app.model.measurement import Place
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from datetime import datetime
-
-    from app.cluster.state.facts import Facts
-    from app.engine.addresses import Address, Network
-    from app.wire.objects.nodes import NodeFacts
-    from app.wire.objects.services import EndpointSliceFacts
+from app.wire.objects.nodes import NodeFacts
+from app.wire.objects.services import EndpointSliceFacts
 
 HOST_NETWORK_LABEL = "policy-group.network.openshift.io/host-network"
 """OpenShift (OVN-Kubernetes) gives its host network this label, with an empty value."""

@@ -6,20 +6,16 @@ Pure: facts in, engine values out.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from app.cluster.state.facts import Facts, ServiceKey
 from app.engine.baselines import DOCUMENTED_OPERATOR, documented_webhook
 from app.engine.cluster import TargetPort, WebhookService
 from app.engine.ports import Protocol
 from app.engine.selectors import Selector
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from app.cluster.state.facts import Facts, ServiceKey
-    from app.wire.objects.services import EndpointSliceFacts, ServiceFacts, ServicePort
-    from app.wire.objects.webhooks import WebhookClient
+from app.wire.objects.services import EndpointSliceFacts, ServiceFacts, ServicePort
+from app.wire.objects.webhooks import WebhookClient
 
 DELETED = " (deleted)"
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from app.cluster.client.connection import Request
+from msgspec import Raw
+
+from app.cluster.client.connection import Api, Request
 from app.cluster.client.errors import HttpRefusal, Wanted
 from app.cluster.client.listing import Collection, list_all
 from app.deadline import Deadline
@@ -16,11 +18,6 @@ from app.errors import StateUnreadable
 from app.model.kinds import Reference
 from app.model.survey import Unread
 from app.wire.errors import UnusableObject
-
-if TYPE_CHECKING:
-    from msgspec import Raw
-
-    from app.cluster.client.connection import Api
 
 T = TypeVar("T")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from app.cluster.state.cilium import limit_of
 from app.cluster.state.facts import Agent, Facts
 from app.cluster.state.snapshot import Snapshot, snapshot_of
+from app.engine.cluster import Source
 from app.engine.policy import Namespace, Policy
 from app.model.kinds import MUTATING
 from app.model.survey import Override, ServiceKey, Survey
@@ -18,9 +18,6 @@ from app.wire.objects.metadata import Metadata
 from app.wire.objects.nodes import NodeFacts
 from app.wire.objects.registrations import Registration
 from app.wire.objects.services import EndpointSliceFacts, ServiceFacts
-
-if TYPE_CHECKING:
-    from app.engine.cluster import Source
 
 KUBERNETES = ("default", "kubernetes")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import msgspec
 
@@ -33,11 +33,7 @@ from app.wire.objects.read import read_object
 from app.wire.objects.registrations import Registration, conversion_registration, registrations
 from app.wire.objects.services import ServiceFacts
 from app.wire.objects.workloads import DeploymentFacts, config_map_data, deployment_facts, secret_certificate
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from app.wire.text.documents import Document
+from app.wire.text.documents import Document
 
 _FOLDER = "a folder of manifests cannot tell"
 _CALLS = Unread("whether the API server really reaches the webhooks", _FOLDER, "run doctor on the cluster")

@@ -6,11 +6,13 @@ read at all is the caller's ``StateUnreadable``: without namespaces and policies
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from msgspec import Raw
+
+from app.cluster.client.connection import Api
 from app.cluster.client.listing import Collection
 from app.cluster.state.cilium import CILIUM_CONFIG
 from app.cluster.state.facts import AGENT_LABELS, agent_of
@@ -35,23 +37,13 @@ from app.model.kinds import (
 from app.model.measured_sources import read_memory
 from app.model.survey import Call, ServiceKey, Survey
 from app.names import SETTINGS_CONFIG_MAP, SETTINGS_KEY, SOURCES_CONFIG_MAP
-from app.wire.networkpolicy.parse import parse_stored
-from app.wire.objects.namespaces import namespace_of
+from app.wire.networkpolicy.parse import ParsedPolicy, parse_stored
+from app.wire.objects.namespaces import ParsedNamespace, namespace_of
 from app.wire.objects.nodes import node_facts
 from app.wire.objects.pods import PodFacts, pod_facts
 from app.wire.objects.registrations import Registration, conversion_registration, registrations
 from app.wire.objects.services import endpointslice_facts, service_facts
 from app.wire.objects.workloads import DeploymentFacts, config_map_data, deployment_facts
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from concurrent.futures import Future
-
-    from msgspec import Raw
-
-    from app.cluster.client.connection import Api
-    from app.wire.networkpolicy.parse import ParsedPolicy
-    from app.wire.objects.namespaces import ParsedNamespace
 
 Tell = Callable[[str], None]
 _Parsed = tuple[list["ParsedNamespace"], list["ParsedPolicy"]]

@@ -9,17 +9,12 @@ from __future__ import annotations
 
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
-from app.cluster.client.connection import Request
+from app.cluster.client.connection import Api, Request
 from app.cluster.client.errors import HttpRefusal, Wanted
 from app.deadline import Deadline
 from app.errors import StateUnreadable
-from app.model.survey import Call, Outcome
-
-if TYPE_CHECKING:
-    from app.cluster.client.connection import Api
-    from app.model.survey import ServiceKey
+from app.model.survey import Call, Outcome, ServiceKey
 
 _SECONDS = 10.0
 _PATH = "/healthz"

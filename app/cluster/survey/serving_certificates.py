@@ -9,19 +9,17 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from cryptography import x509
 
+from app.cluster.survey.best_effort import GentleReader
+from app.cluster.survey.collected import Lists
 from app.model.kinds import SECRET, Reference
+from app.model.survey import ServiceKey
 from app.names import TLS_SECRET
+from app.wire.objects.pods import PodFacts
 from app.wire.objects.workloads import secret_certificate
-
-if TYPE_CHECKING:
-    from app.cluster.survey.best_effort import GentleReader
-    from app.cluster.survey.collected import Lists
-    from app.model.survey import ServiceKey
-    from app.wire.objects.pods import PodFacts
 
 _SECONDS = 2.0
 

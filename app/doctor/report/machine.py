@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
-
-from app.doctor.findings import Check, Severity
-from app.doctor.report.page import Imprint, report_page
-from app.output.formats import TestCase, junit_suites, sarif_log
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from app.doctor.findings import Finding
-    from app.doctor.report.matrix import Row
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from app import __version__
 from app.doctor.context import Context
-from app.doctor.findings import Report
+from app.doctor.findings import Check, Finding, Report, Severity
 from app.doctor.report.matrix import Row, matrix_of
+from app.doctor.report.page import Imprint, report_page
+from app.output.formats import TestCase, junit_suites, sarif_log
 
 _LEVELS = {
     Severity.ERROR: "error",

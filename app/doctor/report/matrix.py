@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from app.doctor.findings import Severity
+from app.doctor.context import Context
+from app.doctor.findings import Report, Severity
 from app.doctor.losses import loss_findings, severity_of
+from app.doctor.verdicts import Verdict
 from app.engine.requirements import FlowId
-
-if TYPE_CHECKING:
-    from app.doctor.context import Context
-    from app.doctor.findings import Report
-    from app.doctor.verdicts import Verdict
 
 
 class Condition(Enum):

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from app.doctor.findings import Area, Finding, Report, Severity
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 _STYLES = {
     Severity.ERROR: "bold red",

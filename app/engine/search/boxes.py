@@ -7,23 +7,15 @@ whatever peers and ports, for "not isolated" is being in none of these.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
-from app.engine.budget import demand
-from app.engine.ports import ALL_NUMBERS, port_range
-from app.engine.search.classes import GaveUpError, LabelClasses, Option, interval_options
-from app.engine.selectors import EVERYTHING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from app.engine.budget import Budget
-    from app.engine.intervals import IntervalSet, Span
-    from app.engine.policy import Direction, Policy, Rule
-    from app.engine.ports import PortName, PortSet
-    from app.engine.regions import NamespaceTable
-    from app.engine.search.classes import Mask
-    from app.engine.selectors import Selector
+from app.engine.budget import Budget, demand
+from app.engine.intervals import IntervalSet, Span
+from app.engine.policy import Direction, Policy, Rule
+from app.engine.ports import ALL_NUMBERS, PortName, PortSet, port_range
+from app.engine.regions import NamespaceTable
+from app.engine.search.classes import GaveUpError, LabelClasses, Mask, Option, interval_options
+from app.engine.selectors import EVERYTHING, Selector
 
 _BOXES_PER_LOOK = 256
 """Boxes that are entered between two looks at the budget; and policies, of which each may have none."""

@@ -7,17 +7,12 @@ in more, nothing is lost by leaving it out; what is left is often a single class
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
 
-from app.engine.budget import demand
-from app.engine.selectors import fresh_value
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from app.engine.budget import Budget
-    from app.engine.intervals import IntervalSet, Span
-    from app.engine.selectors import LabelSet
+from app.engine.budget import Budget, demand
+from app.engine.intervals import IntervalSet, Span
+from app.engine.selectors import LabelSet, fresh_value
 
 Mask: TypeAlias = int
 Member: TypeAlias = str | int | None

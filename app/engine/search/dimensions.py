@@ -9,16 +9,11 @@ membership follows.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Collection, Iterable
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-from app.engine.selectors import fresh_value
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
-    from app.engine.intervals import IntervalSet
-    from app.engine.selectors import LabelSet
+from app.engine.intervals import IntervalSet
+from app.engine.selectors import LabelSet, fresh_value
 
 Literal = int
 Clause = list[Literal]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
 
-from app.engine.budget import TooComplexError, demand
+from app.engine.budget import Budget, TooComplexError, demand
 from app.engine.points import Peer, Point
-from app.engine.policy import Direction
-from app.engine.ports import ALL_NUMBERS, at, port_range
-from app.engine.regions import ExistingPods, FuturePods, Outside
+from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
+from app.engine.ports import ALL_NUMBERS, PortName, PortSet, at, port_range
+from app.engine.regions import ExistingPods, FuturePods, Outside, Region, Side
 from app.engine.search.dimensions import (
     Clause,
     CodedDimension,
@@ -18,16 +18,7 @@ from app.engine.search.dimensions import (
     LabelDimension,
     Literal,
 )
-from app.engine.selectors import NAMESPACE_NAME_LABEL, Selector, fresh_value
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from app.engine.budget import Budget
-    from app.engine.policy import Peers, PodPeer, Policy, Rule
-    from app.engine.ports import PortName, PortSet
-    from app.engine.regions import Region, Side
-    from app.engine.selectors import LabelSet
+from app.engine.selectors import NAMESPACE_NAME_LABEL, LabelSet, Selector, fresh_value
 
 _LARGEST_FORMULA = 2_000_000
 """Clauses; a formula past that is given up before the solver is asked."""

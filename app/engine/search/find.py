@@ -6,27 +6,19 @@ and the tests hold them against each other and against brute force.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from app.engine.budget import Budget, TooComplexError, Unlimited
-from app.engine.regions import Side
+from app.engine.points import Point
+from app.engine.policy import Direction, Policy
+from app.engine.regions import Facts, Region, Side
 from app.engine.search import solver
-from app.engine.search.boxes import BoxesByPods
-from app.engine.search.classes import GaveUpError
-from app.engine.search.sieve import Effort, Sieve, find_labels, isolated_parts, parts_in_rule, whole
-from app.engine.selectors import NOTHING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from app.engine.points import Point
-    from app.engine.policy import Direction, Policy
-    from app.engine.regions import Facts, Region
-    from app.engine.search.boxes import Boxes
-    from app.engine.search.classes import Mask
-    from app.engine.search.sieve import Base
-    from app.engine.selectors import Selector
+from app.engine.search.boxes import Boxes, BoxesByPods
+from app.engine.search.classes import GaveUpError, Mask
+from app.engine.search.sieve import Base, Effort, Sieve, find_labels, isolated_parts, parts_in_rule, whole
+from app.engine.selectors import NOTHING, Selector
 
 __all__ = [
     "Budget",

@@ -6,19 +6,13 @@ shows something does not mean that it is not so.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from app.engine.points import Peer
 from app.engine.policy import Peers, PodPeer
-from app.engine.ports import position
-from app.engine.selectors import NAMESPACE_NAME_LABEL, fresh_value, pinned_names
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from app.engine.ports import PortSet
-    from app.engine.regions import NamespaceTable
-    from app.engine.selectors import LabelSet, Selector
+from app.engine.ports import PortSet, position
+from app.engine.regions import NamespaceTable
+from app.engine.selectors import NAMESPACE_NAME_LABEL, LabelSet, Selector, fresh_value, pinned_names
 
 _OUTSIDE = Peer(address=0)
 _ANY_POD = Peers((PodPeer(),))

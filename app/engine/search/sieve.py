@@ -7,30 +7,20 @@ that, ``app.engine.search.find`` has a solver.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-from app.engine.budget import demand
+from app.engine.budget import Budget, demand
+from app.engine.intervals import IntervalSet
 from app.engine.points import Peer, Point
-from app.engine.policy import Direction
-from app.engine.ports import at, port_range
-from app.engine.regions import ExistingPods, FuturePods, Outside
-from app.engine.search.boxes import add_selector
-from app.engine.search.classes import GaveUpError, minimal
+from app.engine.policy import Direction, Rule
+from app.engine.ports import PortName, at, port_range
+from app.engine.regions import ExistingPods, Facts, FuturePods, Outside, PeerRegion, Region
+from app.engine.search.boxes import Boxes, add_selector
+from app.engine.search.classes import GaveUpError, LabelClasses, Mask, Member, Option, minimal
 from app.engine.search.samples import sample_labels
-from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, fresh_value
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from app.engine.budget import Budget
-    from app.engine.intervals import IntervalSet
-    from app.engine.policy import Rule
-    from app.engine.ports import PortName
-    from app.engine.regions import Facts, PeerRegion, Region
-    from app.engine.search.boxes import Boxes
-    from app.engine.search.classes import LabelClasses, Mask, Member, Option
-    from app.engine.selectors import Selector
+from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, Selector, fresh_value
 
 _MOST_WORK = 4_000
 """Classes that are looked at behind choices, for one question; a millisecond or two."""

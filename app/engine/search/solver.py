@@ -7,23 +7,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
-from app.engine.budget import demand
-from app.engine.search.dimensions import Formula
+from app.engine.budget import Budget, demand
+from app.engine.points import Point
+from app.engine.policy import Policy
+from app.engine.regions import Region, Side
+from app.engine.search.dimensions import Formula, Literal
 from app.engine.search.encoding import Space, decode_labels, label_dimensions, selector_outside
-from app.engine.selectors import EVERYTHING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from app.engine.budget import Budget
-    from app.engine.points import Point
-    from app.engine.policy import Policy
-    from app.engine.regions import Region, Side
-    from app.engine.search.dimensions import Literal
-    from app.engine.selectors import Selector
+from app.engine.selectors import EVERYTHING, Selector
 
 _SOLVER = "minisat22"
 _CONFLICTS, _PROPAGATIONS = 2_000, 100_000

@@ -6,22 +6,15 @@ as long as the flow stays lost; so the result is checked by evaluation, not by t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
 
-from app.engine.budget import TooComplexError, demand
-from app.engine.points import is_allowed
+from app.engine.budget import Budget, TooComplexError, demand
+from app.engine.points import Peer, Point, is_allowed
 from app.engine.ports import Protocol, position
-from app.engine.regions import ExistingPods, Outside, Side
+from app.engine.regions import ExistingPods, Outside, Region, Side
 from app.engine.selectors import NAMESPACE_NAME_LABEL
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from app.engine.budget import Budget
-    from app.engine.points import Peer, Point
-    from app.engine.regions import Region
 
 _PLAIN_PORTS = (
     *((Protocol.TCP, port) for port in (443, 8443, 9443, 7078, 15002, 10000, 80, 8080, 53, 6443)),

@@ -10,16 +10,18 @@ import copy
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from app.engine.addresses import networks_of
+from app.engine.cluster import Source
 from app.engine.intervals import EMPTY
 from app.errors import InputError
 from app.install.dry_run import Step
 from app.install.policies.changes import Doing
-from app.model.kinds import CONFIG_MAP, DEPLOYMENT, VALIDATING, Reference
+from app.install.ports import Store
+from app.model.kinds import CONFIG_MAP, DEPLOYMENT, VALIDATING, Manifest, Reference
 from app.names import (
     DOMAIN,
     FAILURE_POLICY_ANNOTATION,
@@ -31,11 +33,6 @@ from app.names import (
     SETTINGS_KEY,
     FailurePolicy,
 )
-
-if TYPE_CHECKING:
-    from app.engine.cluster import Source
-    from app.install.ports import Store
-    from app.model.kinds import Manifest
 
 CONFIGURATION = Reference(VALIDATING, NAME)
 WORKLOAD = Reference(DEPLOYMENT, NAME, NAME)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from app.errors import ChangeFailed
 from app.install.dry_run import Step
 from app.install.guard.manifests import CONFIGURATION, WORKLOAD
 from app.install.policies.changes import Doing
+from app.install.ports import Clock, Store
 from app.model.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
@@ -17,15 +18,10 @@ from app.model.kinds import (
     SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
+    Manifest,
     Reference,
 )
 from app.names import NAME, OURS, SOURCES_CONFIG_MAP, TLS_SECRET
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from app.install.ports import Clock, Store
-    from app.model.kinds import Manifest
 
 _HOME = Reference(NAMESPACE, NAME)
 _LOOKED_AT = (DEPLOYMENT, SERVICE, CONFIG_MAP, SECRET, SERVICE_ACCOUNT)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from app.errors import ChangeFailed
 from app.install.guard.manifests import WORKLOAD
-from app.model.kinds import POD
+from app.install.ports import Clock, Store
+from app.model.kinds import POD, Manifest
 from app.names import NAME, NAME_LABEL
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from app.install.ports import Clock, Store
-    from app.model.kinds import Manifest
 
 _POLL_SECONDS = 0.5
 _LOGS = f"kubectl logs -n {NAME} deployment/{NAME}"

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from app.engine.baselines import BaselineKind, recognise
+from app.engine.cluster import Cluster
 from app.errors import ChangeFailed
 from app.install.policies.stored import by_namespace
-from app.model.kinds import NETWORK_POLICY, Rehearsal
+from app.install.ports import Clock, Store
+from app.model.kinds import NETWORK_POLICY, Manifest, Reference, Rehearsal
 from app.names import MODE_LABEL, POLICIES_WEBHOOK
-
-if TYPE_CHECKING:
-    from app.engine.cluster import Cluster
-    from app.install.ports import Clock, Store
-    from app.model.kinds import Manifest, Reference
 
 _ENFORCE = "enforce"
 _NO_EFFECT = "has no effect"

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from app.engine.policy import Policy
 from app.install.policies.stored import Role, Stored, manifest_of, reference_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from app.model.kinds import Manifest, Reference
+from app.model.kinds import Manifest, Reference
 
 State = Mapping[str, Policy]
 """The policies of one namespace by name."""

@@ -6,8 +6,8 @@ admin adopts it; a policy of ours stands beside it then.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from app.engine.baselines import (
     DOCUMENTED_OPERATOR,
@@ -21,17 +21,12 @@ from app.engine.baselines import (
     resembles,
     written_baselines,
 )
+from app.engine.cluster import Cluster
+from app.engine.policy import Policy
 from app.engine.words import listed, peers_words, selector_words
 from app.install.policies.changes import Change, Doing, NamespacePlan, Phase
-from app.install.policies.stored import Role
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from app.engine.cluster import Cluster
-    from app.engine.policy import Policy
-    from app.install.policies.simulation import Harm, Simulation
-    from app.install.policies.stored import Stored
+from app.install.policies.simulation import Harm, Simulation
+from app.install.policies.stored import Role, Stored
 
 _BESIDE = "-netpol-guard"
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from app.engine.cluster import MANAGED
-from app.engine.policy import Direction
+from app.engine.cluster import MANAGED, Cluster
+from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
 from app.engine.regions import ExistingPods, Facts, NamespaceTable, Region
 from app.engine.search.find import Side, Unlimited, find_newly_lost
 from app.engine.selectors import EVERYTHING
 from app.model.neighbours import Business, business_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from app.engine.cluster import Cluster
-    from app.engine.policy import Policy
-    from app.wire.objects.services import ServiceFacts
+from app.wire.objects.services import ServiceFacts
 
 _BY_NAME = {
     Business.GATEWAY: ("istio", "ingress", "gateway", "traefik", "kong", "haproxy", "envoy", "contour"),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from app.engine.policy import Policy
 from app.errors import InputError
@@ -13,9 +12,6 @@ from app.model.kinds import NETWORK_POLICY, Manifest, Reference
 from app.names import OURS, ROLE_LABEL
 from app.wire.networkpolicy.parse import Validation, parse_policy
 from app.wire.networkpolicy.render import render_policy
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _KUBECTL = "kubectl-client-side-apply"
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 from app.engine.intervals import IntervalSet
 from app.engine.policy import Direction, Peers, PodPeer
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, Selector
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
 
 _INGRESS = frozenset({Direction.INGRESS})
 _BOTH = frozenset(Direction)

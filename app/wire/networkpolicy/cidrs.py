@@ -9,13 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import TYPE_CHECKING
 
-from app.engine.addresses import network_set, place_of
+from app.engine.addresses import Network, network_set, place_of
 from app.wire.cache import kept_if_short
-
-if TYPE_CHECKING:
-    from app.engine.addresses import Network
 
 NOT_A_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 LEADING_ZEROS = "must not have leading 0s in IP or prefix length"

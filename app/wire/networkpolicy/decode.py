@@ -10,35 +10,31 @@ asks for more than the first one of a changed policy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 import msgspec
+from msgspec import Raw
 
 from app.engine.addresses import block_set
+from app.engine.intervals import IntervalSet
 from app.engine.policy import Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_PORTS, PortSet, Protocol, port_range
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, LabelSet, Operator, Selector
 from app.wire.cache import LONGEST_KEPT
 from app.wire.networkpolicy.canonical import Order, PeerOrder, defaulted_types, merged, order_of
-from app.wire.networkpolicy.shapes import SpecShape, decode_object
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from msgspec import Raw
-
-    from app.engine.intervals import IntervalSet
-    from app.wire.networkpolicy.shapes import (
-        BlockShape,
-        PeerShape,
-        PortShape,
-        RequirementShape,
-        RuleShape,
-        SelectorShape,
-    )
-    from app.wire.objects.metadata import Metadata
+from app.wire.networkpolicy.shapes import (
+    BlockShape,
+    PeerShape,
+    PortShape,
+    RequirementShape,
+    RuleShape,
+    SelectorShape,
+    SpecShape,
+    decode_object,
+)
+from app.wire.objects.metadata import Metadata
 
 _PARTS_KEPT = 4096
 _LONGEST_NAMESPACE = 253

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from app.engine.fix import Edit, EditKind
-from app.engine.policy import Direction
+from app.engine.fix import Edit, EditKind, Fix
+from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_PORTS
 from app.engine.words import peers_words, ports_words, rule_words
 from app.wire.networkpolicy.render import render_peers, render_policy, render_ports, render_rule
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from app.engine.fix import Fix
-    from app.engine.policy import Policy
 
 Operation = dict[str, object]
 

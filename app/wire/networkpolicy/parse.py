@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from app.engine.policy import Policy
 from app.wire.errors import FieldError
 from app.wire.fields import Findings, Validation
 from app.wire.networkpolicy.decode import NotOrdinary, read_policy
 from app.wire.networkpolicy.unknown_fields import unknown_fields
 from app.wire.networkpolicy.validate import read_carefully
 from app.wire.objects.metadata import NO_METADATA, Metadata
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from app.engine.policy import Policy
 
 __all__ = ["DEFAULT_NAMESPACE", "Metadata", "ParsedPolicy", "Validation", "parse_policy", "parse_stored"]
 

@@ -6,21 +6,16 @@ one of some values) is a ``ValueError``: no object that the API takes has such a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv6Network, ip_network
-from typing import TYPE_CHECKING
 
-from app.engine.addresses import ALL_OF, Family, address_at, network_set, networks_of, one_by_one
+from app.engine.addresses import ALL_OF, Family, Network, address_at, network_set, networks_of, one_by_one
+from app.engine.intervals import IntervalSet
 from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_PORTS, LAST_PORT, PortSet, at
 from app.engine.selectors import NOTHING, LabelSet, Operator, Selector
 from app.names import DOMAIN
 from app.wire.networkpolicy.shapes import API_VERSION, KIND
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from app.engine.addresses import Network
-    from app.engine.intervals import IntervalSet
 
 Manifest = dict[str, object]
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from app.engine.selectors import LabelSet, Operator, Selector
 from app.wire.errors import forbidden, invalid, required
+from app.wire.fields import Findings
 from app.wire.objects.metadata import check_labels
 from app.wire.syntax import label_key, label_value
-
-if TYPE_CHECKING:
-    from app.wire.fields import Findings
 
 _OPERATORS = {one.value: one for one in Operator}
 _WITH_VALUES = frozenset({Operator.IN, Operator.NOT_IN})

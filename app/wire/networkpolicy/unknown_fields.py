@@ -6,16 +6,12 @@ server says so only to clients that ask (``kubectl`` since 1.27 does).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from app.wire.errors import FieldError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from app.wire.objects.metadata import Metadata
+from app.wire.objects.metadata import Metadata
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 

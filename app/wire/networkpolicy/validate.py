@@ -7,25 +7,21 @@ says so.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from app.engine.addresses import block_set
 from app.engine.intervals import EMPTY, IntervalSet
 from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_PORTS, PortSet, Protocol, port_range
+from app.engine.selectors import Selector
 from app.wire.errors import FieldError, forbidden, invalid, required, unsupported, wrong_type
+from app.wire.fields import Findings
 from app.wire.networkpolicy.canonical import defaulted_types, pod_peer, united
 from app.wire.networkpolicy.cidrs import NOT_A_CIDR, NOT_INSIDE, Cidr, read_cidr
 from app.wire.networkpolicy.selectors import read_selector
 from app.wire.networkpolicy.shapes import API_VERSION, KIND
 from app.wire.objects.metadata import NO_METADATA, Metadata, read_metadata
 from app.wire.syntax import port_name, port_number
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from app.engine.selectors import Selector
-    from app.wire.fields import Findings
 
 _PROTOCOLS = {one.value: one for one in Protocol}
 _DIRECTIONS = {one.value: one for one in Direction}

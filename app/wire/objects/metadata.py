@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from app.wire.errors import required, too_long
-from app.wire.syntax import dns_label, dns_subdomain, generated_name, label_key
-
-if TYPE_CHECKING:
-    from app.wire.fields import Findings
-from typing import TYPE_CHECKING
-
-from app.wire.syntax import label_value
-
-if TYPE_CHECKING:
-    from app.wire.fields import Findings
+from app.wire.fields import Findings
+from app.wire.syntax import dns_label, dns_subdomain, generated_name, label_key, label_value
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,9 +11,6 @@ from app.engine.addresses import Address, address_of
 from app.engine.ports import Protocol
 from app.wire.objects.metadata import NO_METADATA, Metadata
 from app.wire.objects.read import RawObject, read_object
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class _ContainerPort(msgspec.Struct, rename="camel"):

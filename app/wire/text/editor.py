@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from app.wire.text.layout import Layout, column, in_brackets, indent_of, line_end, line_start
 from app.wire.text.positions import Span, Style
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 Steps = tuple[str, ...]
 Entry = tuple[str | None, object]

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from app.errors import InputError
 from app.wire.errors import UnusableInput
-from app.wire.text.documents import MOST_BYTES, decode_text, read_documents
-
-if TYPE_CHECKING:
-    from app.wire.text.documents import Document
-import shutil
-import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from app.wire.text.documents import Document
+from app.wire.text.documents import MOST_BYTES, Document, decode_text, read_documents
 
 STDIN = "<stdin>"
 _ENDINGS = frozenset({".yaml", ".yml", ".json"})

@@ -6,13 +6,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from app.wire.text.positions import Style
+from app.wire.text.positions import Span, Style
 from app.wire.text.scalars import plain_scalar
-
-if TYPE_CHECKING:
-    from app.wire.text.positions import Span
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*")
 _USUAL_STEP = 2

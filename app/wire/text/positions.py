@@ -5,19 +5,15 @@ For texts that ``app.wire.text.documents`` has read without complaint: what it r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
 
 import yaml
 
 from app.wire.text.places import JsonText, skip_space
 from app.wire.text.scalars import key_text, plain_scalar
 from app.wire.text.yaml_reader import LOADER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 class Style(Enum):
