@@ -22,3 +22,11 @@ class Deadline:
     def left(self) -> float:
         """The seconds that are left; negative when it is past."""
         return self.ends - time.monotonic()
+
+    def exhausted(self) -> bool:
+        """Tell whether the time is up: the engine's ``Budget`` asks it between slices of work."""
+        return time.monotonic() >= self.ends
+
+    def at_most(self, seconds: float) -> Deadline:
+        """Return a deadline that is ``seconds`` away, or this one where it comes earlier."""
+        return Deadline.after(min(seconds, self.left))
