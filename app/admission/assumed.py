@@ -1,4 +1,4 @@
-"""Changes that were let through and do not show in the state yet (``decision.md``, Two changes in a row).
+"""Changes that were let through and do not show in the state yet (``docs/design/decisions.md``).
 
 The API server asks first and writes afterwards. Of two changes that are under review at the same time,
 neither is in the state that the other is judged by, however fresh that is: two deletions that are harmless

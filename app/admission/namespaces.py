@@ -1,4 +1,4 @@
-"""Judges a change of a namespace's labels (``decision.md``, Special cases: Namespaces)."""
+"""Judges a change of a namespace's labels (``docs/design/decisions.md``, Special cases: Namespaces)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way through by an override: who may, and what is told of it (``decision.md``, Override)."""
+"""The way through by an override: who may, and what is told (``docs/design/decisions.md``, Override)."""
 
 from __future__ import annotations
 

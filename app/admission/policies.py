@@ -1,4 +1,4 @@
-"""Judges a change of one NetworkPolicy (``decision.md``, Before and after; Special cases)."""
+"""Judges a change of one NetworkPolicy (``docs/design/decisions.md``, Before and after; Special cases)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every response is built here, and nowhere else (``decision.md``, Answers)."""
+"""Every response is built here, and nowhere else (``docs/design/decisions.md``, Answers)."""
 
 from __future__ import annotations
 

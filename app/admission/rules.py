@@ -40,7 +40,7 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How this guard is configured; the defaults are those of ``decision.md``, Defaults.
+    """How this guard is configured; the defaults are those of ``docs/design/decisions.md``, Defaults.
 
     ``settling_seconds``: how long a change that was let through may take to show in the state; 0 where the
     state is a value that reviews do not change.

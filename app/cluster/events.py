@@ -1,4 +1,4 @@
-"""Makes honoured overrides known as Events of the object (``decision.md``, Override).
+"""Makes honoured overrides known as Events of the object (``docs/design/decisions.md``, Override).
 
 As well as possible, and never in anybody's way: whoever reports an override does not wait, and where the API
 server takes no Event the log says so.

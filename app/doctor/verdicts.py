@@ -1,7 +1,7 @@
 """The engine's verdict on every managed namespace, asked once for equal policy sets.
 
 Most namespaces of a platform carry the same policies. What those lose does not depend on the namespace's own
-name unless a policy says it, so equal sets are judged once (``performance.md``).
+name unless a policy says it, so equal sets are judged once (``docs/design/performance.md``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The two baseline policies, what goes with them, and how to recognise one by meaning.
 
 A baseline is recognised whatever its name and however it is written: the documented text with any non-empty
-subset of the API server's sources, or what ``bootstrap`` would write here (``decision.md``, Baselines first).
+subset of the API server's sources, or what ``bootstrap`` would write here (``docs/design/decisions.md``,
+Baselines first).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ MANAGED = Selector.labels({MANAGED_LABEL: MANAGED_VALUE})
 
 
 class Provenance(Enum):
-    """How an API server source is known, strongest first (``decision.md``, Required flows)."""
+    """How an API server source is known, strongest first (``docs/design/decisions.md``, Required flows)."""
 
     DECLARED = "declared"
     MEASURED = "measured"

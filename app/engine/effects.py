@@ -1,4 +1,4 @@
-"""Whether a policy changes anything beside others: the "no effect" answer (``decision.md``, No effect)."""
+"""Whether a policy changes anything beside others: the "no effect" answer (``docs/design/decisions.md``)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A verdict in sentences: what would be cut, for whom, why, and what then happens.
 
-The first line says enough by itself; everything after it is detail (``decision.md``, Answers).
+The first line says enough by itself; everything after it is detail (``docs/design/decisions.md``, Answers).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CONSEQUENCES = {
 def main_losses(losses: Iterable[Loss]) -> tuple[Loss, ...]:
     """Return one loss per kind of flow and webhook, the gravest first; existing peers before future.
 
-    Whatever is lost of ``platform-egress`` is one loss: it is worth one line (``decision.md``).
+    Whatever is lost of ``platform-egress`` is one loss: it is worth one line (``docs/design/decisions.md``).
     """
     grouped: dict[tuple[FlowId, str], list[Loss]] = {}
     for loss in losses:

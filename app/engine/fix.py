@@ -1,4 +1,4 @@
-"""A verified repair of a policy that would cut required flows (``decision.md``, The fix).
+"""A verified repair of a policy that would cut required flows (``docs/design/decisions.md``, The fix).
 
 Candidates are tried in a fixed order; the first that loses nothing that was not lost before is the fix.
 """

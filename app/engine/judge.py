@@ -1,4 +1,4 @@
-"""Before and after: which points of the required flows a change takes away (``decision.md``).
+"""Before and after: which points of the required flows a change takes away (``docs/design/decisions.md``).
 
 ``lost(after) - lost(before)`` decides. A policy is never judged by its own text alone, always the namespace
 as it would be after the change.

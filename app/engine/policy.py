@@ -79,7 +79,7 @@ class Policy:
     """A NetworkPolicy after defaulting, rules in the order of the object.
 
     ``terminating``: the object has a ``deletionTimestamp``. It may vanish without another review, so it
-    still isolates but no longer counts as allowing (``decision.md``, Finalizers).
+    still isolates but no longer counts as allowing (``docs/design/decisions.md``, Finalizers).
     """
 
     namespace: str

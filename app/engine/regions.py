@@ -1,7 +1,8 @@
 """Regions: the sets of points that must stay possible, or that one rule opens.
 
 ``Region`` is a box over the dimensions of a flow. The cheap sufficient test lives here: one policy that,
-alone, lets a whole region through settles it without a search (``decision.md``, Deciding exactly).
+alone, lets a whole region through settles it without a search (``docs/design/decisions.md``, Deciding
+exactly).
 """
 
 from __future__ import annotations

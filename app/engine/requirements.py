@@ -1,4 +1,4 @@
-"""The flows that must stay possible, as regions (``decision.md``, Required flows)."""
+"""The flows that must stay possible, as regions (``docs/design/decisions.md``, Required flows)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from app.model.access import Access, Permission
 from app.model.kinds import NETWORK_POLICY, Kind
 
 OLDEST = (1, 30)
-"""``matchConditions`` are stable since then (``decision.md``, Defaults)."""
+"""``matchConditions`` are stable since then (``docs/design/decisions.md``, Defaults)."""
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 

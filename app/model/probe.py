@@ -2,7 +2,7 @@
 
 A server-side dry run of a NetworkPolicy carries a random nonce in an annotation. The guard that the API
 server calls for it answers with one *warning*, which comes back to whoever asked: the address that it saw the
-call come from, and which of its pods saw it (``api-server-sources.md``, Discovery).
+call come from, and which of its pods saw it (``docs/design/sources.md``, Discovery).
 
 ::
 

@@ -1,4 +1,4 @@
-"""Settings of the interpreter that keep the slowest answers fast; each was measured (`performance.md`)."""
+"""Settings of the interpreter that keep slow answers fast (measured: ``docs/design/performance.md``)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A second opinion on verdicts: `github.com/mattfenwick/cyclonus`, asked through a small Go program of ours.
 
-It is known to be wrong where rule 15 of `networkpolicy-semantics.md` says so (`NotIn` with an absent key, an
+It is known to be wrong where rule 15 of `docs/design/semantics.md` says so (`NotIn` with an absent key, an
 empty value required of an absent key). It takes policies only as an API server stores them (`policyTypes` and
 `protocol` filled in), and knows namespaces by the labels given, `kubernetes.io/metadata.name` not excepted.
 """

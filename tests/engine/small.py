@@ -52,7 +52,7 @@ Test = Callable[[End], bool]
 Where = tuple[frozenset[int], Test, Callable[[Port], bool]]
 """Own labels, peers and ports of a required flow."""
 Key = tuple[str, str]
-"""A required flow: its row in the table of ``decision.md``, and which of that row."""
+"""A required flow: its row in the table of ``docs/design/decisions.md``, and which of that row."""
 
 
 def _labels(selector: dict[str, str]) -> frozenset[int]:

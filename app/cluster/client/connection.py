@@ -1,8 +1,8 @@
 """The Kubernetes client, as little of it as possible: its configuration and its connection pool.
 
-The client's typed API would cost 70 MB and a second (``performance.md``). Here it finds the server and keeps
-the credentials fresh; requests go out through its ``urllib3`` pool and come back as bytes. All calls block:
-they belong in threads.
+The client's typed API would cost 70 MB and a second (``docs/design/performance.md``). Here it finds the
+server and keeps the credentials fresh; requests go out through its ``urllib3`` pool and come back as bytes.
+All calls block: they belong in threads.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What follows from where calls were seen to come from (``api-server-sources.md``, Consequences). Pure.
+"""What follows from where calls were seen to come from (``docs/design/sources.md``, Consequences). Pure.
 
 An address becomes a source as it is, but for two sorts: that of a proxy's pod becomes the pods with its
 label, as it changes with the pod; and that of a tunnel or gateway in the pod network stands for one such

@@ -47,7 +47,7 @@ from app.model.probe import (
 from app.names import NAME, OURS
 
 QUIET_PROBES = 20
-"""So many probes without news end it (``api-server-sources.md``, Discovery)."""
+"""So many probes without news end it (``docs/design/sources.md``, Discovery)."""
 
 _MOST_PROBES = 400
 _UNANSWERED = 3

@@ -1,4 +1,4 @@
-"""What the network plugin cannot express of what the policies say (``api-server-sources.md``, Discovery, 4).
+"""What the network plugin cannot express of what the policies say (``docs/design/sources.md``, Discovery, 4).
 
 Cilium gives nodes, and the address of ``cilium_host`` on each, identities of their own before it looks at any
 CIDR: an ``ipBlock`` does not match them unless ``policyCIDRMatchMode`` includes ``nodes``. So a baseline that

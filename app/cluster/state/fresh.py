@@ -1,7 +1,8 @@
 """Reads for one decision, straight from the API server.
 
-A cache that lags would let two changes pass that are harmless alone and together are not (``decision.md``,
-Two changes in a row). What has not changed keeps its identity: verdicts are remembered by it.
+A cache that lags would let two changes pass that are harmless alone and together are not
+(``docs/design/decisions.md``, Two changes in a row). What has not changed keeps its identity: verdicts are
+remembered by it.
 """
 
 from __future__ import annotations

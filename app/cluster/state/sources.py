@@ -1,6 +1,6 @@
 """Where the API server's calls to webhooks come from, as far as that can be told without a call.
 
-The order is that of ``api-server-sources.md``: what the admin declares overrides everything; what was
+The order is that of ``docs/design/sources.md``: what the admin declares overrides everything; what was
 measured, what is found statically and what follows from both add up. Pure: facts in, engine values out.
 """
 
@@ -102,7 +102,7 @@ def siblings(place: Place, nodes: tuple[NodeFacts, ...]) -> Iterator[Source]:
 
     A node's own address in the pod network is either in an annotation, or has the same offset in every node's
     part of it, as flannel's: "derive the same address for every control-plane node; never allow the whole pod
-    CIDR" (``api-server-sources.md``). An address of any other sort has no siblings.
+    CIDR" (``docs/design/sources.md``). An address of any other sort has no siblings.
     """
     if place.address is None:
         return

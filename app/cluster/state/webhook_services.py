@@ -41,8 +41,8 @@ def remember(
 ) -> tuple[WebhookClient, ...]:
     """Return ``now`` and those of ``before`` that nothing names any more while their Service exists.
 
-    Deleting a webhook configuration does not end the requirement (``decision.md``): otherwise it would be the
-    way to cut the webhook off. What is remembered is marked as deleted.
+    Deleting a webhook configuration does not end the requirement (``docs/design/decisions.md``): otherwise it
+    would be the way to cut the webhook off. What is remembered is marked as deleted.
     """
     named = {key_of(one) for one in now}
     lost = (one for one in before if one.service and key_of(one) not in named and exists(key_of(one)))

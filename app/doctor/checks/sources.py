@@ -1,7 +1,7 @@
 """The API server's addresses in the policies, against those that are known.
 
 A control plane has several members, and addresses change on upgrades: each known source must be let in to
-each webhook, and what is let in should be a source (``api-server-sources.md``).
+each webhook, and what is let in should be a source (``docs/design/sources.md``).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One dimension of the space of flows as finitely many classes, each with the boxes that contain it.
 
-Boxes are numbered, and a set of boxes is an integer: bit i stands for box i (``decision.md``, Deciding
-exactly). A class is given by one plain member. Where a class lies in every box that another one lies in, and
-in more, nothing is lost by leaving it out; what is left is often a single class.
+Boxes are numbered, and a set of boxes is an integer: bit i stands for box i (``docs/design/decisions.md``,
+Deciding exactly). A class is given by one plain member. Where a class lies in every box that another one lies
+in, and in more, nothing is lost by leaving it out; what is left is often a single class.
 """
 
 from __future__ import annotations

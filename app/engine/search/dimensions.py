@@ -1,8 +1,8 @@
 """Dimensions of the space of flows, as variables of a propositional formula.
 
-Each dimension has finitely many classes (``decision.md``, Deciding exactly). A label key has its mentioned
-values, "some other value" and "absent"; addresses and ports have elementary intervals. ``outside`` gives
-literals of which one must hold for a point not to be in a set; ``inside`` gives a literal from which
+Each dimension has finitely many classes (``docs/design/decisions.md``, Deciding exactly). A label key has its
+mentioned values, "some other value" and "absent"; addresses and ports have elementary intervals. ``outside``
+gives literals of which one must hold for a point not to be in a set; ``inside`` gives a literal from which
 membership follows.
 """
 

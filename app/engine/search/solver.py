@@ -2,7 +2,7 @@
 
 "The point is not in this box" is one clause: in some dimension its class is outside the box's set. So
 "isolated, and in no rule's box" is a formula in conjunctive form, and a model of it is the witness
-(``decision.md``, Deciding exactly). Work is bounded by a ``Budget``.
+(``docs/design/decisions.md``, Deciding exactly). Work is bounded by a ``Budget``.
 """
 
 from __future__ import annotations
