@@ -42,12 +42,9 @@ class Place:
     @property
     def sources(self) -> tuple[Source, ...]:
         """The declared sources of the API server's calls. Raises ``InputError``."""
-        from app.cluster.state.sources import declared_source
+        from app.model.declared_sources import declared_sources
 
-        try:
-            return tuple(declared_source(one, "given by --api-server") for one in self.api_servers)
-        except ValueError as error:
-            raise InputError("--api-server", str(error)) from error
+        return declared_sources(self.api_servers)
 
     def namespace_or(self, default: str) -> str:
         """Return the namespace of the live cluster's context, as kubectl takes it, or ``default``."""

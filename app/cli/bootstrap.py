@@ -96,18 +96,19 @@ def command(
     then lets the guard reject anything. A second run changes nothing; an interrupted one is completed by
     running it again. Exit code 0: done; 2: it could not, and the message says what stands.
     """
-    from app.cli.site import Tools
-    from app.cli.terminal import sources_of, this_command
+    from app.cli.site import LiveSite
+    from app.cli.terminal import LineTerminal, this_command
     from app.install.bootstrap import bring_guard
-    from app.install.gitops import print_manifests
+    from app.install.gitops import manifests_as_yaml
     from app.install.prepare import Request, bring_baselines
+    from app.model.declared_sources import declared_sources
 
     if label and not namespace:
         raise InputError("--label", "name the namespaces to label with -n")
     request = Request(
         namespaces=tuple(namespace or ()),
         label=label,
-        declared=sources_of(api_server or ()),
+        declared=declared_sources(api_server or ()),
         openings=tuple(allow_namespace or ()),
         adopt=adopt,
         yes=yes,
@@ -118,7 +119,9 @@ def command(
         timeout=timeout,
         again=this_command(),
     )
-    tools = Tools.connect(kubeconfig, context)
+    site = LiveSite.connect(kubeconfig, context)
     if output is not None:
-        return print_manifests(tools, request, guard=not baselines_only)
-    return bring_baselines(tools, request) if baselines_only else bring_guard(tools, request)
+        typer.echo(manifests_as_yaml(site, request, guard=not baselines_only), nl=False)
+        return 0
+    bring = bring_baselines if baselines_only else bring_guard
+    return bring(site, LineTerminal(), request)

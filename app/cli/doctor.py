@@ -65,9 +65,10 @@ def command(
 
     from app.cli.examination import Given, examination
     from app.cli.repair import Consent, repair
-    from app.cli.site import Tools
-    from app.cli.terminal import sources_of
+    from app.cli.site import LiveSite
+    from app.cli.terminal import LineTerminal
     from app.doctor.report.text import show
+    from app.model.declared_sources import declared_sources
 
     if fix and (state is not None or report is not Format.TEXT):
         raise InputError("--fix", "repairs a live cluster, with --format text; leave --state away")
@@ -95,8 +96,9 @@ def command(
     show(found, output, verbose=verbose)
     if not fix or found.is_healthy:
         return 0 if found.is_healthy else 1
-    consent = Consent(yes, sources_of(given.api_servers), pause)
-    if repair(found, Tools.connect(kubeconfig, context), consent, output):
+    consent = Consent(yes, declared_sources(given.api_servers), pause)
+    site = LiveSite.connect(kubeconfig, context)
+    if repair(found, output, consent, site=site, terminal=LineTerminal()):
         found = look().report
         show(found, output, verbose=verbose)
     return 0 if found.is_healthy else 1

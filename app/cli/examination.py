@@ -8,7 +8,6 @@ from pathlib import Path
 
 from app import __version__
 from app.certificates.inspect import inspect
-from app.cluster.state.sources import declared_source
 from app.cluster.survey.collected import Questions, Sighting
 from app.cluster.survey.folder import sighting_of
 from app.cluster.survey.live import Surveyor
@@ -22,6 +21,7 @@ from app.doctor.report.page import Imprint
 from app.doctor.verdicts import Verdicts
 from app.engine.cluster import Source
 from app.errors import InputError, SettingsError
+from app.model.declared_sources import declared_sources
 from app.model.survey import Survey
 from app.names import SETTINGS_KEY
 from app.settings.engine_options import options_of
@@ -115,14 +115,8 @@ def _demand_known(only: Iterable[str], survey: Survey) -> None:
 
 
 def _declared(given: Iterable[str], settings: Settings) -> tuple[Source, ...]:
-    try:
-        said = tuple(declared_source(one, "given by --api-server") for one in given)
-    except ValueError as error:
-        raise InputError("--api-server", str(error)) from error
-    configured = (
-        declared_source(one, "declared in the guard's settings") for one in settings.api_server.sources
-    )
-    return said or tuple(configured)
+    configured = settings.api_server.sources
+    return declared_sources(given) or declared_sources(configured, "declared in the guard's settings")
 
 
 def _settings(text: str) -> tuple[Settings, Bypasses]:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from app.cli.site import Tools
-from app.cli.terminal import confirm
 from app.doctor.repairs import Apply, Baselines, JsonPatch, MergePatch, Repair, Step
 from app.engine.words import listed
 from app.errors import ChangeFailed, GuardError
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
 
     from app.doctor.findings import Report
     from app.engine.cluster import Source
+    from app.install.ports import Site, Store, Terminal
 
 _PAUSE = 10.0
 
@@ -40,7 +39,7 @@ def plan_of(report: Report) -> tuple[Repair, ...]:
     return tuple({one.command: one for one in found if one is not None and one.step is not None}.values())
 
 
-def repair(report: Report, tools: Tools, consent: Consent, console: Console) -> bool:
+def repair(report: Report, console: Console, consent: Consent, *, site: Site, terminal: Terminal) -> bool:
     """Show the plan, ask, and carry it out; return whether anything was done.
 
     What fails is said and does not stop the rest. Raises ``InputError`` where nobody can be asked.
@@ -50,12 +49,12 @@ def repair(report: Report, tools: Tools, consent: Consent, console: Console) -> 
         console.print(Text("nothing here can be repaired by itself; see the commands above"))
         return False
     console.print(Text(f"--fix would do {len(plan)} thing(s):", style="bold"))
-    for number, one in enumerate(plan, start=1):
-        console.print(Text(f"  {number}. {one.words}"))
-    if not confirm("Do this?", yes=consent.yes):
+    for number, planned in enumerate(plan, start=1):
+        console.print(Text(f"  {number}. {planned.words}"))
+    if not (consent.yes or terminal.confirm("Do this?")):
         console.print(Text("nothing was changed"))
         return False
-    for words, act in _acts(plan, tools, consent):
+    for words, act in _acts(plan, consent, site, terminal):
         try:
             act()
         except GuardError as error:
@@ -66,15 +65,15 @@ def repair(report: Report, tools: Tools, consent: Consent, console: Console) -> 
 
 
 def _acts(
-    plan: Iterable[Repair], tools: Tools, consent: Consent
+    plan: Iterable[Repair], consent: Consent, site: Site, terminal: Terminal
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield words and act of each repair; baselines of all namespaces come together, last."""
     wanted: dict[tuple[str, ...], list[str]] = {}
-    for one in plan:
-        if isinstance(one.step, Baselines):
-            wanted.setdefault(one.step.allow, []).append(one.step.namespace)
-        elif one.step is not None:
-            yield one.words, partial(_write, one.step, tools)
+    for planned in plan:
+        if isinstance(planned.step, Baselines):
+            wanted.setdefault(planned.step.allow, []).append(planned.step.namespace)
+        elif planned.step is not None:
+            yield planned.words, partial(_write, planned.step, site.objects)
     for allow, namespaces in wanted.items():
         request = Request(
             namespaces=tuple(dict.fromkeys(namespaces)),
@@ -83,19 +82,19 @@ def _acts(
             yes=True,
             pause=consent.pause,
         )
-        yield f"both baselines in {listed(request.namespaces)}", partial(_bring, tools, request)
+        yield f"both baselines in {listed(request.namespaces)}", partial(_bring, site, terminal, request)
 
 
-def _bring(tools: Tools, request: Request) -> None:
-    if bring_baselines(tools, request) != 0:
+def _bring(site: Site, terminal: Terminal, request: Request) -> None:
+    if bring_baselines(site, terminal, request) != 0:
         raise ChangeFailed(f"write the baselines of {listed(request.namespaces)}", "see the lines above")
 
 
-def _write(step: Step, tools: Tools) -> None:
+def _write(step: Step, objects: Store) -> None:
     match step:
         case MergePatch(target, patch):
-            tools.objects.merge(target, dict(patch))
+            objects.merge(target, dict(patch))
         case JsonPatch(target, operations):
-            tools.objects.edit(target, tuple(operations))
+            objects.edit(target, tuple(operations))
         case Apply(manifest):
-            tools.objects.apply(manifest)
+            objects.apply(manifest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,15 +12,18 @@ from app.cluster.client.objects import Objects
 from app.cluster.client.server import Server
 from app.cluster.probe.prober import Patience, Prober
 from app.cluster.probe.store import recall, remember
+from app.cluster.state.cilium import plugin_limit
 from app.cluster.state.read_once import look
 from app.cluster.state.snapshot import Snapshot, snapshot_of
 from app.deadline import Deadline
 from app.errors import StateUnreadable
-from app.install.plan import Stock
+from app.install.guard.manifests import SETTINGS
 from app.install.policies.neighbours import neighbours
-from app.install.policies.stored import by_namespace
+from app.install.policies.stored import Inventory, by_namespace
+from app.install.ports import GuardSettings
 from app.model.kinds import NETWORK_POLICY, SERVICE
 from app.model.measured_sources import key_of
+from app.names import SETTINGS_KEY
 from app.wire.objects.services import service_facts
 
 if TYPE_CHECKING:
@@ -28,36 +31,45 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from app.engine.cluster import Source
+    from app.install.ports import Clock
     from app.model.kinds import Manifest
     from app.model.measurement import Measurement
+    from app.model.survey import PluginLimit
     from app.wire.objects.services import ServiceFacts
 
 
 MANAGER = "netpol-guard-bootstrap"
 """The field manager of what is installed; what the running guard writes itself has another."""
-
-
 _LOOK_SECONDS = 60.0
-
-
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-
 _REMEMBERED = timedelta(days=1)
 
 
+class SystemClock:
+    """Time as it passes."""
+
+    def now(self) -> float:
+        """Return the seconds since some moment."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Return after ``seconds``."""
+        time.sleep(seconds)
+
+
 @dataclass(frozen=True, slots=True)
-class Tools:
-    """One connection to a cluster, and what works through it."""
+class LiveSite:
+    """One connection to a cluster, and what works through it: a ``Site`` of ``app.install.ports``."""
 
     connection: Connection
     objects: Objects
     server: Server
     prober: Prober
+    clock: Clock = field(default_factory=SystemClock)
 
     @classmethod
-    def connect(cls, kubeconfig: Path | None, context: str | None, seconds: float = 30.0) -> Tools:
-        """Return the tools for a cluster; each call may take ``seconds``. Raises ``SettingsError``."""
+    def connect(cls, kubeconfig: Path | None, context: str | None, seconds: float = 30.0) -> LiveSite:
+        """Return the cluster of a kubeconfig; each call may take ``seconds``. Raises ``SettingsError``."""
         config = configuration(kubeconfig, context)
         connection = Connection(config)
         objects, server = Objects(connection, MANAGER, seconds), Server(connection, seconds)
@@ -76,14 +88,14 @@ class Tools:
             remember(self.connection, found, by=self.server.user() or "netpol-guard bootstrap")
         return found
 
-    def stock(
+    def inventory(
         self,
         declared: tuple[Source, ...] = (),
         measured: tuple[Source, ...] = (),
         *,
         labelled: Iterable[str] = (),
         only: Sequence[str] = (),
-    ) -> Stock:
+    ) -> Inventory:
         """Return what is there, ``labelled`` namespaces taken for managed; policies of ``only`` if any."""
         facts = look(self.connection, Deadline.after(_LOOK_SECONDS), frozenset(labelled))
         snapshot = snapshot_of(facts, Snapshot(), declared=declared, measured=measured, now=datetime.now(UTC))
@@ -93,7 +105,25 @@ class Tools:
         stored = by_namespace(listed)
         policies = {name: tuple(one.policy for one in found) for name, found in stored.items()}
         cluster = snapshot.with_policies(policies)
-        return Stock(cluster, stored, neighbours(cluster, self._services()), snapshot.notes)
+        return Inventory(cluster, stored, neighbours(cluster, self._services()), snapshot.notes)
+
+    def plugin_limit(self, sources: Sequence[Source]) -> PluginLimit | None:
+        """Return what the network plugin cannot express, None where it can as far as is known."""
+        return plugin_limit(self.objects, sources)
+
+    def guard_settings(self) -> GuardSettings:
+        """Return what the settings of the guard say. Raises ``SettingsError``, ``StateUnreadable``."""
+        from app.settings.load import load_text
+        from app.settings.model import Notice
+
+        found = self.objects.get(SETTINGS) or {}
+        settings = load_text((found.get("data") or {}).get(SETTINGS_KEY, ""), str(SETTINGS))
+        return GuardSettings(
+            settings.mode.value,
+            frozenset(settings.exempt.namespaces),
+            settings.no_effect is not Notice.OFF,
+            settings.webhook.failure_policy,
+        )
 
     def _services(self) -> list[ServiceFacts]:
         """Return all Services; none where they must not be read: they only help to warn."""
@@ -101,15 +131,3 @@ class Tools:
             return [service_facts(one) for one in self.objects.list(SERVICE)]
         except StateUnreadable:
             return []
-
-
-class SystemClock:
-    """Time as it passes."""
-
-    def now(self) -> float:
-        """Return the seconds since some moment."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Return after ``seconds``."""
-        time.sleep(seconds)

@@ -47,8 +47,8 @@ def command(
     An interrupted run is completed by running it again.
     Exit code 0: done; 2: it could not, and the message says what stands.
     """
-    from app.cli.site import Tools
-    from app.cli.terminal import this_command
+    from app.cli.site import LiveSite
+    from app.cli.terminal import LineTerminal, this_command
     from app.install.uninstall import Request, take_away
 
     if namespace and not baselines:
@@ -63,4 +63,4 @@ def command(
         timeout=timeout,
         again=this_command(),
     )
-    return take_away(Tools.connect(kubeconfig, context), request)
+    return take_away(LiveSite.connect(kubeconfig, context), LineTerminal(), request)

@@ -9,18 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import typer
-
-from app.cli.site import SystemClock, Tools
-from app.cli.terminal import agreed, confirm, show, show_notes, show_plan
-from app.cluster.state.cilium import plugin_limit
 from app.engine.words import listed
 from app.errors import ChangeFailed
 from app.install.dry_run import Step
 from app.install.execution import Act
 from app.install.guard.manifests import (
     CONFIGURATION,
-    SETTINGS,
     GuardWishes,
     foreign_problem,
     found_objects,
@@ -31,19 +25,18 @@ from app.install.guard.manifests import (
     released,
 )
 from app.install.guard.rollout import wait_for_rollout
-from app.install.guard.selftest import Ruling, SelfTest
+from app.install.guard.selftest import SelfTest
 from app.install.plan import Plan
+from app.install.ports import Site, Terminal, Tone
 from app.install.preflight import permissions
 from app.install.prepare import Ground, Request, all_pass, changing, prepare
-from app.install.procedure import perform, policy_acts, refuse, rehearsed
-from app.install.words import measurement_lines, source_lines
+from app.install.procedure import agreed, perform, policy_acts, refuse, rehearsed
+from app.install.words import measurement_lines, note_lines, source_lines
 from app.model.access import Permission
 from app.model.kinds import NETWORK_POLICY, POD, Reference
 from app.model.measurement import Measurement
 from app.model.probe import PROBE_VERB
-from app.names import NAME, SETTINGS_KEY, FailurePolicy
-from app.settings.load import load_text
-from app.settings.model import Notice, Settings
+from app.names import NAME, FailurePolicy
 from app.shipped import guard_manifests
 
 _POLL_SECONDS = 0.5
@@ -55,37 +48,45 @@ _MEANING = {
     FailurePolicy.FAIL: "Policies of these namespaces can be changed as long as a guard answers.",
     FailurePolicy.IGNORE: "Without an answer of the guard, requests go through.",
 }
+_NOT_TESTED = (
+    "Not measured or tested yet, so failurePolicy stays as it is.",
+    "To complete it, run the same command without --no-wait.",
+)
+_AND_NOW = (
+    "Another namespace of the platform: netpol-guard bootstrap -n NAME --label",
+    "What is wrong, whenever something is: netpol-guard doctor",
+)
 _LATER = ("measure where the API server calls from", "baselines", "self-test", "failurePolicy Fail")
 
 
-def bring_guard(tools: Tools, request: Request) -> int:
+def bring_guard(site: Site, terminal: Terminal, request: Request) -> int:
     """Bring the guard and both baselines into the cluster; return the exit code.
 
     Raises ``CannotInstall`` where something is in the way, and nothing was changed then.
     """
-    return _Guarding(tools, request).run()
+    return _Guarding(site, terminal, request).run()
 
 
 class _Guarding:
     """One run, from what is there to what it came to."""
 
-    def __init__(self, tools: Tools, request: Request) -> None:
-        self._tools = tools
+    def __init__(self, site: Site, terminal: Terminal, request: Request) -> None:
+        self._site = site
+        self._terminal = terminal
         self._request = request
-        self._clock = SystemClock()
         self._manifests = guard_manifests()
         self._measured: Measurement | None = None
         self._asked = False
 
     def run(self) -> int:
         needed = (*changing(self._request), *_permissions(self._manifests, self._request))
-        ground = prepare(self._tools, self._request, needed)
-        found = found_objects(self._tools.objects, self._manifests)
+        ground = prepare(self._site, self._request, needed)
+        found = found_objects(self._site.objects, self._manifests)
         refuse(foreign_problem(found))
         wishes = GuardWishes(self._request.image, networks_in(self._request.declared), self._request.adopt)
         plan = ground.policies()
         guard = guard_steps(self._manifests, found, wishes)
-        steps = rehearsed(self._tools, Plan((*guard, *plan.steps), plan.notes, plan.problems))
+        steps = rehearsed(self._site, Plan((*guard, *plan.steps), plan.notes, plan.problems))
         there = found.get(CONFIGURATION)
         if not self._agreed(ground, plan, steps, is_pending=there is None or is_held(there)):
             return 0 if self._request.dry_run else 2
@@ -97,22 +98,24 @@ class _Guarding:
 
     def _agreed(self, ground: Ground, plan: Plan, steps: Sequence[Step], *, is_pending: bool) -> bool:
         """Show what is to be done, and ask where anything is; return whether to go on."""
-        show(source_lines(ground.stock.cluster.sources))
+        self._terminal.show(source_lines(ground.inventory.cluster.sources))
         notes = ground.notes(plan)
         if is_pending:
             notes = {**notes, "": (*notes[""], _AFTERWARDS)}
         if steps or is_pending:
-            self._asked = agreed(steps, notes, yes=self._request.yes, dry_run=self._request.dry_run)
+            self._asked = agreed(
+                self._terminal, steps, notes, yes=self._request.yes, dry_run=self._request.dry_run
+            )
             return self._asked
-        show_notes(notes)
+        self._terminal.show(note_lines(notes))
         if self._request.dry_run:
-            typer.echo("Nothing to change: all of it stands already.")
+            self._terminal.show(["Nothing to change: all of it stands already."])
         return not self._request.dry_run
 
     # -- the guard, and what it measures -------------------------------------------------------------------
 
     def _install(self, steps: Sequence[Step], ground: Ground) -> list[Act]:
-        acts = list(policy_acts(self._tools, ground.stock.cluster, steps, 0))
+        acts = list(policy_acts(self._site, ground.inventory.cluster, steps, 0))
         if not self._request.wait:
             return acts
         acts.append(Act("wait for the guard", self._wait))
@@ -121,10 +124,10 @@ class _Guarding:
         return acts
 
     def _wait(self) -> str:
-        return wait_for_rollout(self._tools.objects, self._clock, self._request.timeout)
+        return wait_for_rollout(self._site.objects, self._site.clock, self._request.timeout)
 
     def _measure(self, namespace: str) -> str:
-        self._measured = self._tools.measure(namespace, self._request.timeout)
+        self._measured = self._site.measure(namespace, self._request.timeout)
         places = listed([str(one.place) for one in self._measured.found], most=8)
         return f"{places or 'nothing'} ({self._measured.probes} probes)"
 
@@ -133,24 +136,23 @@ class _Guarding:
     def _baselines(self, ground: Ground, shown: Sequence[Step]) -> int:
         measured = () if self._measured is None else self._measured.sources
         if self._measured is not None:
-            show(measurement_lines(self._measured, ground.stock.cluster.sources))
-        stock = self._tools.stock(ground.declared, measured, only=self._request.namespaces)
-        limit = plugin_limit(self._tools.objects, stock.cluster.sources)
+            self._terminal.show(measurement_lines(self._measured, ground.inventory.cluster.sources))
+        inventory = self._site.inventory(ground.declared, measured, only=self._request.namespaces)
+        limit = self._site.plugin_limit(inventory.cluster.sources)
         if limit is not None:
-            typer.secho(f"Stopped: {limit}", fg=typer.colors.RED)
+            self._terminal.show([f"Stopped: {limit}"], Tone.BAD)
             self._say_where_it_stands()
             return 2
-        ground = replace(ground, stock=stock)
-        steps = rehearsed(self._tools, ground.policies())
+        ground = replace(ground, inventory=inventory)
+        steps = rehearsed(self._site, ground.policies())
         if not self._still_agreed(steps, shown):
             return 2
-        acts = policy_acts(self._tools, stock.cluster, steps, self._request.pause)
+        acts = policy_acts(self._site, inventory.cluster, steps, self._request.pause)
         if not self._perform(acts, _LATER[2:]):
             return 2
         if self._request.wait:
             return self._test(ground, changed=bool(shown or steps))
-        typer.echo("Not measured or tested yet, so failurePolicy stays as it is.")
-        typer.echo("To complete it, run the same command without --no-wait.")
+        self._terminal.show(_NOT_TESTED)
         return 0
 
     def _still_agreed(self, steps: Sequence[Step], shown: Sequence[Step]) -> bool:
@@ -159,81 +161,65 @@ class _Guarding:
         news = [one for one in steps if (one.reference, one.diff()) not in known]
         if not news:
             return True
-        typer.echo("What was measured changes the plan:")
-        show_plan(news, {})
-        if self._asked or confirm("Make these changes?", yes=self._request.yes):
-            return True
-        typer.echo("Nothing was changed.")
-        return False
+        self._terminal.show(["What was measured changes the plan:"])
+        return agreed(self._terminal, news, {}, yes=self._asked or self._request.yes)
 
     # -- the self-test, and what it permits ----------------------------------------------------------------
 
     def _test(self, ground: Ground, *, changed: bool) -> int:
-        settings = self._settings()
-        ruling = Ruling(
-            settings.mode.value,
-            frozenset(settings.exempt.namespaces),
-            settings.no_effect is not Notice.OFF,
-        )
-        test = SelfTest(self._tools.objects, self._clock, ground.stock.cluster, ruling)
+        settings = self._site.guard_settings()
+        test = SelfTest(self._site.objects, self._site.clock, ground.inventory.cluster, settings)
         acts = [
             Act(f"self-test in {name}", lambda name=name: test.run(name, self._request.timeout))  # type: ignore[misc]  # bound now
             for name in ground.names
         ]
-        there = self._tools.objects.get(CONFIGURATION)
-        wanted = settings.webhook.failure_policy
+        there = self._site.objects.get(CONFIGURATION)
+        wanted = settings.failure_policy
         if is_held(there) or (wanted is FailurePolicy.FAIL and not is_armed(there)):
             acts.append(Act(f"failurePolicy {wanted.value}", lambda: self._release(wanted)))
             changed = True
-        if not self._perform(acts, ()) or not all_pass(self._tools, ground):
+        if not self._perform(acts, ()) or not all_pass(self._site, self._terminal, ground):
             return 2
         self._summarise(ground, wanted, changed=changed)
         return 0
 
-    def _settings(self) -> Settings:
-        found = self._tools.objects.get(SETTINGS) or {}
-        return load_text((found.get("data") or {}).get(SETTINGS_KEY, ""), str(SETTINGS))
-
     def _release(self, wanted: FailurePolicy) -> str:
         """Let the guard raise ``failurePolicy``, and wait until it has."""
-        objects = self._tools.objects
+        objects = self._site.objects
         there = objects.get(CONFIGURATION)
         if there is not None and is_held(there):
             objects.apply(released(self._manifests, there))
         if wanted is FailurePolicy.IGNORE:
             return "Ignore stays, as the settings say"
-        end = self._clock.now() + self._request.timeout
+        end = self._site.clock.now() + self._request.timeout
         while not is_armed(objects.get(CONFIGURATION)):
-            if self._clock.now() >= end:
+            if self._site.clock.now() >= end:
                 raise ChangeFailed(
                     "see failurePolicy raised",
                     f"the guard has not raised it within {self._request.timeout:g} s",
                     f"its log says why: kubectl logs -n {NAME} deployment/{NAME}",
                 )
-            self._clock.sleep(_POLL_SECONDS)
+            self._site.clock.sleep(_POLL_SECONDS)
         return "done"
 
     def _perform(self, acts: Sequence[Act], later: Sequence[str]) -> bool:
-        done = perform(acts, self._request.again, later)
+        done = perform(self._terminal, acts, self._request.again, later)
         if not done:
             self._say_where_it_stands()
         return done
 
     def _say_where_it_stands(self) -> None:
-        armed = is_armed(self._tools.objects.get(CONFIGURATION))
+        armed = is_armed(self._site.objects.get(CONFIGURATION))
         policy = FailurePolicy.FAIL if armed else FailurePolicy.IGNORE
-        typer.echo(f"failurePolicy stays {policy.value}. {_MEANING[policy]}")
+        self._terminal.show([f"failurePolicy stays {policy.value}. {_MEANING[policy]}"])
 
     def _summarise(self, ground: Ground, policy: FailurePolicy, *, changed: bool) -> None:
+        show = self._terminal.show
         if not changed:
-            typer.echo("Nothing was changed: all of it stood already.")
-        typer.secho(
-            f"Guarded: {listed(ground.names) or 'no namespace yet'}.", fg=typer.colors.GREEN, bold=True
-        )
-        show(source_lines(ground.stock.cluster.sources))
-        typer.echo(f"failurePolicy: {policy.value}. {_MEANING[policy]}")
-        typer.echo("Another namespace of the platform: netpol-guard bootstrap -n NAME --label")
-        typer.echo("What is wrong, whenever something is: netpol-guard doctor")
+            show(["Nothing was changed: all of it stood already."])
+        show([f"Guarded: {listed(ground.names) or 'no namespace yet'}."], Tone.GOOD)
+        show(source_lines(ground.inventory.cluster.sources))
+        show([f"failurePolicy: {policy.value}. {_MEANING[policy]}", *_AND_NOW])
 
 
 def _permissions(manifests: Sequence[dict[str, object]], request: Request) -> tuple[Permission, ...]:

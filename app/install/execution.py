@@ -11,7 +11,7 @@ from app.install.dry_run import Step
 from app.install.policies.changes import Change, Doing, Phase, states_along
 from app.install.policies.simulation import Simulation
 from app.install.policies.stored import by_namespace
-from app.install.ports import Clock, Progress, Store
+from app.install.ports import Clock, Store, Terminal
 from app.model.kinds import NETWORK_POLICY
 
 
@@ -42,7 +42,7 @@ class Act:
     run: Callable[[], str]
 
 
-def carry_out(acts: Sequence[Act], progress: Progress, later: Sequence[str] = ()) -> Account:
+def carry_out(acts: Sequence[Act], terminal: Terminal, later: Sequence[str] = ()) -> Account:
     """Do ``acts`` in order until one fails or somebody interrupts. Never raises for either.
 
     ``later`` is what would be done after them, for the account of what is left where they end early.
@@ -50,14 +50,14 @@ def carry_out(acts: Sequence[Act], progress: Progress, later: Sequence[str] = ()
     account = Account(left=[one.title for one in acts])
     try:
         for act in acts:
-            progress.begin(act.title)
-            progress.end(act.run())
+            terminal.begin(act.title)
+            terminal.end(act.run())
             account.done.append(account.left.pop(0))
     except GuardError as error:
-        progress.end("failed")
+        terminal.end("failed")
         account.stop(str(error), later)
     except KeyboardInterrupt:
-        progress.end("interrupted")
+        terminal.end("interrupted")
         account.stop("interrupted", later)
     return account
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE, Cluster
+from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
 from app.engine.requirements import Options
 from app.engine.words import listed
 from app.install.dry_run import Step, step_of
@@ -14,25 +14,8 @@ from app.install.policies.changes import Doing, NamespacePlan, in_order, states_
 from app.install.policies.namespace import CannotPlan, Wishes, plan_baselines, plan_removal
 from app.install.policies.neighbours import Neighbourhood, cut_off_words
 from app.install.policies.simulation import Simulation
-from app.install.policies.stored import Stored
+from app.install.policies.stored import Inventory
 from app.model.kinds import NAMESPACE, Reference
-
-
-@dataclass(frozen=True, slots=True)
-class Stock:
-    """What is there: the cluster with the namespaces as they will be labelled, and their policies.
-
-    ``neighbours`` are namespaces outside that have business inside; ``notes`` what is not known or judged.
-    """
-
-    cluster: Cluster
-    stored: Mapping[str, tuple[Stored, ...]]
-    neighbours: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    def of(self, namespace: str) -> tuple[Stored, ...]:
-        """Return the policies of ``namespace``."""
-        return self.stored.get(namespace, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +27,26 @@ class Plan:
     problems: tuple[str, ...] = ()
 
 
-def plan_policies(stock: Stock, namespaces: Sequence[str], wishes: Wishes, options: Options) -> Plan:
+def plan_policies(inventory: Inventory, namespaces: Sequence[str], wishes: Wishes, options: Options) -> Plan:
     """Return the plan that brings both baselines into ``namespaces``."""
-    simulation = Simulation(stock.cluster, options)
+    simulation = Simulation(inventory.cluster, options)
     planned, problems = _each(
         namespaces,
         lambda name: plan_baselines(
-            stock.cluster, name, stock.of(name), wishes=wishes, simulation=simulation
+            inventory.cluster, name, inventory.of(name), wishes=wishes, simulation=simulation
         ),
     )
     notes = _notes(planned)
-    for words in _cut_off(stock, planned):
+    for words in _cut_off(inventory, planned):
         notes[""].append(words)
     return Plan(tuple(map(step_of, in_order(planned))), {k: tuple(v) for k, v in notes.items()}, problems)
 
 
-def plan_removals(stock: Stock, namespaces: Sequence[str], options: Options) -> Plan:
+def plan_removals(inventory: Inventory, namespaces: Sequence[str], options: Options) -> Plan:
     """Return the plan that takes the baselines out of ``namespaces``."""
-    simulation = Simulation(stock.cluster, options)
+    simulation = Simulation(inventory.cluster, options)
     planned, problems = _each(
-        namespaces, lambda name: plan_removal(stock.cluster, name, stock.of(name), simulation)
+        namespaces, lambda name: plan_removal(inventory.cluster, name, inventory.of(name), simulation)
     )
     notes = {name: tuple(found) for name, found in _notes(planned).items()}
     return Plan(tuple(map(step_of, in_order(planned))), notes, problems)
@@ -106,12 +89,12 @@ def _notes(planned: Iterable[NamespacePlan]) -> dict[str, list[str]]:
     return notes
 
 
-def _cut_off(stock: Stock, planned: Iterable[NamespacePlan]) -> Iterable[str]:
+def _cut_off(inventory: Inventory, planned: Iterable[NamespacePlan]) -> Iterable[str]:
     """Return a sentence for every neighbour, naming all namespaces that it would be cut off from."""
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
-    neighbourhood = Neighbourhood(stock.cluster, stock.neighbours)
+    neighbourhood = Neighbourhood(inventory.cluster, inventory.neighbours)
     for plan in planned:
-        before = [one.policy for one in stock.of(plan.namespace)]
+        before = [one.policy for one in inventory.of(plan.namespace)]
         states = [state for _, state in states_along(before, plan.changes)]
         if states:
             for neighbour in neighbourhood.cut_off(before, tuple(states[-1].values())):

@@ -5,28 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from app.engine.cluster import MANAGED, MANAGED_LABEL, MANAGED_VALUE, Cluster
 from app.engine.policy import Namespace
-from app.model.access import Access, Permission
+from app.install.ports import ServerQueries
+from app.model.access import Permission
 from app.model.kinds import NETWORK_POLICY, Kind
 
 OLDEST = (1, 30)
 """``matchConditions`` are stable since then (``docs/design/decisions.md``, Defaults)."""
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
-
-
-class Server(Protocol):
-    """Whoever asks the API server about itself and about the user."""
-
-    def version(self) -> str:
-        """Return the version, e.g. ``v1.37.2``. Raises ``StateUnreadable``."""
-        ...
-
-    def may(self, permission: Permission) -> Access:
-        """Return whether the user has ``permission``; never raises."""
-        ...
 
 
 def version_problem(version: str) -> str | None:
@@ -54,7 +42,7 @@ def policy_permissions(namespaces: Iterable[str]) -> tuple[Permission, ...]:
     return tuple(one for name in namespaces for one in permissions(NETWORK_POLICY, verbs, name))
 
 
-def permission_problem(server: Server, wanted: Sequence[Permission]) -> str | None:
+def permission_problem(server: ServerQueries, wanted: Sequence[Permission]) -> str | None:
     """Return which of ``wanted`` the user does not have, None if none is missing."""
     missing = []
     everywhere: dict[Permission, bool] = {}

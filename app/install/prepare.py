@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import typer
-
-from app.cli.site import Tools
-from app.cli.terminal import agreed, show, show_notes, sources_of
-from app.cluster.state.cilium import plugin_limit
 from app.engine.cluster import Provenance, Source
 from app.engine.requirements import Options
 from app.engine.words import flow_words, listed
 from app.errors import StateUnreadable
 from app.install.guard.manifests import SETTINGS, declared_in
-from app.install.plan import Plan, Stock, label_steps, plan_policies
+from app.install.plan import Plan, label_steps, plan_policies
 from app.install.policies.namespace import Wishes
 from app.install.policies.simulation import Simulation
+from app.install.policies.stored import Inventory
+from app.install.ports import Site, Terminal, Tone
 from app.install.preflight import (
     Chosen,
     choose,
@@ -28,9 +25,10 @@ from app.install.preflight import (
     source_problem,
     version_problem,
 )
-from app.install.procedure import perform, policy_acts, refuse, rehearsed
-from app.install.words import source_lines
+from app.install.procedure import agreed, perform, policy_acts, refuse, rehearsed
+from app.install.words import note_lines, source_lines
 from app.model.access import Permission
+from app.model.declared_sources import declared_sources
 from app.model.kinds import NAMESPACE, NETWORK_POLICY
 from app.names import SETTINGS_KEY
 
@@ -72,7 +70,7 @@ class Request:
 class Ground:
     """What was found before anything is done: the cluster, and the namespaces to work on."""
 
-    stock: Stock
+    inventory: Inventory
     chosen: Chosen
     declared: tuple[Source, ...]
     request: Request
@@ -84,63 +82,62 @@ class Ground:
 
     def policies(self) -> Plan:
         """Return the plan for the baselines, labels included."""
-        plan = plan_policies(self.stock, self.names, self.request.wishes, Options())
+        plan = plan_policies(self.inventory, self.names, self.request.wishes, Options())
         return Plan((*label_steps(self.request.labelled), *plan.steps), plan.notes, plan.problems)
 
     def notes(self, plan: Plan) -> Mapping[str, Sequence[str]]:
         """Return the notes of ``plan`` with those about the cluster."""
-        return {**plan.notes, "": (*self.chosen.notes, *self.stock.notes, *plan.notes.get("", ()))}
+        return {**plan.notes, "": (*self.chosen.notes, *self.inventory.notes, *plan.notes.get("", ()))}
 
 
-def prepare(tools: Tools, request: Request, needed: Sequence[Permission]) -> Ground:
+def prepare(site: Site, request: Request, needed: Sequence[Permission]) -> Ground:
     """Return what is there. Raises ``CannotInstall`` where something is in the way.
 
     ``needed`` are the permissions for what is to be done beside looking at namespaces and policies.
     """
-    refuse(version_problem(tools.server.version()))
-    refuse(permission_problem(tools.server, (*_looking(request), *needed)))
-    declared = request.declared or sources_of(_configured(tools), "declared in the guard's settings")
-    stock = tools.stock(declared, labelled=request.labelled, only=request.namespaces)
-    chosen = choose(stock.cluster, request.namespaces)
-    limit = plugin_limit(tools.objects, stock.cluster.sources)
+    refuse(version_problem(site.server.version()))
+    refuse(permission_problem(site.server, (*_looking(request), *needed)))
+    declared = request.declared or declared_sources(_configured(site), "declared in the guard's settings")
+    inventory = site.inventory(declared, labelled=request.labelled, only=request.namespaces)
+    chosen = choose(inventory.cluster, request.namespaces)
+    limit = site.plugin_limit(inventory.cluster.sources)
     refuse(
         *chosen.problems,
-        *opening_problems(stock.cluster, request.openings),
-        source_problem(stock.cluster),
+        *opening_problems(inventory.cluster, request.openings),
+        source_problem(inventory.cluster),
         *([] if limit is None else [str(limit)]),
     )
-    return Ground(stock, chosen, declared, request)
+    return Ground(inventory, chosen, declared, request)
 
 
-def bring_baselines(tools: Tools, request: Request) -> int:
+def bring_baselines(site: Site, terminal: Terminal, request: Request) -> int:
     """Bring both baselines into the managed namespaces; return the exit code.
 
     Raises ``CannotInstall`` where something is in the way, and nothing was changed then.
     """
-    ground = prepare(tools, request, changing(request))
-    show(source_lines(ground.stock.cluster.sources))
+    ground = prepare(site, request, changing(request))
+    terminal.show(source_lines(ground.inventory.cluster.sources))
     plan = ground.policies()
-    steps = rehearsed(tools, plan)
+    steps = rehearsed(site, plan)
     notes = {**ground.notes(plan)}
-    notes[""] = (*notes[""], *_unmeasured(ground.stock.cluster.sources))
+    notes[""] = (*notes[""], *_unmeasured(ground.inventory.cluster.sources))
     if not steps:
-        show_notes(notes)
-        typer.echo(f"Nothing to change: both baselines stand in {listed(ground.names) or 'no namespace'}.")
+        stand = f"both baselines stand in {listed(ground.names) or 'no namespace'}"
+        terminal.show([*note_lines(notes), f"Nothing to change: {stand}."])
         return 0
-    if not agreed(steps, notes, yes=request.yes, dry_run=request.dry_run):
+    if not agreed(terminal, steps, notes, yes=request.yes, dry_run=request.dry_run):
         return 0 if request.dry_run else 2
-    if not perform(policy_acts(tools, ground.stock.cluster, steps, request.pause), request.again):
+    acts = policy_acts(site, ground.inventory.cluster, steps, request.pause)
+    if not perform(terminal, acts, request.again) or not all_pass(site, terminal, ground):
         return 2
-    if not all_pass(tools, ground):
-        return 2
-    typer.echo(f"Done: both baselines stand in {listed(ground.names)}, and every required flow passes.")
+    terminal.show([f"Done: both baselines stand in {listed(ground.names)}, and every required flow passes."])
     return 0
 
 
-def all_pass(tools: Tools, ground: Ground) -> bool:
+def all_pass(site: Site, terminal: Terminal, ground: Ground) -> bool:
     """Look again, and tell whether every required flow passes; say which does not."""
-    simulation = Simulation(ground.stock.cluster, Options())
-    now = tools.stock(only=ground.names)
+    simulation = Simulation(ground.inventory.cluster, Options())
+    now = site.inventory(only=ground.names)
     lost = [
         loss
         for name in ground.names
@@ -148,7 +145,7 @@ def all_pass(tools: Tools, ground: Ground) -> bool:
     ]
     for loss in lost:
         by = listed(dict.fromkeys(one.name for one in loss.isolating))
-        typer.secho(f"Still cut off: {flow_words(loss.flow)}; isolated by {by}", fg=typer.colors.RED)
+        terminal.show([f"Still cut off: {flow_words(loss.flow)}; isolated by {by}"], Tone.BAD)
     return not lost
 
 
@@ -163,10 +160,10 @@ def _looking(request: Request) -> tuple[Permission, ...]:
     return (*permissions(NAMESPACE, ("list",)), *(one for each in policies for one in each))
 
 
-def _configured(tools: Tools) -> tuple[str, ...]:
+def _configured(site: Site) -> tuple[str, ...]:
     """Return the sources that the settings of a guard declare: it rejects what leaves one of them out."""
     try:
-        found = tools.objects.get(SETTINGS) or {}
+        found = site.objects.get(SETTINGS) or {}
     except StateUnreadable:
         return ()
     return declared_in((found.get("data") or {}).get(SETTINGS_KEY, ""))

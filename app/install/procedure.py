@@ -1,13 +1,11 @@
-"""What bootstrap and uninstall have in common: refusals, dry runs, acts in order, interruption."""
+"""What bootstrap and uninstall have in common: refusals, dry runs, agreement, acts in order, interruption."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from app.cli.site import SystemClock, Tools
-from app.cli.terminal import Lines, show
 from app.engine.cluster import Cluster
 from app.engine.requirements import Options
 from app.errors import GuardError
@@ -15,7 +13,8 @@ from app.install.dry_run import Step, rehearse
 from app.install.execution import Act, PolicyActs, carry_out
 from app.install.plan import Plan
 from app.install.policies.simulation import Simulation
-from app.install.words import account_lines
+from app.install.ports import Site, Terminal
+from app.install.words import account_lines, plan_lines
 
 
 class CannotInstall(GuardError):  # noqa: N818 - reads as what it is
@@ -27,17 +26,36 @@ class CannotInstall(GuardError):  # noqa: N818 - reads as what it is
 
 def refuse(*problems: str | None) -> None:
     """Raise ``CannotInstall`` where there are problems."""
-    found = [one for one in problems if one]
+    found = [problem for problem in problems if problem]
     if found:
         raise CannotInstall(found)
 
 
-def rehearsed(tools: Tools, plan: Plan) -> tuple[Step, ...]:
+def rehearsed(site: Site, plan: Plan) -> tuple[Step, ...]:
     """Return the steps of ``plan``, tried in dry runs. Raises ``CannotInstall``."""
     refuse(*plan.problems)
-    tried = rehearse(tools.objects, plan.steps)
+    tried = rehearse(site.objects, plan.steps)
     refuse(*tried.problems)
     return tried.steps
+
+
+def agreed(
+    terminal: Terminal,
+    steps: Sequence[Step],
+    notes: Mapping[str, Sequence[str]],
+    *,
+    yes: bool,
+    dry_run: bool = False,
+) -> bool:
+    """Show the plan and ask; return whether to go on. Raises ``InputError`` where nobody can answer."""
+    terminal.show(plan_lines(steps, notes))
+    if dry_run:
+        terminal.show(["Nothing was changed: --dry-run."])
+        return False
+    if yes or terminal.confirm("Make these changes?"):
+        return True
+    terminal.show(["Nothing was changed."])
+    return False
 
 
 @contextmanager
@@ -54,15 +72,14 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def policy_acts(tools: Tools, cluster: Cluster, steps: Sequence[Step], pause: float) -> tuple[Act, ...]:
+def policy_acts(site: Site, cluster: Cluster, steps: Sequence[Step], pause: float) -> tuple[Act, ...]:
     """Return the acts that make ``steps``."""
-    simulation = Simulation(cluster, Options())
-    return PolicyActs(tools.objects, SystemClock(), simulation, pause).of(steps)
+    return PolicyActs(site.objects, site.clock, Simulation(cluster, Options()), pause).of(steps)
 
 
-def perform(acts: Sequence[Act], again: str, later: Sequence[str] = ()) -> bool:
-    """Do ``acts`` with progress; return whether all was done, else print what stands and what is left."""
+def perform(terminal: Terminal, acts: Sequence[Act], again: str, later: Sequence[str] = ()) -> bool:
+    """Do ``acts`` with progress; return whether all was done, else show what stands and what is left."""
     with interruptible():
-        account = carry_out(acts, Lines(), later)
-    show(account_lines(account, again))
+        account = carry_out(acts, terminal, later)
+    terminal.show(account_lines(account, again))
     return account.is_complete

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import typer
-
-from app.cli.site import SystemClock, Tools
-from app.cli.terminal import agreed, show_notes
 from app.engine.requirements import Options
 from app.engine.words import listed
 from app.install.dry_run import Step
 from app.install.execution import Act
 from app.install.guard.removal import Leaving, is_waited_for, leave, wait_until_gone
-from app.install.plan import Plan, Stock, plan_removals
+from app.install.plan import Plan, plan_removals
+from app.install.policies.stored import Inventory
+from app.install.ports import Site, Terminal
 from app.install.preflight import choose, permission_problem, permissions, policy_permissions
-from app.install.procedure import perform, policy_acts, refuse, rehearsed
+from app.install.procedure import agreed, perform, policy_acts, refuse, rehearsed
+from app.install.words import note_lines
 from app.model.access import Permission
 from app.model.kinds import NAMESPACE, POD, Reference
 from app.names import NAME
@@ -39,40 +38,37 @@ class Request:
     again: str = "netpol-guard uninstall"
 
 
-def take_away(tools: Tools, request: Request) -> int:
+def take_away(site: Site, terminal: Terminal, request: Request) -> int:
     """Take away what was asked for, the guard's configuration first; return the exit code.
 
     Raises ``CannotInstall`` where something is in the way, and nothing was changed then.
     """
-    refuse(permission_problem(tools.server, _permissions(request)))
-    leaving = leave(tools.objects, guard_manifests()) if request.guard else Leaving(())
-    stock, plan, names = _baselines(tools, request)
-    steps = rehearsed(tools, replace(plan, steps=(*leaving.steps[:1], *plan.steps, *leaving.steps[1:])))
+    refuse(permission_problem(site.server, _permissions(request)))
+    leaving = leave(site.objects, guard_manifests()) if request.guard else Leaving(())
+    inventory, plan, names = _baselines(site, request)
+    steps = rehearsed(site, replace(plan, steps=(*leaving.steps[:1], *plan.steps, *leaving.steps[1:])))
     notes = {**plan.notes, "": (*leaving.notes, *plan.notes.get("", ()))}
     what = " and ".join(_words(request, names))
     if not steps:
-        show_notes(notes)
-        typer.echo(f"Nothing to remove: there is nothing of {what}.")
+        terminal.show([*note_lines(notes), f"Nothing to remove: there is nothing of {what}."])
         return 0
-    if not agreed(steps, notes, yes=request.yes, dry_run=request.dry_run):
+    if not agreed(terminal, steps, notes, yes=request.yes, dry_run=request.dry_run):
         return 0 if request.dry_run else 2
-    if not perform(_acts(tools, stock, steps, request), request.again):
+    if not perform(terminal, _acts(site, inventory, steps, request), request.again):
         return 2
-    typer.echo(f"Gone: {what}.")
-    if request.guard:
-        typer.echo(_AFTER)
+    terminal.show([f"Gone: {what}.", *([_AFTER] if request.guard else [])])
     return 0
 
 
-def _baselines(tools: Tools, request: Request) -> tuple[Stock, Plan, tuple[str, ...]]:
-    stock = tools.stock(only=request.namespaces)
+def _baselines(site: Site, request: Request) -> tuple[Inventory, Plan, tuple[str, ...]]:
+    inventory = site.inventory(only=request.namespaces)
     if not request.baselines:
-        return stock, Plan(), ()
-    chosen = choose(stock.cluster, request.namespaces)
+        return inventory, Plan(), ()
+    chosen = choose(inventory.cluster, request.namespaces)
     refuse(*chosen.problems)
-    plan = plan_removals(stock, chosen.names, Options())
+    plan = plan_removals(inventory, chosen.names, Options())
     notes = {**plan.notes, "": (*chosen.notes, *plan.notes.get("", ()))}
-    return stock, replace(plan, notes=notes), chosen.names
+    return inventory, replace(plan, notes=notes), chosen.names
 
 
 def _words(request: Request, names: Sequence[str]) -> list[str]:
@@ -80,15 +76,14 @@ def _words(request: Request, names: Sequence[str]) -> list[str]:
     return [*words, f"the baselines of {listed(names) or 'any namespace'}"] if request.baselines else words
 
 
-def _acts(tools: Tools, stock: Stock, steps: Sequence[Step], request: Request) -> list[Act]:
-    clock = SystemClock()
-    acts = list(policy_acts(tools, stock.cluster, steps, request.pause))
+def _acts(site: Site, inventory: Inventory, steps: Sequence[Step], request: Request) -> list[Act]:
+    acts = list(policy_acts(site, inventory.cluster, steps, request.pause))
     for step in steps:
         if is_waited_for(step.reference) and step.change is None:
             place = next(index for index, one in enumerate(acts) if one.title == step.title)
             waiting = Act(
                 f"wait until {step.reference} is gone",
-                lambda step=step: wait_until_gone(tools.objects, clock, step, request.timeout),  # type: ignore[misc]  # bound now
+                lambda step=step: wait_until_gone(site.objects, site.clock, step, request.timeout),  # type: ignore[misc]  # bound now
             )
             acts.insert(place + 1, waiting)
     return acts

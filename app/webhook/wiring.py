@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from app.admission.ports import Announcer, ClusterState, Nobody
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Doubt, Mode, Replica, Rules
-from app.cluster.state.sources import declared_source
 from app.metrics import Metrics
+from app.model.declared_sources import declared_source
 from app.serving.application import create_app, create_health_app
 from app.serving.server import Applications, Bound, Listen, serve
 from app.serving.state import ServingState

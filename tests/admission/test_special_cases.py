@@ -11,12 +11,12 @@ from app.admission.policies import PolicyChange, PolicyJudgement
 from app.admission.ports import OverrideOutcome
 from app.admission.rules import Doubt, Mode, Rules
 from app.admission.standing import Standing
-from app.cluster.state.sources import declared_source
 from app.engine.budget import TooComplexError
 from app.engine.cluster import Cluster, Provenance
 from app.engine.policy import Policy
 from app.engine.selectors import Selector
 from app.model.access import Access
+from app.model.declared_sources import declared_source
 from app.names import MODE_LABEL, OVERRIDE_ANNOTATION
 from tests.admission import world
 from tests.admission.world import DENY_ALL, MANAGED, NS, FakeState, ask, request

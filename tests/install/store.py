@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.engine.policy import Policy
-from app.errors import ChangeFailed
+from app.errors import ChangeFailed, InputError
 from app.install.policies.stored import Stored, stored_of
+from app.install.ports import Tone
 from app.model.kinds import NETWORK_POLICY, Kind, Manifest, Reference, Rehearsal, Written
 
 
@@ -46,9 +47,14 @@ class MemoryStore:
 
     def list(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Manifest]:
         """Return the objects of ``kind``."""
-        assert not labels
-        found = (one for key, one in self.objects.items() if key.kind == kind)
-        return [copy.deepcopy(one) for one in found if namespace in ("", one["metadata"].get("namespace"))]
+        wanted = dict(pair.split("=") for pair in labels.split(",") if pair)
+        return [
+            copy.deepcopy(manifest)
+            for reference, manifest in self.objects.items()
+            if reference.kind == kind
+            and namespace in ("", reference.namespace)
+            and wanted.items() <= (manifest["metadata"].get("labels") or {}).items()
+        ]
 
     def apply(
         self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL, *, force: bool = False
@@ -56,27 +62,34 @@ class MemoryStore:
         """Write, as long as writes go through; a spec of another manager that differs is a conflict."""
         reference = Reference.of(manifest)
         there = self.objects.get(reference)
-        if (
-            there is not None
-            and not force
-            and _manager(there) != "ours"
-            and there["spec"] != manifest["spec"]
-        ):
+        theirs = there is not None and _manager(there) != "ours"
+        if there is not None and theirs and not force and there.get("spec") != manifest.get("spec"):
             raise ChangeFailed(f"apply {reference}", "conflict", status=409, said="conflict with another")
-        if rehearsal is Rehearsal.DRY_RUN:
-            return Written(copy.deepcopy(manifest))
-        self._count()
-        self._put(manifest, "ours")
-        self._remember()
-        return Written(copy.deepcopy(self.objects[reference]))
+        applied = manifest if there is None else _applied(there, manifest, keep_labels=theirs)
+        return self._write(applied, rehearsal, "ours")
 
     def create(self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
-        """Create nothing: the answers of a guard are tested with one."""
-        raise NotImplementedError
+        """Create, as long as writes go through."""
+        return self._write(manifest, rehearsal, "ours")
 
     def merge(self, reference: Reference, patch: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
-        """Merge nothing: as above."""
-        raise NotImplementedError
+        """Merge ``patch`` in, as long as writes go through."""
+        merged: Manifest = _merged(self._there("patch", reference), patch)
+        return self._write(merged, rehearsal, "ours")
+
+    def edit(
+        self, reference: Reference, patch: Sequence[Manifest], rehearsal: Rehearsal = Rehearsal.REAL
+    ) -> Written:
+        """Replace members, as long as writes go through."""
+        edited = copy.deepcopy(self._there("patch", reference))
+        for operation in patch:
+            assert operation["op"] == "replace"
+            *path, last = operation["path"].strip("/").split("/")
+            parent: Any = edited
+            for key in path:
+                parent = parent[int(key) if isinstance(parent, list) else key]
+            parent[last] = operation["value"]
+        return self._write(edited, rehearsal, "ours")
 
     def delete(
         self, reference: Reference, rehearsal: Rehearsal = Rehearsal.REAL, *, uid: str = ""
@@ -101,6 +114,18 @@ class MemoryStore:
         """Return all policies with whose they are."""
         return tuple(map(stored_of, self.list(NETWORK_POLICY)))
 
+    def _there(self, verb: str, reference: Reference) -> Manifest:
+        if reference not in self.objects:
+            raise ChangeFailed(f"{verb} {reference}", "it is not there", status=404)
+        return self.objects[reference]
+
+    def _write(self, manifest: Manifest, rehearsal: Rehearsal, manager: str) -> Written:
+        if rehearsal is Rehearsal.REAL:
+            self._count()
+            self._put(manifest, manager)
+            self._remember()
+        return Written(copy.deepcopy(manifest))
+
     def _remember(self) -> None:
         self.history.append(self.list(NETWORK_POLICY))
 
@@ -121,16 +146,46 @@ class MemoryStore:
         self.objects[reference] = put
 
 
+def _applied(there: Manifest, manifest: Manifest, *, keep_labels: bool) -> Manifest:
+    """Return what server-side apply would make of an object, as far as it matters here.
+
+    What others wrote stays: the status, labels on what was theirs, members of a webhook by its name.
+    """
+    applied = {**there, **_merged(there, manifest)}
+    if "webhooks" in manifest:
+        old = {webhook["name"]: webhook for webhook in there.get("webhooks") or ()}
+        applied["webhooks"] = [
+            _merged(old.get(webhook["name"], {}), webhook) for webhook in manifest["webhooks"]
+        ]
+    if "spec" in manifest:
+        applied["spec"] = manifest["spec"]
+    if not keep_labels:
+        kept = {key: there["metadata"][key] for key in ("uid", "managedFields")}
+        applied["metadata"] = {**manifest["metadata"], **kept}
+    return applied
+
+
+def _merged(target: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return the merge of two values (RFC 7386)."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        merged[key] = _merged(merged.get(key), value)
+    return {key: value for key, value in merged.items() if value is not None}
+
+
 def _manager(manifest: Manifest) -> str:
     name: str = manifest["metadata"]["managedFields"][0]["manager"]
     return name
 
 
 class NoTime:
-    """A clock on which nothing takes long; remembers how long it was waited."""
+    """A clock on which nothing takes long; ``meanwhile`` is what happens while it is waited."""
 
-    def __init__(self) -> None:
+    def __init__(self, meanwhile: Callable[[], None] = _nothing) -> None:
         self.slept: list[float] = []
+        self._meanwhile = meanwhile
 
     def now(self) -> float:
         """Return how long was waited so far."""
@@ -139,13 +194,35 @@ class NoTime:
     def sleep(self, seconds: float) -> None:
         """Return at once."""
         self.slept.append(seconds)
+        self._meanwhile()
 
 
-class Heard:
-    """Progress that is only remembered."""
+class RecordingTerminal:
+    """A terminal that only remembers; ``answer`` is what it says when asked, None where nobody is there."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, answer: bool | None = None) -> None:
         self.lines: list[str] = []
+        self.questions: list[str] = []
+        self.bad: list[str] = []
+        self._answer = answer
+
+    @property
+    def text(self) -> str:
+        """All that was shown."""
+        return "\n".join(self.lines)
+
+    def show(self, lines: Iterable[str], tone: Tone = Tone.PLAIN) -> None:
+        """Remember the lines."""
+        shown = list(lines)
+        self.lines += shown
+        self.bad += shown if tone is Tone.BAD else []
+
+    def confirm(self, question: str) -> bool:
+        """Answer."""
+        self.questions.append(question)
+        if self._answer is None:
+            raise InputError("", "nobody can be asked here")
+        return self._answer
 
     def begin(self, what: str) -> None:
         """Remember what begins."""

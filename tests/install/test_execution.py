@@ -9,7 +9,7 @@ from app.install.dry_run import as_yaml, diff_lines, rehearse
 from app.install.execution import Account, Act, PolicyActs, carry_out
 from app.install.policies.simulation import Simulation
 from app.install.words import account_lines, note_lines, plan_lines, source_lines
-from tests.install.store import Heard, MemoryStore, NoTime
+from tests.install.store import MemoryStore, NoTime, RecordingTerminal
 from tests.install.world import CLUSTER, DENY_ALL, carried_out, manifest, planned, removal
 
 
@@ -28,7 +28,7 @@ def interrupted() -> str:
 def test_it_ends_with_what_fails_or_is_interrupted_and_knows_what_is_left(
     act: object, trouble: str, how: str
 ) -> None:
-    heard = Heard()
+    heard = RecordingTerminal()
     acts = [Act("one", lambda: "done"), Act("two", act), Act("three", lambda: "done")]  # type: ignore[arg-type]
     account = carry_out(acts, heard, ["four"])
     assert (account.done, account.left, account.trouble) == (["one"], ["two", "three", "four"], trouble)
@@ -51,7 +51,7 @@ def test_where_the_first_step_fails_nothing_was_changed() -> None:
 
 
 def test_what_is_complete_needs_no_words() -> None:
-    assert list(account_lines(carry_out([Act("one", lambda: "done")], Heard()), "again")) == []
+    assert list(account_lines(carry_out([Act("one", lambda: "done")], RecordingTerminal()), "again")) == []
 
 
 def test_a_step_that_would_do_harm_by_now_is_not_made() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import yaml
 
-from app.cluster.state.sources import declared_source
 from app.errors import ChangeFailed, InputError
 from app.install.guard.manifests import (
     CONFIGURATION,
@@ -24,6 +23,7 @@ from app.install.guard.manifests import (
     released,
 )
 from app.install.guard.rollout import progress_of, wait_for_rollout
+from app.model.declared_sources import declared_source
 from app.model.kinds import POD, Kind, Manifest, Reference
 from app.shipped import guard_manifests
 from tests.install.store import MemoryStore, NoTime

@@ -7,14 +7,15 @@ import pytest
 from app.engine.baselines import written_baselines
 from app.engine.policy import Namespace
 from app.errors import ChangeFailed
-from app.install.guard.selftest import Ruling, SelfTest
+from app.install.guard.selftest import SelfTest
+from app.install.ports import GuardSettings
 from app.model.kinds import Manifest, Reference, Rehearsal, Written
 from tests.install.store import MemoryStore, NoTime
 from tests.install.world import CLUSTER, MANAGED, NS, rendered
 
 DENIAL = 'admission webhook "networkpolicies.netpol-guard.iomete.com" denied the request: x would cut y'
 WARNING = "netpol-guard: x would cut y"
-ENFORCING = Ruling()
+ENFORCING = GuardSettings()
 NO_EFFECT = "netpol-guard: x has no effect: y"
 
 
@@ -53,9 +54,9 @@ def guarded() -> Guarded:
 
 
 def ran(
-    store: MemoryStore, ruling: Ruling = ENFORCING, seconds: float = 0, clock: NoTime | None = None
+    store: MemoryStore, settings: GuardSettings = ENFORCING, seconds: float = 0, clock: NoTime | None = None
 ) -> str:
-    return SelfTest(store, clock or NoTime(), CLUSTER, ruling).run(NS, seconds)
+    return SelfTest(store, clock or NoTime(), CLUSTER, settings).run(NS, seconds)
 
 
 def test_a_guard_that_rejects_and_tells_passes_and_nothing_is_left_behind() -> None:
@@ -92,27 +93,27 @@ def test_a_guard_that_says_nothing_about_a_default_deny_fails_unless_it_is_told_
     store.warnings = ()
     with pytest.raises(ChangeFailed, match="default-deny in data-plane brought no word"):
         ran(store)
-    assert ran(store, Ruling(tells_no_effect=False)) == "passed"
+    assert ran(store, GuardSettings(tells_no_effect=False)) == "passed"
 
 
 def test_in_mode_warn_a_warning_is_what_is_expected() -> None:
     store = guarded()
     store.refusal = WARNING
-    assert ran(store, Ruling(mode="warn")) == "passed, in mode warn: nothing is rejected here"
+    assert ran(store, GuardSettings(mode="warn")) == "passed, in mode warn: nothing is rejected here"
     store.refusal = "something else"
     with pytest.raises(ChangeFailed, match="brought no warning"):
-        ran(store, Ruling(mode="warn"))
+        ran(store, GuardSettings(mode="warn"))
 
 
 def test_the_mode_label_of_the_namespace_goes_before_the_settings() -> None:
     labels = {**MANAGED, "netpol-guard.iomete.com/mode": "off"}
     namespaces = {**CLUSTER.namespaces, NS: Namespace.of(NS, labels)}
-    test = SelfTest(guarded(), NoTime(), replace(CLUSTER, namespaces=namespaces), Ruling())
+    test = SelfTest(guarded(), NoTime(), replace(CLUSTER, namespaces=namespaces), GuardSettings())
     assert test.run(NS, 0) == "left out: mode off"
 
 
 def test_an_exempt_namespace_is_left_out() -> None:
-    assert ran(guarded(), Ruling(exempt=frozenset({NS}))) == "left out: exempt"
+    assert ran(guarded(), GuardSettings(exempt=frozenset({NS}))) == "left out: exempt"
 
 
 def test_a_baseline_that_went_meanwhile_is_told() -> None:

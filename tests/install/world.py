@@ -16,13 +16,14 @@ from app.engine.requirements import Options
 from app.engine.selectors import Selector
 from app.install.dry_run import rehearse
 from app.install.execution import Account, PolicyActs, carry_out
-from app.install.plan import Plan, Stock, plan_policies, plan_removals
+from app.install.plan import Plan, plan_policies, plan_removals
 from app.install.policies.namespace import Wishes
 from app.install.policies.neighbours import neighbours
 from app.install.policies.simulation import Simulation
+from app.install.policies.stored import Inventory
 from app.wire.networkpolicy.render import render_policy
 from app.wire.objects.services import ServiceFacts
-from tests.install.store import Heard, MemoryStore, NoTime
+from tests.install.store import MemoryStore, NoTime, RecordingTerminal
 
 Object = dict[str, Any]
 NS = "data-plane"
@@ -71,10 +72,10 @@ def with_webhooks(*webhooks: WebhookService) -> Cluster:
     return replace(CLUSTER, webhooks=webhooks)
 
 
-def stock_of(store: MemoryStore, cluster: Cluster, namespace: str) -> Stock:
+def inventory_of(store: MemoryStore, cluster: Cluster, namespace: str) -> Inventory:
     """Return what is in ``store`` as a plan wants it."""
     stored = {namespace: store.stored()}
-    return Stock(
+    return Inventory(
         replace(cluster, policies={namespace: store.policies()}), stored, neighbours(cluster, SERVICES)
     )
 
@@ -83,12 +84,12 @@ def planned(
     store: MemoryStore, cluster: Cluster = CLUSTER, wishes: Wishes = NOTHING, namespace: str = NS
 ) -> Plan:
     """Return the plan that brings the baselines into ``namespace``."""
-    return plan_policies(stock_of(store, cluster, namespace), [namespace], wishes, Options())
+    return plan_policies(inventory_of(store, cluster, namespace), [namespace], wishes, Options())
 
 
 def removal(store: MemoryStore, cluster: Cluster = CLUSTER, namespace: str = NS) -> Plan:
     """Return the plan that takes the baselines out of ``namespace``."""
-    return plan_removals(stock_of(store, cluster, namespace), [namespace], Options())
+    return plan_removals(inventory_of(store, cluster, namespace), [namespace], Options())
 
 
 def carried_out(
@@ -98,7 +99,7 @@ def carried_out(
     tried = rehearse(store, plan.steps)
     assert not tried.problems, tried.problems
     acts = PolicyActs(store, clock or NoTime(), Simulation(cluster, Options()), 10.0)
-    return carry_out(acts.of(tried.steps), Heard())
+    return carry_out(acts.of(tried.steps), RecordingTerminal())
 
 
 def titles(plan: Plan) -> list[str]:

@@ -8,9 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from app.cli.site import Tools
+from app.cli.site import MANAGER, LiveSite
 from app.cluster.client.objects import Objects
 from app.model.kinds import Manifest, Reference, Rehearsal, Written
 from tests.integration.guard import ROOT
@@ -148,9 +149,9 @@ class Cut(Objects):
         self.left -= 1
 
 
-def cut_tools(kubeconfig: Path, writes: int, end: type[BaseException] = KeyboardInterrupt) -> Tools:
-    """Return tools that end with an exception after so many writes."""
-    tools = Tools.connect(kubeconfig, None)
-    objects = Cut(tools.connection, "netpol-guard-bootstrap")
+def cut_site(kubeconfig: Path, writes: int, end: type[BaseException] = KeyboardInterrupt) -> LiveSite:
+    """Return a site that ends with an exception after so many writes."""
+    site = LiveSite.connect(kubeconfig, None)
+    objects = Cut(site.connection, MANAGER)
     objects.left, objects.end = writes, end
-    return Tools(tools.connection, objects, tools.server, tools.prober)
+    return replace(site, objects=objects)

@@ -9,13 +9,13 @@ from random import Random
 import pytest
 import yaml
 
-from app.cluster.state.sources import declared_source
 from app.engine.cluster import Cluster
 from app.engine.requirements import Options
 from app.engine.search.find import Unlimited
 from app.lint.findings import Report
 from app.lint.fixing import mend
 from app.lint.lint import Assumptions, Work, lint
+from app.model.declared_sources import declared_source
 from app.wire.text.documents import read_documents
 from app.wire.text.files import Manifests
 from tests.engine.universe import Generator

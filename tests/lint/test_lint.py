@@ -6,7 +6,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.cluster.state.sources import declared_source
 from app.engine.cluster import Cluster
 from app.engine.policy import Namespace, Policy
 from app.engine.requirements import Options
@@ -14,6 +13,7 @@ from app.engine.search.find import Unlimited
 from app.lint.findings import Finding, Level, Report, Rule
 from app.lint.lint import Assumptions, Work, lint
 from app.lint.overlap import Neighbours
+from app.model.declared_sources import declared_source
 from app.wire.networkpolicy.parse import Validation, parse_policy
 from app.wire.text.documents import read_documents
 from tests.wire.strategies import policies

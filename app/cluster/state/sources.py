@@ -13,7 +13,7 @@ from datetime import datetime
 from ipaddress import ip_address, ip_network
 
 from app.cluster.state.facts import AGENT_VALUE, KUBE_SYSTEM, Facts
-from app.engine.addresses import Address, Network, address_of, network_set, place_of
+from app.engine.addresses import Address, Network, address_of, place_of
 from app.engine.cluster import Endpoint, Provenance, Source, strongest
 from app.engine.intervals import IntervalSet
 from app.engine.policy import PodPeer
@@ -36,17 +36,6 @@ class Discovery:
 
     sources: tuple[Source, ...]
     notes: tuple[str, ...] = ()
-
-
-def declared_source(text: str, origin: str = "in the guard's settings under apiServer.sources") -> Source:
-    """Return the source that an admin wrote down: an address or a CIDR.
-
-    Raises ``ValueError`` for anything else.
-
-    >>> declared_source("10.20.0.10").addresses == declared_source("10.20.0.10/32").addresses
-    True
-    """
-    return Source(Provenance.DECLARED, origin, addresses=network_set(ip_network(text.strip(), strict=False)))
 
 
 def discover(

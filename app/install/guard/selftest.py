@@ -7,13 +7,12 @@ the news that it has no effect. Dry runs leave nothing behind.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 
 from app.engine.baselines import BaselineKind, recognise
 from app.engine.cluster import Cluster
 from app.errors import ChangeFailed
 from app.install.policies.stored import by_namespace
-from app.install.ports import Clock, Store
+from app.install.ports import Clock, GuardSettings, Store
 from app.model.kinds import NETWORK_POLICY, Manifest, Reference, Rehearsal
 from app.names import MODE_LABEL, POLICIES_WEBHOOK
 
@@ -26,23 +25,14 @@ _HOW = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """What the guard's settings say about its answers: mode, namespaces left alone, what is kept quiet."""
-
-    mode: str = _ENFORCE
-    exempt: frozenset[str] = frozenset()
-    tells_no_effect: bool = True
-
-
 class SelfTest:
     """Tests the guard in one namespace after the other."""
 
-    def __init__(self, store: Store, clock: Clock, cluster: Cluster, ruling: Ruling) -> None:
+    def __init__(self, store: Store, clock: Clock, cluster: Cluster, settings: GuardSettings) -> None:
         self._store = store
         self._clock = clock
         self._cluster = cluster
-        self._ruling = ruling
+        self._settings = settings
 
     def run(self, namespace: str, seconds: float) -> str:
         """Return that the guard decides as it should in ``namespace``; a new webhook gets ``seconds`` for it.
@@ -50,8 +40,8 @@ class SelfTest:
         Raises ``ChangeFailed`` with what it did instead.
         """
         mode = self._mode(namespace)
-        if namespace in self._ruling.exempt or mode not in (_ENFORCE, "warn"):
-            return f"left out: {'exempt' if namespace in self._ruling.exempt else f'mode {mode}'}"
+        if namespace in self._settings.exempt or mode not in (_ENFORCE, "warn"):
+            return f"left out: {'exempt' if namespace in self._settings.exempt else f'mode {mode}'}"
         end = self._clock.now() + seconds
         while True:
             try:
@@ -66,7 +56,7 @@ class SelfTest:
 
     def _mode(self, namespace: str) -> str:
         found = self._cluster.namespaces.get(namespace)
-        return (found.labels.get(MODE_LABEL) if found is not None else None) or self._ruling.mode
+        return (found.labels.get(MODE_LABEL) if found is not None else None) or self._settings.mode
 
     def _demand_refusal(self, namespace: str, mode: str) -> None:
         baseline = self._baseline(namespace)
@@ -93,7 +83,7 @@ class SelfTest:
     def _demand_no_effect(self, namespace: str) -> None:
         warnings = self._store.create(_default_deny(namespace), Rehearsal.DRY_RUN).warnings
         said = " ".join(warnings)
-        if self._ruling.tells_no_effect and _NO_EFFECT not in said:
+        if self._settings.tells_no_effect and _NO_EFFECT not in said:
             raise _failed(f"a dry run of a default-deny in {namespace}", "brought no word of the guard", said)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
+from app.engine.cluster import Cluster
 from app.engine.policy import Policy
 from app.errors import InputError
 from app.model.kinds import NETWORK_POLICY, Manifest, Reference
@@ -79,6 +80,23 @@ def by_namespace(manifests: Iterable[Manifest]) -> Mapping[str, tuple[Stored, ..
     for one in sorted(map(stored_of, manifests), key=lambda found: found.name):
         grouped.setdefault(one.policy.namespace, []).append(one)
     return {name: tuple(found) for name, found in grouped.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What is there: the cluster with the namespaces as they will be labelled, and their policies.
+
+    ``neighbours`` are namespaces outside that have business inside; ``notes`` what is not known or judged.
+    """
+
+    cluster: Cluster
+    stored: Mapping[str, tuple[Stored, ...]]
+    neighbours: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def of(self, namespace: str) -> tuple[Stored, ...]:
+        """Return the policies of ``namespace``."""
+        return self.stored.get(namespace, ())
 
 
 def manifest_of(policy: Policy, role: Role) -> Manifest:

@@ -14,10 +14,10 @@ from app.cluster.client.connection import Answer, Method, Request
 from app.cluster.client.errors import refusal
 from app.cluster.probe.peer_watch import PeerWatch, changes
 from app.cluster.state.facts import Known
-from app.cluster.state.sources import declared_source
 from app.deadline import Deadline
 from app.engine.addresses import Address, address_of
 from app.engine.cluster import Provenance
+from app.model.declared_sources import declared_source
 from app.model.measured_sources import Memory, Remembered, Unknown
 from app.model.measurement import Place
 from tests.cluster.fake_api import FakeApi

@@ -8,8 +8,9 @@ import pytest
 
 from app.cluster.state.cilium import limit_of
 from app.cluster.state.facts import Agent
-from app.cluster.state.sources import declared_source, discover
+from app.cluster.state.sources import discover
 from app.engine.cluster import Source
+from app.model.declared_sources import declared_source
 from tests.cluster.builders import facts, node
 
 NODES = (node("cp", "10.20.0.10", "fd00::10"), replace(node("cp-2"), pod_cidrs=("10.244.1.0/24",)))

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from app.cluster.state.folder import DirectoryState
-from app.cluster.state.sources import declared_source
 from app.engine.cluster import MANAGED, Cluster, Provenance, TargetPort
 from app.engine.ports import Protocol
 from app.engine.selectors import Selector
 from app.errors import StateUnreadable
 from app.model.access import AccessQuestion, Scope
+from app.model.declared_sources import declared_source
 from app.model.measured_sources import Remembered, render_measured
 from app.model.measurement import Place
 from tests.cluster.running import running

@@ -6,9 +6,9 @@ import pytest
 
 from app.cluster.client.connection import Request
 from app.cluster.state.read_once import read_once
-from app.cluster.state.sources import declared_source
 from app.deadline import Deadline
 from app.errors import StateUnreadable
+from app.model.declared_sources import declared_source
 from tests.cluster.state.test_informers import MUTATING, NAMESPACES, NODES, Cluster, stored
 
 EVERY_POLICY = "/apis/networking.k8s.io/v1/networkpolicies"

@@ -7,11 +7,12 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from app.cluster.state.facts import Agent
-from app.cluster.state.sources import HOST_NETWORK_LABEL, api_server_endpoints, declared_source, discover
+from app.cluster.state.sources import HOST_NETWORK_LABEL, api_server_endpoints, discover
 from app.engine.addresses import address_of, network_set, networks_of
 from app.engine.cluster import Provenance, Source
 from app.engine.policy import PodPeer
 from app.engine.selectors import Selector
+from app.model.declared_sources import declared_source
 from app.model.measured_sources import Memory, Remembered
 from app.model.measurement import Place
 from app.wire.objects.nodes import NodeFacts

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from app.cli.site import Tools
-from app.cli.terminal import sources_of
+from app.cli.site import LiveSite
+from app.cli.terminal import LineTerminal
 from app.errors import ChangeFailed
 from app.install.prepare import Request, bring_baselines
 from app.install.uninstall import Request as Removal
 from app.install.uninstall import take_away
+from app.model.declared_sources import declared_sources
 from tests.integration.conftest import MakeNamespace
 from tests.integration.guard import configuration, running_guard
-from tests.integration.program import cut_tools, run, started, unchanged, watched
+from tests.integration.program import cut_site, run, started, unchanged, watched
 from tests.kube.control_plane import ControlPlane
 from tests.kube.webhook import register_webhook
 
@@ -280,18 +281,18 @@ def test_interrupted_after_every_step_it_says_what_stands_and_a_second_run_compl
     cut: tuple[int, type[BaseException]],
 ) -> None:
     name, (writes, end) = make_namespace(), cut
-    request = Request((name,), declared=sources_of([API_SERVER]), yes=True, pause=0)
+    request = Request((name,), declared=declared_sources([API_SERVER]), yes=True, pause=0)
     removal = Removal((name,), yes=True, pause=0)
-    tools = Tools.connect(control_plane.kubeconfig(), None)
+    site, terminal = LiveSite.connect(control_plane.kubeconfig(), None), LineTerminal()
     with watched(control_plane, API_SERVER) as history:
-        assert bring_baselines(cut_tools(control_plane.kubeconfig(), writes, end), request) == 2
+        assert bring_baselines(cut_site(control_plane.kubeconfig(), writes, end), terminal, request) == 2
         told = capsys.readouterr().out
         assert f"Done: {writes} of 4 steps. Left:" in told
         assert "To complete it: netpol-guard bootstrap" in told
-        assert bring_baselines(tools, request) == 0
+        assert bring_baselines(site, terminal, request) == 0
         assert policies(control_plane, name) == {OPERATOR, MANAGED}
-        assert take_away(cut_tools(control_plane.kubeconfig(), writes, end), removal) == 2
-        assert take_away(tools, removal) == 0
+        assert take_away(cut_site(control_plane.kubeconfig(), writes, end), terminal, removal) == 2
+        assert take_away(site, terminal, removal) == 0
         assert policies(control_plane, name) == set()
     history.assert_nothing_lost()
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from app.cli.terminal import LineTerminal
 from app.install.bootstrap import bring_guard
 from app.install.prepare import Request
 from app.install.uninstall import Request as Removal
@@ -29,7 +30,7 @@ from tests.integration.incluster.platform import (
     watched,
 )
 from tests.integration.incluster.scenes import deny_all, make_managed
-from tests.integration.program import cut_tools, inventory_of
+from tests.integration.program import cut_site, inventory_of
 from tests.kube.cluster import IMAGE, Cluster, Shape
 from tests.kube.lan import Family
 
@@ -77,10 +78,11 @@ def test_interrupted_after_every_step_it_goes_on_from_there_and_nothing_is_rejec
     make_platform(cluster)
     before = inventory_of(cluster.client())
     request = Request(image=IMAGE, yes=True, pause=0, timeout=180)
+    terminal = LineTerminal()
     removal = Removal(guard=True, yes=True, pause=0, timeout=180)
     with watched(cluster) as history, cluster.entered():
         steps = 0
-        while bring_guard(cut_tools(cluster.kubeconfig(), 1), request) != 0:
+        while bring_guard(cut_site(cluster.kubeconfig(), 1), terminal, request) != 0:
             steps += 1
             assert "To complete it: netpol-guard bootstrap" in capsys.readouterr().out
             assert failure_policies(cluster) <= {"Ignore"}
@@ -88,7 +90,7 @@ def test_interrupted_after_every_step_it_goes_on_from_there_and_nothing_is_rejec
         assert steps > len(policies(cluster))
         assert_guarded(cluster)
         removed = 0
-        while take_away(cut_tools(cluster.kubeconfig(), 1), removal) != 0:
+        while take_away(cut_site(cluster.kubeconfig(), 1), terminal, removal) != 0:
             removed += 1
             assert failure_policies(cluster) == set()
             assert removed < MOST_STEPS

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from app.cli.repair import Consent, repair
-from app.cli.site import Tools
+from app.cli.site import LiveSite
+from app.cli.terminal import LineTerminal
 from app.doctor.findings import Report
 from tests.doctor import world
 from tests.doctor.test_cases import FIVE
@@ -79,8 +80,9 @@ def first_of(report: Report) -> str:
 
 def fixed(doctored: Doctored, report: Report) -> None:
     with doctored.cluster.entered():
-        tools = Tools.connect(doctored.cluster.kubeconfig(), None)
-        assert repair(report, tools, Consent(yes=True, pause=0.0), Console(stderr=True))
+        site = LiveSite.connect(doctored.cluster.kubeconfig(), None)
+        console, consent = Console(stderr=True), Consent(yes=True, pause=0.0)
+        assert repair(report, console, consent, site=site, terminal=LineTerminal())
 
 
 def test_five_at_once_are_all_found_the_gravest_first_and_repaired_in_one_go(doctored: Doctored) -> None:
