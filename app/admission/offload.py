@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from app.admission.ports import Deadline
+from app.deadline import Deadline
 from app.engine.search.find import Budget, TooComplexError
 
 T = TypeVar("T")

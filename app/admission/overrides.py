@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.admission.outcome import Outcome
-from app.admission.ports import Announcer, ClusterState, Deadline, OverrideOutcome
+from app.admission.ports import Announcer, ClusterState, OverrideOutcome
+from app.deadline import Deadline
 from app.model.access import Override, question
 from app.names import OVERRIDE_ANNOTATION
 from app.wire.objects.metadata import Metadata
@@ -41,7 +42,7 @@ class Overrides:
         if not reason.strip():
             refusal = f"The override annotation {OVERRIDE_ANNOTATION} is empty: it must say why."
             return Ruling(OverrideOutcome.NO_REASON, refusal)
-        access = await self._state.access(question(review, OVERRIDE_VERB), timeout=deadline.left)
+        access = await self._state.access(question(review, OVERRIDE_VERB), deadline)
         if access.allowed:
             return Ruling(OverrideOutcome.HONOURED)
         outcome = OverrideOutcome.REFUSED

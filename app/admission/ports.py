@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum
-from time import monotonic
 from typing import Protocol
 
 import msgspec
 
 from app.admission.rules import Mode
+from app.deadline import Deadline
 from app.engine.cluster import Cluster
 from app.model.access import Access, AccessQuestion, Override, Scope
 from app.wire.review.request import Operation
@@ -24,11 +24,11 @@ class Afterwards(Enum):
 class ClusterState(Protocol):
     """Whoever knows the cluster's state."""
 
-    async def read(self, scope: Scope, *, timeout: float) -> Cluster:  # noqa: ASYNC109 - the client ends its call
+    async def read(self, scope: Scope, deadline: Deadline) -> Cluster:
         """Return the state of ``scope``, its policies fresh. Raises ``StateUnreadable``."""
         ...
 
-    async def access(self, question: AccessQuestion, *, timeout: float) -> Access:  # noqa: ASYNC109 - as for read
+    async def access(self, question: AccessQuestion, deadline: Deadline) -> Access:
         """Return whether a user may do something; never raises."""
         ...
 
@@ -84,23 +84,3 @@ class Recorder(Protocol):
     def decided(self, decision: Decision) -> None:
         """Take note of ``decision``; must not raise or block."""
         ...
-
-
-class Deadline:
-    """A budget of time, from now on; the engine looks at it between slices of work."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = monotonic() + seconds
-
-    def at_most(self, seconds: float) -> Deadline:
-        """Return a deadline that is ``seconds`` away, or this one where it comes earlier."""
-        return Deadline(min(seconds, self._end - monotonic()))
-
-    def exhausted(self) -> bool:
-        """Tell whether the time is up."""
-        return monotonic() >= self._end
-
-    @property
-    def left(self) -> float:
-        """The seconds that are left, at least a token 10 ms."""
-        return max(0.01, self._end - monotonic())

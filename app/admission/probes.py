@@ -7,8 +7,9 @@ the TCP peer alone; headers of proxies are never read for it.
 
 from __future__ import annotations
 
-from app.admission.ports import ClusterState, Deadline
+from app.admission.ports import ClusterState
 from app.admission.rules import Replica
+from app.deadline import Deadline
 from app.model.access import question
 from app.model.probe import PROBE_ANNOTATION, PROBE_VERB, ProbeRefusal, Refusal, is_nonce, seen
 from app.wire.objects.metadata import annotations_of
@@ -45,7 +46,7 @@ class Probes:
         """Return the warning that answers the probe ``asked``, which came from the TCP peer ``peer``."""
         if not is_nonce(asked):
             return _MALFORMED
-        access = await self._state.access(question(review, PROBE_VERB), timeout=deadline.left)
+        access = await self._state.access(question(review, PROBE_VERB), deadline)
         if access.allowed:
             return str(seen(asked, peer, self._replica.pod, self._replica.node))
         user = review.user.username

@@ -19,7 +19,6 @@ from app.admission.ports import (
     Afterwards,
     Announcer,
     ClusterState,
-    Deadline,
     Decision,
     Nobody,
     OverrideOutcome,
@@ -37,6 +36,7 @@ from app.admission.refusals import (
 )
 from app.admission.responses import DENY, answer, overridden, unjudged
 from app.admission.rules import Mode, Rules
+from app.deadline import Deadline
 from app.engine.cluster import MANAGED, Cluster
 from app.engine.policy import Namespace
 from app.engine.search.find import Budget, TooComplexError
@@ -96,7 +96,7 @@ class Reviewer:
         """
         started = perf_counter()
         review = decode_review(body)
-        deadline = Deadline(budget_seconds)
+        deadline = Deadline.after(budget_seconds)
         reply, verdict, judged = await self._answer(review, deadline)
         self._record(review, verdict, judged, perf_counter() - started)
         if review.dry_run and (asked := probe_in(review)) is not None:
@@ -178,7 +178,7 @@ class Reviewer:
         if review.operation is _UPDATE and kept.metadata.deletion_timestamp is not None:
             return _Judged(ADMITTED, self._rules.mode)
         try:
-            cluster = await self._state.read(Scope(review.namespace), timeout=deadline.left)
+            cluster = await self._state.read(Scope(review.namespace), deadline)
         except StateUnreadable as error:
             return _Judged(unknown_state(review, error), self._rules.mode, kept.metadata)
         namespace = cluster.namespaces.get(review.namespace)
@@ -208,7 +208,7 @@ class Reviewer:
                     return outcome
                 read, cluster = (
                     cluster,
-                    await self._state.read(Scope(review.namespace), timeout=deadline.left),
+                    await self._state.read(Scope(review.namespace), deadline),
                 )
                 if cluster is read and changes_in(self._policies.cases(change, read)) == changes_in(cases):
                     return outcome
@@ -248,9 +248,9 @@ class Reviewer:
         old, new = versions
         was_managed = old is not None and MANAGED.matches(old.namespace.labels)
         try:
-            cluster = await self._state.read(Scope.managed(), timeout=deadline.left)
+            cluster = await self._state.read(Scope.managed(), deadline)
             if not was_managed:
-                own = await self._state.read(Scope.namespace(new.namespace.name), timeout=deadline.left)
+                own = await self._state.read(Scope.namespace(new.namespace.name), deadline)
                 cluster = replace(cluster, policies={**cluster.policies, **own.policies})
             before = None if old is None else old.namespace
             question = partial(_namespace_outcome, (before, new.namespace), cluster, self._rules)

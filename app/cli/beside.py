@@ -90,8 +90,9 @@ def read_base(place: Place, namespaces: Collection[str] | None) -> Base:
     if place.state is None:
         return Base()
     from app.cluster.state.folder import DirectoryState
+    from app.deadline import Deadline
 
     state = DirectoryState(place.state, declared=place.sources)
     state.refresh()
-    cluster = asyncio.run(state.read(Scope.managed(), timeout=_SECONDS))
+    cluster = asyncio.run(state.read(Scope.managed(), Deadline.after(_SECONDS)))
     return Base(cluster, state.notes)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 from app.engine.addresses import network_set
 from app.engine.intervals import IntervalSet
 from app.engine.policy import PodPeer
-from app.engine.requirements import IpBlockMatchesPods, Options
+from app.engine.requirements import Options
 from app.engine.selectors import NAMESPACE_NAME_LABEL, Selector
 from app.settings.model import Notice, Settings
 
@@ -16,7 +17,7 @@ def options_of(settings: Settings) -> Options:
     """Return what the engine needs to know of the settings."""
     platform = settings.platform_egress
     options = Options(
-        ip_block_matches_pods=IpBlockMatchesPods(settings.ip_block_matches_pods.value),
+        ip_block_matches_pods=settings.ip_block_matches_pods,
         dns=tuple(
             PodPeer(Selector.labels({NAMESPACE_NAME_LABEL: one.namespace}), Selector.labels(one.pod_labels))
             for one in platform.dns
@@ -26,4 +27,4 @@ def options_of(settings: Settings) -> Options:
     if not settings.pod_cidrs:
         return options
     addresses = IntervalSet.union(network_set(ip_network(one)) for one in settings.pod_cidrs)
-    return Options(options.ip_block_matches_pods, options.dns, options.outside, addresses)
+    return replace(options, pod_addresses=addresses)

@@ -7,7 +7,7 @@ those of the design's "Defaults": whoever configures nothing gets the strict beh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
+from enum import Enum
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +15,8 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from app.admission.rules import Doubt, Mode
+from app.engine.requirements import IpBlockMatchesPods
 from app.logs import LogFormat, LogLevel
 from app.names import NAME, FailurePolicy
 
@@ -22,38 +24,14 @@ _TRUE_WORDS = ("yes", "on", "true")
 _FALSE_WORDS = ("no", "off", "false")
 
 
-class Mode(StrEnum):
-    """What happens to a change that would cut a required flow."""
-
-    ENFORCE = "enforce"
-    WARN = "warn"
-    AUDIT = "audit"
-    OFF = "off"
-
-
-class Doubt(StrEnum):
-    """What happens to a change that could not be judged."""
-
-    DENY = "deny"
-    WARN = "warn"
-
-
-class Notice(StrEnum):
+class Notice(Enum):
     """Whether something is pointed out."""
 
     WARN = "warn"
     OFF = "off"
 
 
-class Certainty(StrEnum):
-    """Whether a network plugin does something that plugins differ in."""
-
-    UNKNOWN = "unknown"
-    YES = "yes"
-    NO = "no"
-
-
-def _word_meant(words: type[StrEnum]) -> BeforeValidator:
+def _word_meant(words: type[Enum]) -> BeforeValidator:
     """Give back the word that YAML 1.1 took for a truth value: `off` in `mode: off` arrives as False."""
 
     def restored(value: object) -> object:
@@ -241,7 +219,9 @@ class Settings(_Section):
     exempt: Exempt = Exempt()
     guard_namespace: Name = NAME
     no_effect: Annotated[Notice, _word_meant(Notice)] = Notice.WARN
-    ip_block_matches_pods: Annotated[Certainty, _word_meant(Certainty)] = Certainty.UNKNOWN
+    ip_block_matches_pods: Annotated[IpBlockMatchesPods, _word_meant(IpBlockMatchesPods)] = (
+        IpBlockMatchesPods.UNKNOWN
+    )
     platform_egress: PlatformEgress = PlatformEgress()
     api_server: ApiServer = ApiServer()
     # The generated name would be podCidrs; Kubernetes writes podCIDRs.

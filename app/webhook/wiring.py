@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from app.admission.ports import Announcer, ClusterState, Nobody
 from app.admission.reviewer import Reviewer
-from app.admission.rules import Doubt, Mode, Replica, Rules
+from app.admission.rules import Replica, Rules
 from app.metrics import Metrics
 from app.model.declared_sources import declared_source
 from app.serving.application import create_app, create_health_app
@@ -37,9 +37,9 @@ def rules_of(settings: Settings) -> Rules:
     """Return what admission needs to know of the settings."""
     exempt = settings.exempt
     return Rules(
-        mode=Mode(settings.mode.value),
-        on_state_error=Doubt(settings.on_state_error.value),
-        on_too_complex=Doubt(settings.on_too_complex.value),
+        mode=settings.mode,
+        on_state_error=settings.on_state_error,
+        on_too_complex=settings.on_too_complex,
         exempt_users=frozenset(exempt.users),
         exempt_groups=frozenset(exempt.groups),
         exempt_namespaces=frozenset(exempt.namespaces),

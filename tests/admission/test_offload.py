@@ -12,9 +12,9 @@ import pytest
 from app.admission.offload import Patience
 from app.admission.outcome import Outcome
 from app.admission.policies import PolicyJudgement
-from app.admission.ports import Deadline
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Rules
+from app.deadline import Deadline
 from app.engine.search.find import Budget, TooComplexError
 from tests.admission.world import DENY_ALL, NS, FakeState, Log, cluster, guarded, parsed, rendered, request
 
@@ -32,12 +32,12 @@ def hard(budget: Budget) -> str:
 
 
 def test_what_is_answered_at_once_is_not_handed_over() -> None:
-    answer = asyncio.run(Patience().ask(lambda _: is_main_thread(), Deadline(5)))
+    answer = asyncio.run(Patience().ask(lambda _: is_main_thread(), Deadline.after(5)))
     assert answer == (True, False)
 
 
 def test_what_takes_long_is_answered_aside() -> None:
-    assert asyncio.run(Patience().ask(hard, Deadline(5))) == ("answered aside", True)
+    assert asyncio.run(Patience().ask(hard, Deadline.after(5))) == ("answered aside", True)
 
 
 def test_what_is_only_half_known_when_its_time_is_up_is_asked_again_aside() -> None:
@@ -48,7 +48,7 @@ def test_what_is_only_half_known_when_its_time_is_up_is_asked_again_aside() -> N
             threading.Event().wait(0.001)
         return "half"
 
-    assert asyncio.run(Patience(0.01).ask(half, Deadline(5))) == ("whole", True)
+    assert asyncio.run(Patience(0.01).ask(half, Deadline.after(5))) == ("whole", True)
 
 
 def test_others_are_answered_while_a_hard_question_is_open() -> None:
@@ -60,8 +60,8 @@ def test_others_are_answered_while_a_hard_question_is_open() -> None:
             assert release.wait(10)
             return answer
 
-        open_question = asyncio.create_task(patience.ask(waiting, Deadline(10)))
-        easy = await patience.ask(lambda _: "easy", Deadline(10))
+        open_question = asyncio.create_task(patience.ask(waiting, Deadline.after(10)))
+        easy = await patience.ask(lambda _: "easy", Deadline.after(10))
         assert easy == ("easy", False)
         release.set()
         return await open_question
@@ -71,19 +71,19 @@ def test_others_are_answered_while_a_hard_question_is_open() -> None:
 
 def test_a_question_without_time_left_is_too_complex_and_never_handed_over() -> None:
     with pytest.raises(TooComplexError):
-        asyncio.run(Patience().ask(hard, Deadline(0)))
+        asyncio.run(Patience().ask(hard, Deadline.after(0)))
 
 
 def test_the_time_until_its_turn_comes_counts_too() -> None:
     async def scenario() -> bool:
-        patience, deadline = Patience(), Deadline(0.05)
+        patience, deadline = Patience(), Deadline.after(0.05)
 
         def blocking(budget: Budget) -> None:
             hard(budget)
             while not deadline.exhausted():
                 threading.Event().wait(0.01)
 
-        first = asyncio.create_task(patience.ask(blocking, Deadline(10)))
+        first = asyncio.create_task(patience.ask(blocking, Deadline.after(10)))
         await asyncio.sleep(0)
         second = await patience.ask_aside(lambda budget: budget.exhausted(), deadline)
         await first

@@ -11,6 +11,7 @@ from typing import Any
 from app.admission.ports import Afterwards, Decision
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Rules
+from app.deadline import Deadline
 from app.engine.addresses import network_set
 from app.engine.baselines import written_baselines
 from app.engine.cluster import Cluster, Endpoint, Provenance, Source, TargetPort, WebhookService
@@ -98,13 +99,13 @@ class FakeState:
     asked: list[AccessQuestion] = field(default_factory=list)
     announced: list[Override] = field(default_factory=list)
 
-    async def read(self, scope: Scope, *, timeout: float) -> Cluster:  # noqa: ARG002, ASYNC109 - the Protocol's
+    async def read(self, scope: Scope, deadline: Deadline) -> Cluster:  # noqa: ARG002 - the Protocol's
         """Return the state."""
         if self.broken:
             raise StateUnreadable(f"policies of {scope}", "the API server did not answer")
         return self.now
 
-    async def access(self, question: AccessQuestion, *, timeout: float) -> Access:  # noqa: ARG002, ASYNC109 - the Protocol's
+    async def access(self, question: AccessQuestion, deadline: Deadline) -> Access:  # noqa: ARG002 - the Protocol's
         """Return what was given."""
         self.asked.append(question)
         return self.grants

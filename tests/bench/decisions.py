@@ -9,7 +9,7 @@ from random import Random
 from statistics import median
 from time import perf_counter, process_time
 
-from app.admission.ports import Deadline
+from app.deadline import Deadline
 from app.engine.baselines import written_baselines
 from app.engine.cluster import Cluster
 from app.engine.judge import Judge, State
@@ -89,7 +89,7 @@ def _decide(cluster: Cluster, policies: Sequence[Policy]) -> _Decided:
     table = NamespaceTable(cluster.namespaces)
     before, after = State(tuple(policies[:-1]), table), State(tuple(policies), table)
     try:
-        verdict = Judge(options, Deadline(BUDGET_SECONDS)).compare(before, after, flows)
+        verdict = Judge(options, Deadline.after(BUDGET_SECONDS)).compare(before, after, flows)
         answer = "rejected" if verdict.rejected else "admitted"
     except TooComplexError:
         answer = "too complex"

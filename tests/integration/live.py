@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from app.cluster.state.live import LiveState
+from app.deadline import Deadline
 from app.engine.cluster import Cluster
 from app.model.access import AccessQuestion, Scope
 from app.names import NAME
@@ -38,7 +39,7 @@ def names(cluster: Cluster, namespace: str) -> list[str]:
 
 
 def read(state: LiveState, namespace: str) -> Awaitable[Cluster]:
-    return state.read(Scope.namespace(namespace), timeout=READ_SECONDS)
+    return state.read(Scope.namespace(namespace), Deadline.after(READ_SECONDS))
 
 
 def question(username: str, verb: str = "delete", groups: tuple[str, ...] = ()) -> AccessQuestion:

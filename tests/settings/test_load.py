@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from app.admission.rules import Doubt, Mode
+from app.engine.requirements import IpBlockMatchesPods
 from app.errors import SettingsError
 from app.logs import LogFormat, LogLevel
 from app.names import FailurePolicy
-from app.settings import Certainty, Doubt, Mode, Notice, Settings, load
+from app.settings.load import load
+from app.settings.model import Notice, Settings
 
 
 def _file(tmp_path: Path, text: str) -> Path:
@@ -30,7 +33,7 @@ def test_without_file_and_variables_everything_has_the_strict_default() -> None:
     assert settings.on_too_complex is Doubt.DENY
     assert settings.no_effect is Notice.WARN
     assert settings.platform_egress.outside is Notice.OFF
-    assert settings.ip_block_matches_pods is Certainty.UNKNOWN
+    assert settings.ip_block_matches_pods is IpBlockMatchesPods.UNKNOWN
     assert settings.guard_namespace == "netpol-guard"
     assert (settings.exempt.users, settings.exempt.groups, settings.exempt.namespaces) == ((), (), ())
     assert [(dns.namespace, dict(dns.pod_labels)) for dns in settings.platform_egress.dns] == [
@@ -111,8 +114,12 @@ def test_certificates_that_would_not_outlive_what_depends_on_them_are_refused(
 def test_words_that_yaml_takes_for_truth_values_mean_what_they_say(tmp_path: Path) -> None:
     settings = load(_file(tmp_path, "mode: off\nnoEffect: off\nplatformEgress: {outside: off}\n"), {})
     assert (settings.mode, settings.no_effect) == (Mode.OFF, Notice.OFF)
-    assert load(_file(tmp_path, "ipBlockMatchesPods: yes\n"), {}).ip_block_matches_pods is Certainty.YES
-    assert load(_file(tmp_path, "ipBlockMatchesPods: no\n"), {}).ip_block_matches_pods is Certainty.NO
+    assert (
+        load(_file(tmp_path, "ipBlockMatchesPods: yes\n"), {}).ip_block_matches_pods is IpBlockMatchesPods.YES
+    )
+    assert (
+        load(_file(tmp_path, "ipBlockMatchesPods: no\n"), {}).ip_block_matches_pods is IpBlockMatchesPods.NO
+    )
 
 
 def test_a_truth_value_that_is_no_word_of_the_key_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from app.cluster.state.facts import Facts
 from app.cluster.state.manifests import read_state
 from app.cluster.state.snapshot import Snapshot, is_same, kept, snapshot_of
 from app.cluster.state.webhook_services import remember
+from app.deadline import Deadline
 from app.engine.cluster import Cluster, Source
 from app.engine.policy import Policy
 from app.errors import StateUnreadable
@@ -69,7 +70,7 @@ class DirectoryState:
                 _LOG.failure("the state could not be read again", error, path=str(self._path))
             await asyncio.sleep(POLL_SECONDS)
 
-    async def read(self, scope: Scope, *, timeout: float) -> Cluster:  # noqa: ARG002, ASYNC109 - the interface
+    async def read(self, scope: Scope, deadline: Deadline) -> Cluster:  # noqa: ARG002 - the interface
         """Return the cluster, at once. Raises ``StateUnreadable`` if the folder never was as it should be."""
         if self._cluster is None:
             self.refresh()
@@ -77,7 +78,7 @@ class DirectoryState:
             raise self._problem or StateUnreadable(str(self._path), "it is being read", "try again")
         return self._cluster
 
-    async def access(self, question: AccessQuestion, *, timeout: float) -> Access:  # noqa: ARG002, ASYNC109
+    async def access(self, question: AccessQuestion, deadline: Deadline) -> Access:  # noqa: ARG002 - as above
         """Return that nobody can tell: a folder has no users."""
         return Access.unknown("the state is a folder of manifests, which cannot tell what users may do")
 

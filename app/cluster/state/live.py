@@ -29,6 +29,8 @@ _THREADS = 8
 _REMEMBERED_CLUSTERS = 256
 _EXPIRY_LOOK_SECONDS = 600.0
 """How often it is looked whether a measured source is too old, while nothing else changes."""
+_LEAST_SECONDS = 0.01
+"""A token for a call that is made although its time is up: what answers at once is still of use."""
 
 T = TypeVar("T")
 Policies = dict[str, tuple["Policy", ...]]
@@ -98,32 +100,32 @@ class LiveState:
             # In a thread: a watch may need a moment to notice.
             await asyncio.to_thread(self._caches.stop)
 
-    async def read(self, scope: Scope, *, timeout: float) -> Cluster:  # noqa: ASYNC109 - a budget that is spent
+    async def read(self, scope: Scope, deadline: Deadline) -> Cluster:
         """Return the cluster, with the policies of ``scope`` and their namespaces as they are at this moment.
 
         What has not changed since the last read is the same object. Raises ``StateUnreadable`` before the
-        first sync, and where the API server gives no usable answer within ``timeout`` seconds.
+        first sync, and where the API server gives no usable answer by the ``deadline``.
         """
         missing = self.ready()
         if missing is not None:
             raise StateUnreadable("the state of the cluster", missing, "wait for the first sync")
-        deadline = Deadline.after(timeout)
+        deadline = Deadline.after(max(_LEAST_SECONDS, deadline.left))
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(deadline.seconds):
                 if scope.only is None:
                     return await self._read_managed(scope, deadline)
                 return await self._read_one(scope, scope.only, deadline)
         except TimeoutError as error:
-            raise overdue(f"the NetworkPolicies of {scope}", timeout) from error
+            raise overdue(f"the NetworkPolicies of {scope}", deadline.seconds) from error
 
-    async def access(self, question: AccessQuestion, *, timeout: float) -> Access:  # noqa: ASYNC109 - as above
+    async def access(self, question: AccessQuestion, deadline: Deadline) -> Access:
         """Return whether the user may do this; unknown, with the reason, where there is no answer in time."""
-        deadline = Deadline.after(timeout)
+        deadline = Deadline.after(max(_LEAST_SECONDS, deadline.left))
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(deadline.seconds):
                 return await self._thread(lambda: access.ask(self.api, question, deadline))
         except TimeoutError:
-            return Access.unknown(f"the API server did not answer within {timeout:.1f} s")
+            return Access.unknown(f"the API server did not answer within {deadline.seconds:.1f} s")
 
     async def _read_one(self, scope: Scope, name: str, deadline: Deadline) -> Cluster:
         policies, namespace = await asyncio.gather(

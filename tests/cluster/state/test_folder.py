@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.cluster.state.folder import DirectoryState
+from app.deadline import Deadline
 from app.engine.cluster import MANAGED, Cluster, Provenance, TargetPort
 from app.engine.ports import Protocol
 from app.engine.selectors import Selector
@@ -64,7 +65,7 @@ def write(folder: Path, **files: str) -> None:
 
 
 def read(state: DirectoryState) -> Cluster:
-    return asyncio.run(state.read(Scope.managed(), timeout=1))
+    return asyncio.run(state.read(Scope.managed(), Deadline.after(1)))
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_it_is_not_ready_before_it_was_read_and_ready_afterwards(folder: Path) -
 
 def test_every_scope_gets_the_same_cluster(folder: Path) -> None:
     state = DirectoryState(folder)
-    one = asyncio.run(state.read(Scope.namespace("one"), timeout=1))
+    one = asyncio.run(state.read(Scope.namespace("one"), Deadline.after(1)))
     assert one is read(state)
 
 
@@ -163,7 +164,7 @@ def test_changes_are_seen_while_it_runs(folder: Path) -> None:
         async with running(state, timeout=10):
             write(folder, other=POLICY.format(name="q", namespace="one"))
             async with asyncio.timeout(10):
-                while len((await state.read(Scope.managed(), timeout=1)).policies["one"]) < 2:  # noqa: ASYNC110
+                while len((await state.read(Scope.managed(), Deadline.after(1))).policies["one"]) < 2:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
 
     asyncio.run(scenario())
@@ -329,6 +330,6 @@ def test_measured_sources_among_the_manifests_count_as_measured(folder: Path) ->
 
 def test_a_folder_cannot_tell_what_users_may_do(folder: Path) -> None:
     question = AccessQuestion("somebody", "override", "networking.k8s.io", "networkpolicies")
-    answer = asyncio.run(DirectoryState(folder).access(question, timeout=1))
+    answer = asyncio.run(DirectoryState(folder).access(question, Deadline.after(1)))
     assert answer.allowed is None
     assert "cannot tell" in answer.reason

@@ -184,7 +184,7 @@ def test_all_managed_namespaces_are_read_together_as_they_are_at_that_moment(
     async def scenario(state: LiveState) -> None:
         control_plane.kubectl("label", "namespace", left, "iomete.com/managed-")
         joined = make_namespace()
-        cluster = await state.read(Scope.managed(), timeout=READ_SECONDS)
+        cluster = await state.read(Scope.managed(), Deadline.after(READ_SECONDS))
         assert names(cluster, managed) == ["one"]
         assert names(cluster, joined) == []
         assert {left, other}.isdisjoint(cluster.policies)
@@ -310,8 +310,8 @@ def test_the_sample_read_from_its_folder_is_what_a_cluster_with_these_objects_is
     control_plane.apply(json.dumps(manifests))
 
     async def scenario(state: LiveState) -> None:
-        cluster = await state.read(Scope.managed(), timeout=READ_SECONDS)
-        folder = await DirectoryState(SAMPLE).read(Scope.managed(), timeout=READ_SECONDS)
+        cluster = await state.read(Scope.managed(), Deadline.after(READ_SECONDS))
+        folder = await DirectoryState(SAMPLE).read(Scope.managed(), Deadline.after(READ_SECONDS))
         managed = {name for name, one in folder.namespaces.items() if MANAGED.matches(one.labels)}
         assert len(managed) == 4
         assert {name: cluster.policies[name] for name in managed} == {
@@ -344,7 +344,7 @@ def test_many_managed_namespaces_are_read_by_one_list_each_with_its_own_policies
     api = CountingApi(Connection(configuration(control_plane.kubeconfig("admin"))))
 
     async def scenario(state: LiveState) -> None:
-        cluster = await state.read(Scope.managed(), timeout=READ_SECONDS)
+        cluster = await state.read(Scope.managed(), Deadline.after(READ_SECONDS))
         # The policies of other tests' namespaces may fill more than a page.
         assert api.lists == 1
         for namespace in made:

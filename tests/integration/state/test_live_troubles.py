@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.cluster.state.live import LiveState
+from app.deadline import Deadline
 from app.engine.cluster import WebhookService
 from app.engine.selectors import Selector
 from app.errors import SettingsError, StateUnreadable
@@ -46,7 +47,7 @@ def test_a_read_only_user_sees_everything_but_cannot_ask_what_others_may_do(
     async def scenario(state: LiveState) -> None:
         assert (await read(state, "default")).sources
         assert state.notes == ()
-        answer = await state.access(question("developer"), timeout=READ_SECONDS)
+        answer = await state.access(question("developer"), Deadline.after(READ_SECONDS))
         assert answer.allowed is None
         assert 'resources: ["subjectaccessreviews"], verbs: ["create"]' in answer.reason
 
@@ -123,7 +124,7 @@ def test_the_api_server_says_who_may_do_what(
     control_plane: ControlPlane, asked: AccessQuestion, *, allowed: bool
 ) -> None:
     async def ask() -> bool | None:
-        return (await live(control_plane).access(asked, timeout=READ_SECONDS)).allowed
+        return (await live(control_plane).access(asked, Deadline.after(READ_SECONDS))).allowed
 
     assert asyncio.run(ask()) is allowed
 
@@ -152,7 +153,7 @@ def test_a_certificate_of_another_authority_is_a_tls_error(
 
     async def ask() -> str:
         state = LiveState.connect(kubeconfig=tmp_path / "config")
-        return (await state.access(question("developer"), timeout=READ_SECONDS)).reason
+        return (await state.access(question("developer"), Deadline.after(READ_SECONDS))).reason
 
     assert "the TLS connection to the API server failed" in asyncio.run(ask())
 
@@ -174,9 +175,9 @@ def test_an_api_server_that_hangs_or_is_gone_makes_the_state_unreadable_within_t
             assert names(await read(state, "default"), "default") == []
             with api_server.paused():
                 with pytest.raises(StateUnreadable, match=r"did not answer within 0\.5 s") as caught:
-                    await state.read(Scope.namespace("default"), timeout=0.5)
+                    await state.read(Scope.namespace("default"), Deadline.after(0.5))
                 assert caught.value.how
-                assert (await state.access(question("developer"), timeout=0.5)).allowed is None
+                assert (await state.access(question("developer"), Deadline.after(0.5))).allowed is None
             assert names(await read(state, "default"), "default") == [], "it recovers by itself"
             own.processes[2].stop()
             os.kill(api_server.pid, signal.SIGKILL)
