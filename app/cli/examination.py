@@ -8,8 +8,8 @@ from pathlib import Path
 
 from app import __version__
 from app.certificates.inspect import inspect
-from app.cluster.survey.collected import Questions, Sighting
-from app.cluster.survey.folder import sighting_of
+from app.cluster.survey.collected import Collected, Questions
+from app.cluster.survey.folder import collected_in
 from app.cluster.survey.live import Surveyor
 from app.doctor.checks.neighbours import NEIGHBOUR_SELECTORS
 from app.doctor.context import Bypasses, Context, Product
@@ -54,35 +54,35 @@ def examination(given: Given, tell: Tell) -> Examination:
 
     Raises ``StateUnreadable`` where there is nothing to be seen, and ``InputError`` for what was given.
     """
-    cluster, sighting = look(given, tell)
-    context = context_of(sighting, given)
+    cluster, collected = look(given, tell)
+    context = context_of(collected, given)
     return Examination(examine(context, tell), context, cluster)
 
 
 def mapped(given: Given, tell: Tell) -> tuple[Reach, Imprint]:
     """Return who reaches whom, and what a page says about itself. Raises like ``examination``."""
-    cluster, sighting = look(given, tell)
-    context = context_of(sighting, given)
+    cluster, collected = look(given, tell)
+    context = context_of(collected, given)
     tell("judging who reaches whom")
     return reach_of(context.verdicts, given.only), Imprint(cluster, context.survey.moment, __version__)
 
 
-def look(given: Given, tell: Tell) -> tuple[str, Sighting]:
+def look(given: Given, tell: Tell) -> tuple[str, Collected]:
     """Return what the folder or else the live cluster is called, and holds. Raises ``StateUnreadable``."""
     if given.folder is not None:
-        return str(given.folder), sighting_of(given.folder, product().service)
+        return str(given.folder), collected_in(given.folder, product().service)
     from app.cluster.client.connection import Connection, configuration
 
     api = Connection(configuration(given.kubeconfig, given.context))
     questions = Questions(product().service, NEIGHBOUR_SELECTORS, calls=given.calls)
-    return api.server, Surveyor(api, questions, tell).look()
+    return api.server, Surveyor(api, questions, tell).collect()
 
 
-def context_of(sighting: Sighting, given: Given) -> Context:
+def context_of(collected: Collected, given: Given) -> Context:
     """Return everything that the checks need. Raises ``InputError`` for what was given."""
-    settings, bypasses = _settings(sighting.settings)
+    settings, bypasses = _settings(collected.settings)
     declared = _declared(given.api_servers, settings)
-    survey = sighting.judged(declared)
+    survey = collected.judged(declared)
     _demand_known(given.only, survey)
     verdicts = Verdicts(survey.cluster, options_of(settings), _Budget)
     return Context(survey, verdicts, product(), bypasses, inspect, given.only)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from app.cluster.client.connection import Connection, configuration
 from app.cluster.client.objects import Objects
-from app.cluster.client.server import Server
-from app.cluster.probe.prober import Patience, Prober
+from app.cluster.client.server import ClusterServer
+from app.cluster.probe.prober import Prober, ProbeTimeouts
 from app.cluster.probe.store import recall, remember
 from app.cluster.state.cilium import plugin_limit
-from app.cluster.state.read_once import look
+from app.cluster.state.read_once import read_facts
 from app.cluster.state.snapshot import Snapshot, snapshot_of
 from app.deadline import Deadline
 from app.errors import StateUnreadable
@@ -63,7 +63,7 @@ class LiveSite:
 
     connection: Connection
     objects: Objects
-    server: Server
+    server: ClusterServer
     prober: Prober
     clock: Clock = field(default_factory=SystemClock)
 
@@ -72,7 +72,7 @@ class LiveSite:
         """Return the cluster of a kubeconfig; each call may take ``seconds``. Raises ``SettingsError``."""
         config = configuration(kubeconfig, context)
         connection = Connection(config)
-        objects, server = Objects(connection, MANAGER, seconds), Server(connection, seconds)
+        objects, server = Objects(connection, MANAGER, seconds), ClusterServer(connection, seconds)
         return cls(connection, objects, server, Prober(config))
 
     def measure(self, namespace: str, seconds: float) -> Measurement:
@@ -80,7 +80,7 @@ class LiveSite:
 
         A webhook that was just registered gets ``seconds``. Raises ``StateUnreadable``, ``ChangeFailed``.
         """
-        found = self.prober.measure(namespace, Patience(for_first_answer=seconds))
+        found = self.prober.measure(namespace, ProbeTimeouts(for_first_answer=seconds))
         now = datetime.now(UTC)
         known = {one.key: one.last_seen for one in recall(self.connection).measured}
         # A run that finds what is known changes nothing; what was not seen for long must not expire.
@@ -97,7 +97,7 @@ class LiveSite:
         only: Sequence[str] = (),
     ) -> Inventory:
         """Return what is there, ``labelled`` namespaces taken for managed; policies of ``only`` if any."""
-        facts = look(self.connection, Deadline.after(_LOOK_SECONDS), frozenset(labelled))
+        facts = read_facts(self.connection, Deadline.after(_LOOK_SECONDS), frozenset(labelled))
         snapshot = snapshot_of(facts, Snapshot(), declared=declared, measured=measured, now=datetime.now(UTC))
         listed: list[Manifest] = []
         for name in only or ("",):

@@ -32,7 +32,7 @@ def measurement_lines(measured: Measurement, known: Iterable[Source]) -> Iterato
     places = {(one.addresses, one.pods) for one in known}
     for one in measured.coverage:
         trouble = f"; {one.trouble}" if one.trouble else ""
-        yield f"  asked {one.api_server} ({one.way.value}): {one.answers} of {one.probes} answered{trouble}"
+        yield f"  asked {one.api_server} ({one.reach.value}): {one.answers} of {one.probes} answered{trouble}"
     for found in measured.found:
         source = found.source
         news = (

@@ -23,7 +23,7 @@ import msgspec
 
 from app.engine.addresses import Address, address_of
 from app.engine.cluster import Source
-from app.model.measurement import Place
+from app.model.measurement import CallerPlace
 from app.names import SOURCES_CONFIG_MAP
 from app.wire.objects.metadata import NO_METADATA, Metadata
 from app.wire.objects.read import RawObject as Manifest
@@ -58,7 +58,7 @@ class Remembered:
     ``pods`` are those of the guard that saw it when it was measured.
     """
 
-    place: Place
+    place: CallerPlace
     first_seen: datetime
     last_seen: datetime
     by: str = ""
@@ -109,7 +109,7 @@ class Memory:
     notes: tuple[str, ...] = ()
 
 
-def key_of(place: Place) -> str:
+def key_of(place: CallerPlace) -> str:
     """Return the key under which a place is remembered; a ConfigMap's keys have no colon.
 
     >>> key_of(Place(address_of("fd00::10")))
@@ -231,7 +231,9 @@ def _read_measured(text: str) -> Remembered:
     if bool(entry.address) == bool(entry.namespace and entry.labels):
         raise ValueError("it needs either an address, or a namespace and labels")
     place = (
-        Place(_usable_address(entry.address)) if entry.address else Place(None, entry.namespace, entry.labels)
+        CallerPlace(_usable_address(entry.address))
+        if entry.address
+        else CallerPlace(None, entry.namespace, entry.labels)
     )
     return Remembered(
         place,

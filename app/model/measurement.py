@@ -18,7 +18,7 @@ from app.engine.selectors import Selector
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Observation:
     """A guard pod saw calls of an API server come from ``peer``, so many times.
 
     ``api_server`` is the address that was asked; ``node`` is "" where the pod does not know it.
@@ -31,7 +31,7 @@ class Sighting:
     times: int = 1
 
 
-class Way(Enum):
+class Reach(Enum):
     """What an address that was asked stands for."""
 
     SINGLE = "one API server"
@@ -47,7 +47,7 @@ class Coverage:
     """
 
     api_server: str
-    way: Way
+    reach: Reach
     probes: int
     answers: int
     hidden: int = 0
@@ -56,7 +56,7 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CallerPlace:
     """One address, or the pods with some labels in one namespace: what a policy can let in."""
 
     address: Address | None = None
@@ -79,32 +79,32 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ObservedPlace:
     """A place that calls were seen to come from, and what was seen."""
 
-    place: Place
-    sightings: tuple[Sighting, ...]
+    place: CallerPlace
+    observations: tuple[Observation, ...]
 
     @property
     def api_servers(self) -> tuple[str, ...]:
         """The addresses that were asked when it was seen."""
-        return tuple(dict.fromkeys(one.api_server for one in self.sightings))
+        return tuple(dict.fromkeys(one.api_server for one in self.observations))
 
     @property
     def pods(self) -> tuple[str, ...]:
         """The guard's pods that saw it."""
-        return tuple(dict.fromkeys(one.pod for one in self.sightings))
+        return tuple(dict.fromkeys(one.pod for one in self.observations))
 
     @property
     def seers(self) -> tuple[str, ...]:
         """The guard's pods that saw it, each with its node."""
-        seen = (f"{one.pod} on {one.node}" if one.node else one.pod for one in self.sightings)
+        seen = (f"{one.pod} on {one.node}" if one.node else one.pod for one in self.observations)
         return tuple(dict.fromkeys(seen))
 
     @property
     def times(self) -> int:
         """How often it was seen."""
-        return sum(one.times for one in self.sightings)
+        return sum(one.times for one in self.observations)
 
     @property
     def source(self) -> Source:
@@ -120,7 +120,7 @@ class Measurement:
     many. ``notes`` are for a person: what to do, what is not certain.
     """
 
-    found: tuple[Found, ...]
+    found: tuple[ObservedPlace, ...]
     coverage: tuple[Coverage, ...]
     derived: tuple[Source, ...] = ()
     notes: tuple[str, ...] = ()

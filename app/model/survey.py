@@ -27,7 +27,7 @@ class Unread:
     how: str = ""
 
 
-class Outcome(Enum):
+class CallOutcome(Enum):
     """How a connection that the API server made for us went."""
 
     ANSWERED = "answered"
@@ -39,13 +39,13 @@ class Outcome(Enum):
 class Call:
     """One real connection from the API server to a webhook's Service; ``said`` is the API server's word."""
 
-    outcome: Outcome
+    outcome: CallOutcome
     seconds: float = 0.0
     said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Override:
+class OverriddenObject:
     """An object that carries the override annotation, with the reason that somebody gave."""
 
     kind: str
@@ -84,7 +84,7 @@ class Survey:
     deployments: tuple[DeploymentFacts, ...] = ()
     calls: Mapping[ServiceKey, Call] = field(default_factory=dict)
     certificates: Mapping[ServiceKey, bytes] = field(default_factory=dict)
-    overrides: tuple[Override, ...] = ()
+    overrides: tuple[OverriddenObject, ...] = ()
     notes: tuple[str, ...] = ()
     unread: tuple[Unread, ...] = ()
     hidden: frozenset[str] = frozenset()

@@ -6,7 +6,7 @@ import json
 import queue
 from collections.abc import Callable, Iterator
 
-from app.cluster.client.connection import Request
+from app.cluster.client.connection import ApiRequest
 from app.cluster.client.errors import refusal
 from app.cluster.client.listing import Collection
 from app.deadline import Deadline
@@ -61,26 +61,26 @@ class FakeApi:
     """Answers each request with the next thing in line: bytes, or a status to refuse with."""
 
     def __init__(self, *answers: bytes | int) -> None:
-        self.requests: list[Request] = []
+        self.requests: list[ApiRequest] = []
         self.streams: queue.Queue[FakeStream] = queue.Queue()
         self.refuse_watch: list[int] = []
         self.answers = list(answers)
         self.before_answer: Callable[[], None] = lambda: None
 
-    def fetch(self, request: Request, deadline: Deadline) -> bytes:  # noqa: ARG002 - the interface
+    def fetch(self, request: ApiRequest, deadline: Deadline) -> bytes:  # noqa: ARG002 - the interface
         """Return the next answer; the last one again and again."""
         self.requests.append(request)
         self.before_answer()
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, int):
-            raise refusal(answer, b'{"message": "no"}', request.wanted)
+            raise refusal(answer, b'{"message": "no"}', request.purpose)
         return answer
 
-    def watch(self, request: Request, seconds: float) -> FakeStream:  # noqa: ARG002 - the interface
+    def watch(self, request: ApiRequest, seconds: float) -> FakeStream:  # noqa: ARG002 - the interface
         """Open a stream, and hand it to the test too."""
         self.requests.append(request)
         if self.refuse_watch:
-            raise refusal(self.refuse_watch.pop(0), b"", request.wanted)
+            raise refusal(self.refuse_watch.pop(0), b"", request.purpose)
         stream = FakeStream()
         self.streams.put(stream)
         return stream

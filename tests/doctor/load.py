@@ -153,7 +153,7 @@ def main(namespaces: int, policies: int) -> None:
     """Measure doctor and map, and print what came out."""
     objects = Paginated(large(namespaces, policies))
     # Every page is encoded once beforehand, so that the server's work is not measured.
-    Surveyor(objects, Questions(neighbours=NEIGHBOUR_SELECTORS)).look()
+    Surveyor(objects, Questions(neighbours=NEIGHBOUR_SELECTORS)).collect()
     server = serve(objects)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"{namespaces} namespaces with {policies} policies each, one in {_BROKEN} broken")

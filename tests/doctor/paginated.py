@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from app.cluster.client.connection import Request, Stream
+from app.cluster.client.connection import ApiRequest, Stream
 from app.cluster.client.errors import refusal
 from app.deadline import Deadline
 from app.model.kinds import kind_of
@@ -77,14 +77,14 @@ class Paginated:
 
     # -- as the survey's Api -------------------------------------------------------------------------------
 
-    def fetch(self, request: Request, deadline: Deadline) -> bytes:  # noqa: ARG002 - the interface
+    def fetch(self, request: ApiRequest, deadline: Deadline) -> bytes:  # noqa: ARG002 - the interface
         """Answer like a connection."""
         status, body = self.answer(request.path, request.query)
         if status != 200:
-            raise refusal(status, body, request.wanted)
+            raise refusal(status, body, request.purpose)
         return body
 
-    def watch(self, request: Request, seconds: float) -> Stream:
+    def watch(self, request: ApiRequest, seconds: float) -> Stream:
         """Never: a survey looks once."""
         raise AssertionError((request, seconds))
 

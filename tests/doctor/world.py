@@ -22,11 +22,11 @@ from app import __version__
 from app.certificates.expiry import Validity
 from app.certificates.issue import issue_serving, make_authority
 from app.cli.examination import Given, context_of, product
-from app.cluster.survey.folder import sighting_from
+from app.cluster.survey.folder import collected_from
 from app.doctor.context import Context
 from app.doctor.examine import examine
 from app.doctor.findings import Finding, Report
-from app.model.survey import Call, Outcome, ServiceKey
+from app.model.survey import Call, CallOutcome, ServiceKey
 from app.shipped import DEPLOY
 from app.wire.text.documents import read_documents
 
@@ -288,14 +288,14 @@ def context(
         for document in read_documents(json.dumps(one), "<test>")
     ]
     given = Given(only=frozenset(only))
-    sighting = sighting_from(documents, product().service)
-    seen = context_of(sighting, given)
-    answers = {OPERATOR: Call(Outcome.ANSWERED, 0.004), GUARD: Call(Outcome.ANSWERED, 0.003)}
+    collected = collected_from(documents, product().service)
+    seen = context_of(collected, given)
+    answers = {OPERATOR: Call(CallOutcome.ANSWERED, 0.004), GUARD: Call(CallOutcome.ANSWERED, 0.003)}
     for name, outcome in (calls or {}).items():
         namespace, _, service = name.partition("/")
         said = "dial tcp 10.1.0.1:9443: i/o timeout"
         answers[namespace, service] = (
-            Call(Outcome.ANSWERED, 7.5) if outcome == "slow" else Call(Outcome(outcome), 10.0, said)
+            Call(CallOutcome.ANSWERED, 7.5) if outcome == "slow" else Call(CallOutcome(outcome), 10.0, said)
         )
     return dataclass_replace(seen, survey=dataclass_replace(seen.survey, calls=answers))
 

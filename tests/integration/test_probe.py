@@ -13,13 +13,13 @@ from ipaddress import ip_address
 import pytest
 
 from app.cluster.client.connection import Connection, configuration
-from app.cluster.client.server import Server
+from app.cluster.client.server import ClusterServer
 from app.cluster.probe.prober import Prober
 from app.cluster.probe.store import recall, remember
 from app.engine.cluster import Provenance, Source
 from app.errors import StateUnreadable
 from app.model.measured_sources import Unknown, render_unknown
-from app.model.measurement import Found, Measurement, Place, Sighting, Way
+from app.model.measurement import CallerPlace, Measurement, Observation, ObservedPlace, Reach
 from tests.integration.conftest import MakeNamespace
 from tests.integration.guard import Guard, running_guard
 from tests.integration.guard import configuration as webhook_configuration
@@ -53,7 +53,7 @@ def test_a_hidden_peer_is_told_with_the_pod_and_becomes_no_source(
 ) -> None:
     found = prober(control_plane).measure(make_namespace())
     (coverage,) = found.coverage
-    assert (coverage.way, coverage.pods, coverage.trouble) == (Way.SHARED, ("pod-1",), "")
+    assert (coverage.reach, coverage.pods, coverage.trouble) == (Reach.SHARED, ("pod-1",), "")
     assert coverage.probes == coverage.answers == coverage.hidden == 21
     assert found.sources == ()
     assert any("mesh sidecar, hides the caller" in note for note in found.notes)
@@ -135,12 +135,14 @@ def test_in_whose_name_something_was_measured_is_what_the_api_server_says(
     control_plane: ControlPlane, user: str
 ) -> None:
     api = Connection(configuration(control_plane.kubeconfig(user)))
-    assert Server(api).user() == user
+    assert ClusterServer(api).user() == user
 
 
 def measured(*addresses: str) -> Measurement:
     found = (
-        Found(Place(ip_address(one)), (Sighting(ip_address(one), "10.20.0.1:6443", "pod-1"),))
+        ObservedPlace(
+            CallerPlace(ip_address(one)), (Observation(ip_address(one), "10.20.0.1:6443", "pod-1"),)
+        )
         for one in addresses
     )
     return Measurement(tuple(found), ())

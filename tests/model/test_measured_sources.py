@@ -22,12 +22,12 @@ from app.model.measured_sources import (
     seen_key,
     stamp,
 )
-from app.model.measurement import Place
+from app.model.measurement import CallerPlace
 from app.wire.errors import UnusableObject
 
 THEN = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-AGENTS = Place(None, "kube-system", {"k8s-app": "konnectivity-agent"})
+AGENTS = CallerPlace(None, "kube-system", {"k8s-app": "konnectivity-agent"})
 
 
 def address(text: str) -> Address:
@@ -41,23 +41,30 @@ def entry(**members: object) -> str:
     return json.dumps({**start, **members})
 
 
-ONE = Remembered(Place(address("10.20.0.10")), THEN, NOW, "admin", ("10.99.0.1:6443",), ("netpol-guard-x",))
+ONE = Remembered(
+    CallerPlace(address("10.20.0.10")), THEN, NOW, "admin", ("10.99.0.1:6443",), ("netpol-guard-x",)
+)
 
 
-@pytest.mark.parametrize("place", [Place(address("10.20.0.10")), Place(address("fd00::10")), AGENTS])
-def test_what_is_written_is_read_back(place: Place) -> None:
+@pytest.mark.parametrize(
+    "place", [CallerPlace(address("10.20.0.10")), CallerPlace(address("fd00::10")), AGENTS]
+)
+def test_what_is_written_is_read_back(place: CallerPlace) -> None:
     written = Remembered(place, THEN, NOW, "admin", ("10.99.0.1:6443",), ("netpol-guard-x", "netpol-guard-y"))
     assert read_memory(render_measured([written])) == Memory((written,))
 
 
 @given(place=st.ip_addresses())
 def test_every_key_is_one_that_a_config_map_takes(place: Address) -> None:
-    assert re.fullmatch(r"[-._a-zA-Z0-9]+", key_of(Place(place)))
+    assert re.fullmatch(r"[-._a-zA-Z0-9]+", key_of(CallerPlace(place)))
     assert re.fullmatch(r"[-._a-zA-Z0-9]+", render_unknown(Unknown(place, THEN, NOW)).popitem()[0])
 
 
 def test_two_addresses_never_share_a_key() -> None:
-    keys = {key_of(Place(address(one))) for one in ("1.2.3.4", "::1.2.3.4", "1::2", "1:2::", "::12", "::1:2")}
+    keys = {
+        key_of(CallerPlace(address(one)))
+        for one in ("1.2.3.4", "::1.2.3.4", "1::2", "1:2::", "::12", "::1:2")
+    }
     assert len(keys) == 6
 
 

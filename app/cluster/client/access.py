@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from app.cluster.client.connection import Api, Method, Request
-from app.cluster.client.errors import Wanted
+from app.cluster.client.connection import Api, ApiRequest, Method
+from app.cluster.client.errors import Purpose
 from app.deadline import Deadline
 from app.errors import StateUnreadable
 from app.model.access import Access, AccessQuestion, Permission
@@ -66,8 +66,8 @@ def ask_about_self(api: Api, permission: Permission, deadline: Deadline) -> Acce
 
 def _answer(api: Api, words: str, review: Mapping[str, object], deadline: Deadline) -> Access:
     resource = f"{str(review['kind']).lower()}s"
-    request = Request(
-        Wanted(words, "create", _GROUP, resource),
+    request = ApiRequest(
+        Purpose(words, "create", _GROUP, resource),
         f"/apis/{_VERSION}/{resource}",
         body=msgspec.json.encode(review),
         method=Method.CREATE,

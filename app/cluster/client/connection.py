@@ -29,7 +29,7 @@ from kubernetes.config import (
 from urllib3 import BaseHTTPResponse, Timeout
 from urllib3 import exceptions as http
 
-from app.cluster.client.errors import Wanted, broken, overdue, refusal
+from app.cluster.client.errors import Purpose, broken, overdue, refusal
 from app.deadline import Deadline
 from app.errors import SettingsError, StateUnreadable
 
@@ -67,10 +67,10 @@ class Method(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ApiRequest:
     """A request: what it is for, the path and query that ask for it, and what is sent along."""
 
-    wanted: Wanted
+    purpose: Purpose
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
@@ -83,7 +83,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """The body of a 2xx answer, and the warnings that came with it (``Warning: 299`` headers)."""
 
     body: bytes
@@ -103,17 +103,17 @@ class Stream(Protocol):
 class Api(Protocol):
     """What the rest of the room needs of a connection; tests put something simpler in its place."""
 
-    def fetch(self, request: Request, deadline: Deadline) -> bytes:
+    def fetch(self, request: ApiRequest, deadline: Deadline) -> bytes:
         """Return the body of a 2xx answer; raise ``StateUnreadable`` otherwise."""
 
-    def watch(self, request: Request, seconds: float) -> Stream:
+    def watch(self, request: ApiRequest, seconds: float) -> Stream:
         """Return the lines of a watch; ``seconds`` without a line count as a broken connection."""
 
 
 class WritingApi(Api, Protocol):
     """What whole objects need of a connection: the warnings, too."""
 
-    def call(self, request: Request, deadline: Deadline) -> Answer:
+    def call(self, request: ApiRequest, deadline: Deadline) -> ApiAnswer:
         """Return a 2xx answer with its warnings; raise ``StateUnreadable`` otherwise."""
 
 
@@ -170,22 +170,22 @@ class Connection:
         self._pool = RESTClientObject(config).pool_manager
         self._renewal = threading.Lock()
 
-    def fetch(self, request: Request, deadline: Deadline) -> bytes:
+    def fetch(self, request: ApiRequest, deadline: Deadline) -> bytes:
         """Return the body of a 2xx answer.
 
         Raises ``HttpRefusal`` for another status, ``StateUnreadable`` where no answer comes by the deadline.
         """
         return self.call(request, deadline).body
 
-    def call(self, request: Request, deadline: Deadline) -> Answer:
+    def call(self, request: ApiRequest, deadline: Deadline) -> ApiAnswer:
         """Return a 2xx answer with its warnings; raises like ``fetch``."""
         with self._seam(request, deadline.seconds):
             response = self._send_again_if_stale(request, deadline)
             body: bytes = response.data
         warnings = warnings_in(response.headers.getlist("Warning"))
-        return Answer(self._checked(response.status, body, request, warnings), warnings)
+        return ApiAnswer(self._checked(response.status, body, request, warnings), warnings)
 
-    def watch(self, request: Request, seconds: float) -> Stream:
+    def watch(self, request: ApiRequest, seconds: float) -> Stream:
         """Return the lines of a watch; raises like ``fetch``."""
         with self._seam(request, seconds):
             response = self._send(request, Timeout(connect=_CONNECT_SECONDS, read=seconds))
@@ -197,7 +197,7 @@ class Connection:
         """Close the connections that nobody uses."""
         self._pool.clear()
 
-    def _send_again_if_stale(self, request: Request, deadline: Deadline) -> BaseHTTPResponse:
+    def _send_again_if_stale(self, request: ApiRequest, deadline: Deadline) -> BaseHTTPResponse:
         """Send; once more where a kept-alive connection was closed by the server at that moment.
 
         All requests of ours are safe to repeat.
@@ -207,13 +207,13 @@ class Connection:
         except http.ProtocolError:
             return self._send(request, self._timeout(request, deadline))
 
-    def _timeout(self, request: Request, deadline: Deadline) -> Timeout:
+    def _timeout(self, request: ApiRequest, deadline: Deadline) -> Timeout:
         left = deadline.left
         if left < _SHORTEST:
-            raise overdue(request.wanted.words, deadline.seconds)
+            raise overdue(request.purpose.words, deadline.seconds)
         return Timeout(total=left)
 
-    def _send(self, request: Request, timeout: Timeout) -> BaseHTTPResponse:
+    def _send(self, request: ApiRequest, timeout: Timeout) -> BaseHTTPResponse:
         headers = {"Accept": _JSON, "User-Agent": "netpol-guard", **self._credentials()}
         if request.body is not None:
             headers["Content-Type"] = request.method.media_type
@@ -236,15 +236,15 @@ class Connection:
         return {str(one["key"]): str(one["value"]) for one in found}
 
     @staticmethod
-    def _checked(status: int, body: bytes, request: Request, warnings: tuple[str, ...] = ()) -> bytes:
+    def _checked(status: int, body: bytes, request: ApiRequest, warnings: tuple[str, ...] = ()) -> bytes:
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            refused = refusal(status, body, request.wanted)
+            refused = refusal(status, body, request.purpose)
             refused.warnings = warnings
             raise refused
         return body
 
     @contextmanager
-    def _seam(self, request: Request, seconds: float) -> Iterator[None]:
+    def _seam(self, request: ApiRequest, seconds: float) -> Iterator[None]:
         try:
             yield
         except StateUnreadable:
@@ -252,11 +252,11 @@ class Connection:
         except (
             http.NewConnectionError
         ) as error:  # a refused connection, which some versions count as a time-out
-            raise broken(error, request.wanted, self.server) from error
+            raise broken(error, request.purpose, self.server) from error
         except (http.TimeoutError, TimeoutError) as error:
-            raise overdue(request.wanted.words, seconds) from error
+            raise overdue(request.purpose.words, seconds) from error
         except (http.HTTPError, OSError, ConfigException) as error:
-            raise broken(error, request.wanted, self.server) from error
+            raise broken(error, request.purpose, self.server) from error
 
 
 def warnings_in(headers: Iterable[str]) -> tuple[str, ...]:
@@ -273,7 +273,7 @@ class _Lines:
     """The lines of one answer of a ``Connection``."""
 
     def __init__(
-        self, connection: Connection, response: BaseHTTPResponse, request: Request, seconds: float
+        self, connection: Connection, response: BaseHTTPResponse, request: ApiRequest, seconds: float
     ) -> None:
         self._connection = connection
         self._response = response

@@ -21,7 +21,7 @@ _DENIED = "denied the request"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Purpose:
     """What a request is for: ``words`` for the message, the rest for the RBAC rule that it needs."""
 
     words: str
@@ -46,8 +46,8 @@ class HttpRefusal(StateUnreadable):
 
     warnings: tuple[str, ...] = ()
 
-    def __init__(self, status: int, wanted: Wanted, reasons: tuple[str, str], said: str = "") -> None:
-        super().__init__(wanted.words, *reasons)
+    def __init__(self, status: int, purpose: Purpose, reasons: tuple[str, str], said: str = "") -> None:
+        super().__init__(purpose.words, *reasons)
         self.status = status
         self.said = said
 
@@ -79,7 +79,7 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
 
 
-def refusal(status: int, body: bytes, wanted: Wanted) -> HttpRefusal:
+def refusal(status: int, body: bytes, purpose: Purpose) -> HttpRefusal:
     """Return the error for an answer other than 2xx."""
     said = _message_of(body)
     detail = f": {_shortened(said)}" if said else ""
@@ -90,14 +90,14 @@ def refusal(status: int, body: bytes, wanted: Wanted) -> HttpRefusal:
         why, how = f"an admission webhook said no{detail}", ""
     elif status == HTTPStatus.FORBIDDEN:
         why = f"not permitted (403){detail}"
-        how = f"grant this rule: {wanted.rule}"
+        how = f"grant this rule: {purpose.rule}"
     elif status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         why = f"the API server cannot answer now ({status}){detail}"
         how = "try again in a moment"
     else:
         why = f"the API server answered {status}{detail}"
         how = ""
-    return HttpRefusal(status, wanted, (why, how), said)
+    return HttpRefusal(status, purpose, (why, how), said)
 
 
 def _tls(error: Exception) -> str:
@@ -147,16 +147,16 @@ def overdue(words: str, seconds: float) -> StateUnreadable:
     )
 
 
-def broken(error: Exception, wanted: Wanted, server: str) -> StateUnreadable:
+def broken(error: Exception, purpose: Purpose, server: str) -> StateUnreadable:
     """Return the error for a connection that failed: unreachable, TLS, name, proxy, broken off."""
     for kind, why, how in _KINDS:
         if isinstance(error, kind):
-            return StateUnreadable(wanted.words, f"{why(error)} ({server})", how)
-    return StateUnreadable(wanted.words, f"{type(error).__name__}: {error}", "")
+            return StateUnreadable(purpose.words, f"{why(error)} ({server})", how)
+    return StateUnreadable(purpose.words, f"{type(error).__name__}: {error}", "")
 
 
-def nonsense(wanted: Wanted, detail: str) -> StateUnreadable:
+def nonsense(purpose: Purpose, detail: str) -> StateUnreadable:
     """Return the error for an answer that is not what the API promises."""
     return StateUnreadable(
-        wanted.words, f"the answer is not understood: {detail}", "is this a Kubernetes API server?"
+        purpose.words, f"the answer is not understood: {detail}", "is this a Kubernetes API server?"
     )

@@ -8,8 +8,8 @@ from http import HTTPStatus
 
 from msgspec import Raw
 
-from app.cluster.client.connection import Api, Request
-from app.cluster.client.errors import HttpRefusal, Wanted, nonsense
+from app.cluster.client.connection import Api, ApiRequest
+from app.cluster.client.errors import HttpRefusal, Purpose, nonsense
 from app.deadline import Deadline
 from app.wire.errors import UnusableObject
 from app.wire.objects.lists import read_list
@@ -30,9 +30,9 @@ class Collection:
     namespace: str = ""
     page: int = PAGE
 
-    def wanted(self, verb: str) -> Wanted:
+    def purpose(self, verb: str) -> Purpose:
         """Return what a request with ``verb`` is for."""
-        return Wanted(self.words, verb, self.group, self.resource, self.namespace)
+        return Purpose(self.words, verb, self.group, self.resource, self.namespace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,11 @@ def _pages(api: Api, collection: Collection, deadline: Deadline) -> Listed:
     items: list[Raw] = []
     query = {**collection.selectors, "limit": str(collection.page)}
     while True:
-        body = api.fetch(Request(collection.wanted("list"), collection.path, query), deadline)
+        body = api.fetch(ApiRequest(collection.purpose("list"), collection.path, query), deadline)
         try:
             page = read_list(body)
         except UnusableObject as error:
-            raise nonsense(collection.wanted("list"), str(error)) from error
+            raise nonsense(collection.purpose("list"), str(error)) from error
         items += page.items
         if not page.continue_token:
             return Listed(tuple(items), page.resource_version)

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from app.cluster.client.connection import Answer, Method, Request, WritingApi
-from app.cluster.client.errors import HttpRefusal, Wanted, nonsense
+from app.cluster.client.connection import ApiAnswer, ApiRequest, Method, WritingApi
+from app.cluster.client.errors import HttpRefusal, Purpose, nonsense
 from app.cluster.client.listing import Collection, list_all
 from app.deadline import Deadline
 from app.errors import ChangeFailed, StateUnreadable
@@ -35,18 +35,18 @@ class _Change:
     query: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def wanted(self) -> Wanted:
+    def purpose(self) -> Purpose:
         """What the request is for; to apply needs the right to patch."""
-        return _wanted(self.reference, "patch" if self.method is Method.APPLY else self.words)
+        return _purpose_of(self.reference, "patch" if self.method is Method.APPLY else self.words)
 
     @property
-    def request(self) -> Request:
+    def request(self) -> ApiRequest:
         """The request; objects are created at their collection, everything else at their own path."""
         reference = self.reference
         path = reference.kind.path(reference.namespace) if self.method is Method.CREATE else reference.path
         dry = {"dryRun": "All"} if self.rehearsal is Rehearsal.DRY_RUN else {}
         body = msgspec.json.encode(self.body)
-        return Request(self.wanted, path, {**self.query, **dry}, body, self.method)
+        return ApiRequest(self.purpose, path, {**self.query, **dry}, body, self.method)
 
 
 class Objects:
@@ -60,13 +60,14 @@ class Objects:
 
     def get(self, reference: Reference) -> Manifest | None:
         """Return the object, None where there is none. Raises ``StateUnreadable``."""
+        purpose = _purpose_of(reference, "get")
         try:
-            answer = self._api.call(Request(_wanted(reference, "get"), reference.path), self._deadline())
+            answer = self._api.call(ApiRequest(purpose, reference.path), self._deadline())
         except HttpRefusal as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
-        return _object(answer, _wanted(reference, "get"))
+        return _object(answer, purpose)
 
     def list(self, kind: Kind, namespace: str = "", labels: str = "", *, fields: str = "") -> list[Manifest]:
         """Return all objects of ``kind``, in ``namespace`` if given, that match the selectors.
@@ -139,7 +140,7 @@ class Objects:
     def _written(self, change: _Change) -> Written:
         try:
             answer = self._api.call(change.request, self._deadline())
-            return Written(_object(answer, change.wanted), answer.warnings)
+            return Written(_object(answer, change.purpose), answer.warnings)
         except StateUnreadable as error:
             what = f"{change.words} {change.reference}"
             if not isinstance(error, HttpRefusal):
@@ -152,15 +153,15 @@ class Objects:
         return Deadline.after(self._seconds)
 
 
-def _wanted(reference: Reference, verb: str) -> Wanted:
+def _purpose_of(reference: Reference, verb: str) -> Purpose:
     """Return what a request with the RBAC ``verb`` is for."""
     kind = reference.kind
-    return Wanted(str(reference), verb, kind.group, kind.resource, reference.namespace)
+    return Purpose(str(reference), verb, kind.group, kind.resource, reference.namespace)
 
 
-def _object(answer: Answer, wanted: Wanted) -> Manifest:
+def _object(answer: ApiAnswer, purpose: Purpose) -> Manifest:
     try:
         found: Manifest = msgspec.json.decode(answer.body, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise nonsense(wanted, str(error)) from error
+        raise nonsense(purpose, str(error)) from error
     return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from app.cluster.client.access import ask_about_self
-from app.cluster.client.connection import Api, Method, Request
-from app.cluster.client.errors import Wanted, nonsense
+from app.cluster.client.connection import Api, ApiRequest, Method
+from app.cluster.client.errors import Purpose, nonsense
 from app.deadline import Deadline
 from app.errors import StateUnreadable
 from app.model.access import Access, Permission
@@ -30,7 +30,7 @@ class _SelfReview(msgspec.Struct, frozen=True):
     status: _Status = _Status()
 
 
-class Server:
+class ClusterServer:
     """Questions to one API server; all block."""
 
     def __init__(self, api: Api, seconds: float = _SECONDS) -> None:
@@ -40,20 +40,20 @@ class Server:
 
     def version(self) -> str:
         """Return the version, e.g. ``v1.37.2``. Raises ``StateUnreadable``."""
-        wanted = Wanted("the API server's version", "get", "", "version")
-        body = self._api.fetch(Request(wanted, "/version"), Deadline.after(self._seconds))
+        purpose = Purpose("the API server's version", "get", "", "version")
+        body = self._api.fetch(ApiRequest(purpose, "/version"), Deadline.after(self._seconds))
         try:
             return msgspec.json.decode(body, type=_Version).git_version
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise nonsense(wanted, str(error)) from error
+            raise nonsense(purpose, str(error)) from error
 
     def user(self) -> str:
         """Return by which name the API server knows the user of the connection, "" where it does not say."""
-        wanted = Wanted("the name of the user", "create", "authentication.k8s.io", "selfsubjectreviews")
+        purpose = Purpose("the name of the user", "create", "authentication.k8s.io", "selfsubjectreviews")
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         path, body = "/apis/authentication.k8s.io/v1/selfsubjectreviews", msgspec.json.encode(review)
         try:
-            request = Request(wanted, path, body=body, method=Method.CREATE)
+            request = ApiRequest(purpose, path, body=body, method=Method.CREATE)
             answer = self._api.fetch(request, Deadline.after(self._seconds))
             return msgspec.json.decode(answer, type=_SelfReview).status.user_info.username
         except (StateUnreadable, msgspec.MsgspecError, UnicodeDecodeError):

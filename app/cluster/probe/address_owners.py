@@ -16,7 +16,7 @@ from app.wire.objects.pods import PodFacts, pod_facts
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class AddressOwners:
     """The nodes, and those pods that an address may belong to; ``notes`` say what could not be read."""
 
     nodes: tuple[NodeFacts, ...] = ()
@@ -34,7 +34,7 @@ class Surroundings:
         )
 
 
-def look_around(objects: Objects, guard_namespace: str, peers: Iterable[Address]) -> Surroundings:
+def owners_of(objects: Objects, guard_namespace: str, peers: Iterable[Address]) -> AddressOwners:
     """Return what surrounds ``peers``. Never raises: what may not be read becomes a note."""
     notes: list[str] = []
     pods: dict[tuple[str, str], PodFacts] = {}
@@ -47,4 +47,4 @@ def look_around(objects: Objects, guard_namespace: str, peers: Iterable[Address]
         pods = {(one.namespace, one.name): one for one in map(pod_facts, found)}
     except StateUnreadable as error:
         notes.append(f"whether a measured address is a pod's or a tunnel's is not certain: {error}")
-    return Surroundings(nodes, tuple(pods.values()), guard_namespace, tuple(notes))
+    return AddressOwners(nodes, tuple(pods.values()), guard_namespace, tuple(notes))

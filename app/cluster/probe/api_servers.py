@@ -12,15 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from app.cluster.client.connection import ClientConfiguration, Connection, Request
-from app.cluster.client.errors import HttpRefusal, Wanted
+from app.cluster.client.connection import ApiRequest, ClientConfiguration, Connection
+from app.cluster.client.errors import HttpRefusal, Purpose
 from app.cluster.client.objects import Objects
 from app.cluster.state.sources import api_server_endpoints
 from app.deadline import Deadline
 from app.engine.addresses import networks_of
 from app.errors import StateUnreadable
 from app.model.kinds import ENDPOINT_SLICE
-from app.model.measurement import Way
+from app.model.measurement import Reach
 from app.wire.objects.services import SERVICE_NAME_LABEL, endpointslice_facts
 
 _REACH_SECONDS = 5.0
@@ -28,41 +28,41 @@ _HTTPS = 443
 
 
 @dataclass(frozen=True, slots=True)
-class Vantage:
+class ApiServerEndpoint:
     """One address to ask through; ``name`` is host and port."""
 
     name: str
-    way: Way
+    reach: Reach
     connection: Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Vantages:
+class ApiServerEndpoints:
     """All addresses to ask through; ``notes`` say which API servers cannot be asked alone, and why."""
 
-    usable: tuple[Vantage, ...]
+    usable: tuple[ApiServerEndpoint, ...]
     notes: tuple[str, ...] = ()
 
 
-def vantages(config: ClientConfiguration, objects: Objects) -> Vantages:
+def find_endpoints(config: ClientConfiguration, objects: Objects) -> ApiServerEndpoints:
     """Return through which addresses to ask; ``objects`` reads through the kubeconfig's own.
 
     Raises ``StateUnreadable`` where the API server cannot be reached.
     """
-    own = _own_name(config)
+    own, connection = _own_name(config), Connection(copy.copy(config))
     try:
         endpoints = _endpoints(objects)
     except HttpRefusal as error:
-        return Vantages((Vantage(own, Way.SHARED, Connection(copy.copy(config))),), (str(error),))
-    first = Vantage(own, Way.SINGLE if own in endpoints else Way.SHARED, Connection(copy.copy(config)))
+        return ApiServerEndpoints((ApiServerEndpoint(own, Reach.SHARED, connection),), (str(error),))
+    first = ApiServerEndpoint(own, Reach.SINGLE if own in endpoints else Reach.SHARED, connection)
     others = [one for one in endpoints if one != own]
     if not config.verify_ssl:
         why = "the kubeconfig switches the verification of certificates off"
-        return Vantages((first,), tuple(_cannot(one, why) for one in others))
+        return ApiServerEndpoints((first,), tuple(_cannot(one, why) for one in others))
     with ThreadPoolExecutor(max(1, len(others))) as pool:
         looked = list(pool.map(lambda name: _single(config, name), others))
-    usable = tuple(one for one in looked if isinstance(one, Vantage))
-    return Vantages((first, *usable), tuple(one for one in looked if isinstance(one, str)))
+    usable = tuple(one for one in looked if isinstance(one, ApiServerEndpoint))
+    return ApiServerEndpoints((first, *usable), tuple(one for one in looked if isinstance(one, str)))
 
 
 def _endpoints(objects: Objects) -> list[str]:
@@ -73,20 +73,20 @@ def _endpoints(objects: Objects) -> list[str]:
     ]
 
 
-def _single(config: ClientConfiguration, name: str) -> Vantage | str:
-    """Return the endpoint as a vantage, or why it cannot be one."""
+def _single(config: ClientConfiguration, name: str) -> ApiServerEndpoint | str:
+    """Return the endpoint as an endpoint to ask, or why it cannot be one."""
     its = copy.copy(config)
     its.host = f"https://{name}"
     its.tls_server_name = None  # that of the kubeconfig's own address
     connection = Connection(its)
-    wanted = Wanted(f"the version of API server {name}", "get", "", "")
+    purpose = Purpose(f"the version of API server {name}", "get", "", "")
     try:
-        connection.fetch(Request(wanted, "/version"), Deadline.after(_REACH_SECONDS))
+        connection.fetch(ApiRequest(purpose, "/version"), Deadline.after(_REACH_SECONDS))
     except StateUnreadable as error:
         return _cannot(name, error.why)
     finally:
         connection.close()
-    return Vantage(name, Way.SINGLE, connection)
+    return ApiServerEndpoint(name, Reach.SINGLE, connection)
 
 
 def _cannot(name: str, why: str) -> str:

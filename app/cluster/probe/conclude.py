@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from app.cluster.probe.address_owners import Surroundings
+from app.cluster.probe.address_owners import AddressOwners
 from app.cluster.state.facts import AGENT_LABELS, AGENT_VALUE, KUBE_SYSTEM
 from app.cluster.state.sources import pod_networks, siblings
 from app.engine.addresses import Address, address_of
-from app.model.measurement import Coverage, Found, Measurement, Place, Sighting, Way
+from app.model.measurement import CallerPlace, Coverage, Measurement, Observation, ObservedPlace, Reach
 from app.wire.objects.pods import PodFacts
 
 _EKS = "-eks-"
@@ -22,57 +22,57 @@ _EKS = "-eks-"
 
 
 def conclude(
-    sightings: Iterable[Sighting],
+    observations: Iterable[Observation],
     coverage: tuple[Coverage, ...],
-    surroundings: Surroundings,
+    owners: AddressOwners,
     notes: tuple[str, ...] = (),
 ) -> Measurement:
     """Return the measurement that the sightings amount to; ``notes`` are those that there are already."""
-    by_place: dict[str, tuple[Place, list[Sighting]]] = {}
+    by_place: dict[str, tuple[CallerPlace, list[Observation]]] = {}
     told = list(notes)
-    for peer, seen in sorted(_by_peer(sightings).items(), key=lambda one: (one[0].version, one[0])):
-        place, note = _place(peer, surroundings)
+    for peer, seen in sorted(_by_peer(observations).items(), key=lambda one: (one[0].version, one[0])):
+        place, note = _place(peer, owners)
         told += [note] if note else []
         if place is not None:
             by_place.setdefault(str(place), (place, []))[1].extend(seen)
-    found = tuple(Found(place, tuple(seen)) for place, seen in by_place.values())
-    derived = tuple(other for one in found for other in siblings(one.place, surroundings.nodes))
+    found = tuple(ObservedPlace(place, tuple(seen)) for place, seen in by_place.values())
+    derived = tuple(other for one in found for other in siblings(one.place, owners.nodes))
     told += [
         *_coverage_notes(coverage),
-        *_unreached_notes(coverage, surroundings.guards),
-        *_family_notes(found, surroundings),
-        *_platform_notes(surroundings),
-        *surroundings.notes,
+        *_unreached_notes(coverage, owners.guards),
+        *_family_notes(found, owners),
+        *_platform_notes(owners),
+        *owners.notes,
     ]
     return Measurement(found, coverage, derived, tuple(dict.fromkeys(told)))
 
 
-def _by_peer(sightings: Iterable[Sighting]) -> dict[Address, list[Sighting]]:
-    grouped: dict[Address, list[Sighting]] = defaultdict(list)
-    for one in sightings:
+def _by_peer(observations: Iterable[Observation]) -> dict[Address, list[Observation]]:
+    grouped: dict[Address, list[Observation]] = defaultdict(list)
+    for one in observations:
         grouped[one.peer].append(one)
     return grouped
 
 
-def _place(peer: Address, surroundings: Surroundings) -> tuple[Place | None, str]:
+def _place(peer: Address, owners: AddressOwners) -> tuple[CallerPlace | None, str]:
     """Return what to let in for ``peer``, and what to tell about it."""
-    pod = next((one for one in surroundings.pods if peer in one.addresses), None)
+    pod = next((one for one in owners.pods if peer in one.addresses), None)
     if pod is not None:
-        return _pod_place(peer, pod, surroundings.guard_namespace)
-    node = next((one for one in surroundings.nodes if peer in map(address_of, one.addresses)), None)
+        return _pod_place(peer, pod, owners.guard_namespace)
+    node = next((one for one in owners.nodes if peer in map(address_of, one.addresses)), None)
     if node is not None and not node.is_control_plane:
-        return Place(peer), (
+        return CallerPlace(peer), (
             f"{peer} is the address of node {node.name}, which is none of the control plane: calls come"
             " through something in its host network, such as a tunnel's agent. Others like it may follow:"
             " measure again after nodes change, or declare them (apiServer.sources)"
         )
-    return Place(peer), ""
+    return CallerPlace(peer), ""
 
 
-def _pod_place(peer: Address, pod: PodFacts, guard_namespace: str) -> tuple[Place | None, str]:
+def _pod_place(peer: Address, pod: PodFacts, guard_namespace: str) -> tuple[CallerPlace | None, str]:
     key = next((one for one in AGENT_LABELS if pod.labels.get(one) == AGENT_VALUE), None)
     if key is not None and pod.namespace == KUBE_SYSTEM:
-        return Place(None, KUBE_SYSTEM, {key: AGENT_VALUE}), (
+        return CallerPlace(None, KUBE_SYSTEM, {key: AGENT_VALUE}), (
             f"calls come through the konnectivity agents, e.g. pod {pod.name} at {peer}"
         )
     if pod.namespace == guard_namespace:
@@ -86,8 +86,8 @@ def _pod_place(peer: Address, pod: PodFacts, guard_namespace: str) -> tuple[Plac
     )
 
 
-def _platform_notes(surroundings: Surroundings) -> Iterator[str]:
-    if any(_EKS in one.version for one in surroundings.nodes):
+def _platform_notes(owners: AddressOwners) -> Iterator[str]:
+    if any(_EKS in one.version for one in owners.nodes):
         yield (
             "on EKS the addresses of the API server are replaced on upgrades: declare the subnets of the"
             " control plane (apiServer.sources), or measure again after an upgrade"
@@ -103,7 +103,7 @@ def _coverage_notes(coverage: Iterable[Coverage]) -> Iterator[str]:
             )
         if one.probes > one.answers:
             yield f"{one.probes - one.answers} of {one.probes} probes at {one.api_server}: {one.trouble}"
-        if one.way is Way.SHARED and one.answers:
+        if one.reach is Reach.SHARED and one.answers:
             yield (
                 f"{one.api_server} may stand for several API servers, which answer by chance: one that does"
                 f" so every third time stayed unseen in {one.answers} probes with a probability of"
@@ -120,10 +120,10 @@ def _unreached_notes(coverage: Iterable[Coverage], guards: frozenset[str]) -> It
             )
 
 
-def _family_notes(found: Iterable[Found], surroundings: Surroundings) -> Iterator[str]:
+def _family_notes(found: Iterable[ObservedPlace], owners: AddressOwners) -> Iterator[str]:
     """Yield that a family was not measured, where pods have addresses of it: a Service may have it alone."""
     seen = {one.place.address.version for one in found if one.place.address is not None}
-    networks = {each.version for one in surroundings.nodes for each in pod_networks(one)}
+    networks = {each.version for one in owners.nodes for each in pod_networks(one)}
     for version in sorted(networks - seen) if seen else ():
         yield (
             f"calls over IPv{version} were not measured, as the guard's Service is called over"

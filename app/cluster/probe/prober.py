@@ -29,12 +29,12 @@ from http import HTTPStatus
 
 from app.cluster.client.connection import ClientConfiguration, Connection
 from app.cluster.client.objects import Objects
-from app.cluster.probe.address_owners import look_around
-from app.cluster.probe.api_servers import Vantage, vantages
+from app.cluster.probe.address_owners import owners_of
+from app.cluster.probe.api_servers import ApiServerEndpoint, find_endpoints
 from app.cluster.probe.conclude import conclude
 from app.errors import ChangeFailed, StateUnreadable
 from app.model.kinds import NETWORK_POLICY, Manifest, Rehearsal
-from app.model.measurement import Coverage, Measurement, Sighting
+from app.model.measurement import Coverage, Measurement, Observation
 from app.model.probe import (
     PROBE_ANNOTATION,
     PROBE_VERB,
@@ -62,7 +62,7 @@ _NOT_CALLED = "failed calling webhook"
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ProbeTimeouts:
     """How long to wait for a webhook that was just registered, and how long one address is asked then."""
 
     for_first_answer: float = 0.0
@@ -81,7 +81,7 @@ class _Silence:
 class _Record:
     """What one address came to so far."""
 
-    vantage: Vantage
+    endpoint: ApiServerEndpoint
     seen: Counter[ProbeAnswer] = field(default_factory=Counter)
     probes: int = 0
     quiet: int = 0
@@ -106,11 +106,11 @@ class _Record:
         enough = QUIET_PROBES if self.seen else _UNANSWERED
         return self.quiet >= enough or self.probes >= _MOST_PROBES
 
-    def sightings(self) -> list[Sighting]:
+    def observations(self) -> list[Observation]:
         """Return what was seen."""
-        name = self.vantage.name
+        name = self.endpoint.name
         return [
-            Sighting(one.peer, name, one.pod, one.node, times)
+            Observation(one.peer, name, one.pod, one.node, times)
             for one, times in self.seen.items()
             if one.peer is not None
         ]
@@ -121,7 +121,7 @@ class _Record:
         pods = tuple(sorted({one.pod for one in self.seen}))
         answers = self.seen.total()
         trouble = "" if self.silence is None else self.silence.why
-        return Coverage(self.vantage.name, self.vantage.way, self.probes, answers, hidden, pods, trouble)
+        return Coverage(self.endpoint.name, self.endpoint.reach, self.probes, answers, hidden, pods, trouble)
 
 
 class Prober:
@@ -139,7 +139,7 @@ class Prober:
         self._guard_namespace = guard_namespace
         self._progress = progress
 
-    def measure(self, namespace: str, patience: Patience = Patience()) -> Measurement:
+    def measure(self, namespace: str, timeouts: ProbeTimeouts = ProbeTimeouts()) -> Measurement:
         """Return what probes in ``namespace``, a managed one, found out.
 
         Raises ``StateUnreadable`` where nothing could be measured: the API server cannot be reached, the user
@@ -147,36 +147,36 @@ class Prober:
         and ``notes`` say which.
         """
         objects = Objects(Connection(self._config), NAME)
-        places = vantages(self._config, objects)
+        places = find_endpoints(self._config, objects)
         with ThreadPoolExecutor(len(places.usable)) as pool:
-            records = list(pool.map(lambda one: self._ask(one, namespace, patience), places.usable))
+            records = list(pool.map(lambda one: self._ask(one, namespace, timeouts), places.usable))
         if not any(record.seen for record in records):
             raise _unanswered(records[0], namespace)
-        sightings = tuple(one for record in records for one in record.sightings())
+        observations = tuple(one for record in records for one in record.observations())
         coverage = tuple(record.coverage() for record in records)
         self._progress("reading what the measured addresses belong to")
-        surroundings = look_around(objects, self._guard_namespace, {one.peer for one in sightings})
-        return conclude(sightings, coverage, surroundings, places.notes)
+        owners = owners_of(objects, self._guard_namespace, {one.peer for one in observations})
+        return conclude(observations, coverage, owners, places.notes)
 
-    def _ask(self, vantage: Vantage, namespace: str, patience: Patience) -> _Record:
+    def _ask(self, endpoint: ApiServerEndpoint, namespace: str, timeouts: ProbeTimeouts) -> _Record:
         """Probe through one address until there is no news."""
-        record = _Record(vantage)
-        objects = Objects(vantage.connection, NAME, _PROBE_SECONDS)
-        settled = time.monotonic() + patience.for_first_answer
-        ends = settled + patience.for_all
+        record = _Record(endpoint)
+        objects = Objects(endpoint.connection, NAME, _PROBE_SECONDS)
+        settled = time.monotonic() + timeouts.for_first_answer
+        ends = settled + timeouts.for_all
         while not record.is_done and time.monotonic() < ends:
             outcome = _probe(objects, namespace)
-            vantage.connection.close()  # the next probe is to be a new connection
+            endpoint.connection.close()  # the next probe is to be a new connection
             now = time.monotonic()
             if isinstance(outcome, _Silence) and now < settled:
-                self._progress(f"waiting until a guard answers {vantage.name}")
+                self._progress(f"waiting until a guard answers {endpoint.name}")
                 time.sleep(_PAUSE_SECONDS)
                 continue
             if not record.seen:
                 # Members behind one address learn of a webhook one after the other.
                 settled = min(settled, now + _SETTLING_SECONDS)
             record.take(outcome)
-            self._progress(f"asked {vantage.name} {record.probes} times, {len(record.seen)} ways seen")
+            self._progress(f"asked {endpoint.name} {record.probes} times, {len(record.seen)} ways seen")
         return record
 
 

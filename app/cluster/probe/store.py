@@ -8,7 +8,7 @@ from app.cluster.client.connection import WritingApi
 from app.cluster.client.objects import Objects
 from app.model.kinds import CONFIG_MAP, Reference
 from app.model.measured_sources import Memory, Remembered, memory_of, render_measured
-from app.model.measurement import Found, Measurement
+from app.model.measurement import Measurement, ObservedPlace
 from app.names import NAME, OURS, SOURCES_CONFIG_MAP
 
 MEASURER = f"{NAME}-probe"
@@ -53,7 +53,7 @@ def _config_map(guard_namespace: str, data: dict[str, str]) -> dict[str, object]
     return {"apiVersion": CONFIG_MAP.version, "kind": CONFIG_MAP.name, "metadata": metadata, "data": data}
 
 
-def _fresh(found: Found, by: str, now: datetime) -> Remembered:
+def _fresh(found: ObservedPlace, by: str, now: datetime) -> Remembered:
     return Remembered(found.place, now, now, by, found.api_servers, found.pods)
 
 

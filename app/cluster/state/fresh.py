@@ -14,8 +14,8 @@ from http import HTTPStatus
 
 import msgspec
 
-from app.cluster.client.connection import Api, Request
-from app.cluster.client.errors import HttpRefusal, Wanted, nonsense
+from app.cluster.client.connection import Api, ApiRequest
+from app.cluster.client.errors import HttpRefusal, Purpose, nonsense
 from app.cluster.client.listing import Collection, list_all
 from app.deadline import Deadline
 from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
@@ -126,7 +126,7 @@ class FreshReads:
         try:
             return self._memory.take(namespace, listed.items)
         except (ValueError, UnicodeDecodeError) as error:
-            raise nonsense(collection.wanted("list"), str(error)) from error
+            raise nonsense(collection.purpose("list"), str(error)) from error
 
     def policies_of(self, namespaces: Iterable[str], deadline: Deadline) -> dict[str, tuple[Policy, ...]]:
         """Return the policies of each of ``namespaces``, by one list of the whole cluster."""
@@ -139,15 +139,17 @@ class FreshReads:
                     items.append(raw)
             return {name: self._memory.take(name, items) for name, items in placed.items()}
         except (ValueError, UnicodeDecodeError) as error:
-            raise nonsense(_POLICIES.wanted("list"), str(error)) from error
+            raise nonsense(_POLICIES.purpose("list"), str(error)) from error
 
     def namespace(self, name: str, deadline: Deadline) -> Namespace | None:
         """Return the namespace, or None where there is none of that name."""
         if not _is_name(name):
             return None
-        wanted = Wanted(f"namespace {name}", "get", "", "namespaces")
+        purpose = Purpose(f"namespace {name}", "get", "", "namespaces")
         try:
-            return namespace_of(self._api.fetch(Request(wanted, f"{_NAMESPACES}/{name}"), deadline)).namespace
+            return namespace_of(
+                self._api.fetch(ApiRequest(purpose, f"{_NAMESPACES}/{name}"), deadline)
+            ).namespace
         except HttpRefusal as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None

@@ -24,7 +24,7 @@ from app.cluster.state.facts import (
     agent_of,
     managed_names,
 )
-from app.cluster.state.reflector import Feed, Phase
+from app.cluster.state.reflector import Phase, Reflector
 from app.cluster.state.resources import (
     DEFINITIONS,
     NAMESPACES,
@@ -50,14 +50,14 @@ _JOIN_SECONDS = 2.0
 class _ServiceFeeds:
     """One webhook Service and its EndpointSlices."""
 
-    service: Feed[ServiceFacts]
-    slices: Feed[EndpointSliceFacts]
+    service: Reflector[ServiceFacts]
+    slices: Reflector[EndpointSliceFacts]
 
-    def __iter__(self) -> Iterator[Feed[Any]]:
+    def __iter__(self) -> Iterator[Reflector[Any]]:
         return iter((self.service, self.slices))
 
 
-class Caches:
+class Informers:
     """The feeds of one cluster, and the facts that they add up to. Safe for threads."""
 
     def __init__(self, api: Api, guard_namespace: str) -> None:
@@ -70,16 +70,18 @@ class Caches:
         self._service_feeds: dict[ServiceKey, _ServiceFeeds] = {}
         self._has_synced = False
         self._is_stopped = False
-        self._namespaces: Feed[Namespace] = self._feed(NAMESPACES, lambda raw: namespace_of(raw).namespace)
-        self._mutating: Feed[tuple[WebhookClient, ...]] = self._feed(*configurations("Mutating"))
-        self._validating: Feed[tuple[WebhookClient, ...]] = self._feed(*configurations("Validating"))
-        self._conversions: Feed[WebhookClient] = self._feed(DEFINITIONS, crd_conversion)
-        self._slices: Feed[EndpointSliceFacts] = self._feed(
+        self._namespaces: Reflector[Namespace] = self._feed(
+            NAMESPACES, lambda raw: namespace_of(raw).namespace
+        )
+        self._mutating: Reflector[tuple[WebhookClient, ...]] = self._feed(*configurations("Mutating"))
+        self._validating: Reflector[tuple[WebhookClient, ...]] = self._feed(*configurations("Validating"))
+        self._conversions: Reflector[WebhookClient] = self._feed(DEFINITIONS, crd_conversion)
+        self._slices: Reflector[EndpointSliceFacts] = self._feed(
             slices("default", "kubernetes"), endpointslice_facts
         )
-        self._nodes: Feed[NodeFacts] = self._feed(NODES, node_facts)
-        self._memory: Feed[Memory] = self._feed(remembered(guard_namespace), memory_of)
-        self._agents: list[Feed[Agent]] = [self._feed(agents(key), agent_of) for key in AGENT_LABELS]
+        self._nodes: Reflector[NodeFacts] = self._feed(NODES, node_facts)
+        self._memory: Reflector[Memory] = self._feed(remembered(guard_namespace), memory_of)
+        self._agents: list[Reflector[Agent]] = [self._feed(agents(key), agent_of) for key in AGENT_LABELS]
 
     def start(self) -> None:
         """Begin to read."""
@@ -143,7 +145,7 @@ class Caches:
             unread=tuple(feed.problem for feed in self._feeds() if feed.problem is not None),
         )
 
-    def _fixed_feeds(self) -> Iterator[Feed[Any]]:
+    def _fixed_feeds(self) -> Iterator[Reflector[Any]]:
         yield self._namespaces
         yield self._mutating
         yield self._validating
@@ -153,13 +155,13 @@ class Caches:
         yield self._memory
         yield from self._agents
 
-    def _feeds(self) -> Iterator[Feed[Any]]:
+    def _feeds(self) -> Iterator[Reflector[Any]]:
         yield from self._fixed_feeds()
         for pair in self._service_feeds.values():
             yield from pair
 
-    def _feed(self, collection: Collection, parse: Callable[[msgspec.Raw], Any]) -> Feed[Any]:
-        return Feed(self._api, collection, parse=parse, changed=self._on_change)
+    def _feed(self, collection: Collection, parse: Callable[[msgspec.Raw], Any]) -> Reflector[Any]:
+        return Reflector(self._api, collection, parse=parse, changed=self._on_change)
 
     def _on_change(self) -> None:
         """Take in a feed's news: which Services are to be watched depends on what others say."""

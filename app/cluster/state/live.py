@@ -16,7 +16,7 @@ from app.cluster.client.connection import Connection, WritingApi, configuration
 from app.cluster.client.errors import overdue
 from app.cluster.state.facts import Facts, Known, managed_names
 from app.cluster.state.fresh import FEW, FreshReads
-from app.cluster.state.informers import Caches
+from app.cluster.state.informers import Informers
 from app.cluster.state.snapshot import Snapshot, is_same, snapshot_of
 from app.deadline import Deadline
 from app.engine.cluster import Cluster, Source
@@ -48,7 +48,7 @@ class LiveState:
         """Nothing is sent yet; ``declared`` sources override those that are remembered and found."""
         self.api = api
         self._declared = declared
-        self._caches = Caches(api, guard_namespace)
+        self._caches = Informers(api, guard_namespace)
         self._fresh = FreshReads(api)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="fresh-read")
         self._derived: tuple[Facts | None, Snapshot] = (None, Snapshot())

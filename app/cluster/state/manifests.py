@@ -24,7 +24,7 @@ _ADMISSION = "admissionregistration.k8s.io/v1"
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ManifestState:
     """What a set of manifests says; ``problems`` name file, line and column, and what is wrong there."""
 
     facts: Facts
@@ -104,7 +104,7 @@ class _Reader:
     def problem(self, document: Document, path: str, message: str) -> None:
         self.problems.append(f"{_place(document, path)}: {message}")
 
-    def state(self) -> State:
+    def state(self) -> ManifestState:
         for (namespace, name), place in self.places.items():
             if namespace not in self.namespaces:
                 self.problems.append(
@@ -122,7 +122,7 @@ class _Reader:
             default_assumed=not self.has_configurations,
             unread=() if self.has_configurations else (_NO_CONFIGURATIONS,),
         )
-        return State(facts, self.by_namespace(), tuple(self.problems))
+        return ManifestState(facts, self.by_namespace(), tuple(self.problems))
 
     def by_namespace(self) -> Mapping[str, tuple[Policy, ...]]:
         """Return the policies of every namespace; none is told from not read."""
@@ -148,7 +148,7 @@ _KINDS: Mapping[tuple[str, str], Callable[[_Reader, Document], None]] = {
 }
 
 
-def read_state(documents: Iterable[Document]) -> State:
+def read_state(documents: Iterable[Document]) -> ManifestState:
     """Return what ``documents`` say together; kinds that decide nothing are skipped. Never raises."""
     reader = _Reader()
     for document in documents:

@@ -11,7 +11,7 @@ import msgspec
 from app.cluster.client.connection import Api
 from app.cluster.client.errors import HttpRefusal, nonsense
 from app.cluster.client.listing import Collection, list_all
-from app.cluster.client.server import Server
+from app.cluster.client.server import ClusterServer
 from app.cluster.state.facts import (
     AGENT_LABELS,
     NOTHING_REMEMBERED,
@@ -62,9 +62,9 @@ def read_once(api: Api, namespaces: Iterable[str] | None, *, declared: tuple[Sou
 
     Raises ``StateUnreadable``, within a few seconds where the API server cannot be reached.
     """
-    Server(api, _GREETING_SECONDS).version()
+    ClusterServer(api, _GREETING_SECONDS).version()
     deadline = Deadline.after(_SECONDS)
-    facts = look(api, deadline)
+    facts = read_facts(api, deadline)
     names = facts.managed if namespaces is None else frozenset(namespaces)
     snapshot = snapshot_of(facts, Snapshot(), declared=declared)
     return Reading(snapshot.with_policies(_policies(api, names, deadline)), snapshot.notes)
@@ -81,7 +81,7 @@ def _policies(api: Api, names: frozenset[str], deadline: Deadline) -> Mapping[st
 T = TypeVar("T")
 
 
-def look(
+def read_facts(
     api: Api, deadline: Deadline, labelled: frozenset[str] = frozenset(), *, guard_namespace: str = NAME
 ) -> Facts:
     """Return the facts of the cluster at this moment; ``labelled`` namespaces are taken for managed.
@@ -154,7 +154,7 @@ class _Look:
         try:
             found = tuple(parse(one) for one in listed.items)
         except UnusableObject as error:
-            raise nonsense(collection.wanted("list"), str(error)) from error
+            raise nonsense(collection.purpose("list"), str(error)) from error
         return tuple(one for one in found if one is not None)
 
 

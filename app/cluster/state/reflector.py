@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from app.cluster.client.connection import Api, Request, Stream
+from app.cluster.client.connection import Api, ApiRequest, Stream
 from app.cluster.client.errors import HttpRefusal, nonsense
 from app.cluster.client.listing import Collection, list_all
 from app.deadline import Deadline
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 class Phase(Enum):
-    """How much a feed knows."""
+    """How much a reflector knows."""
 
     WAITING = "not read yet"
     REFUSED = "not permitted, or not served"
@@ -69,11 +69,11 @@ class _Expired(Exception):  # noqa: N818 - a signal inside this module
     """The watch cannot go on from where it was; list again."""
 
 
-class Feed(Generic[T]):
+class Reflector(Generic[T]):
     """The parsed objects of one collection, by uid; ``start`` it once, ``stop`` it at the end.
 
-    ``parse`` returns None for objects that are of no interest. ``changed`` is called from the feed's thread
-    after every change of ``phase`` or ``values``.
+    ``parse`` returns None for objects that are of no interest. ``changed`` is called from the reflector's
+    thread after every change of ``phase`` or ``values``.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Feed(Generic[T]):
         self._changed = changed
         self._stopping = threading.Event()
         self._stream: Stream | None = None
-        self._thread = threading.Thread(target=self._run, name=f"feed {collection.words}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"reflector {collection.words}", daemon=True)
 
     @property
     def values(self) -> tuple[T, ...]:
@@ -175,7 +175,7 @@ class Feed(Generic[T]):
             "resourceVersion": version,
             "timeoutSeconds": str(int(seconds)),
         }
-        request = Request(self.collection.wanted("watch"), self.collection.path, query)
+        request = ApiRequest(self.collection.purpose("watch"), self.collection.path, query)
         try:
             stream = self._api.watch(request, SILENCE_SECONDS)
         except HttpRefusal as error:
@@ -195,7 +195,7 @@ class Feed(Generic[T]):
             event = _decode_event(line)
             told = _decode_object(event.object)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise nonsense(self.collection.wanted("watch"), str(error)) from error
+            raise nonsense(self.collection.purpose("watch"), str(error)) from error
         if event.type == "ERROR":
             # 410 Gone as a rule; whatever it is, a new list settles it.
             raise _Expired(told.message)

@@ -18,7 +18,7 @@ from app.engine.cluster import Endpoint, Provenance, Source, strongest
 from app.engine.intervals import IntervalSet
 from app.engine.policy import PodPeer
 from app.engine.selectors import NAMESPACE_NAME_LABEL, Selector
-from app.model.measurement import Place
+from app.model.measurement import CallerPlace
 from app.wire.objects.nodes import NodeFacts
 from app.wire.objects.services import EndpointSliceFacts
 
@@ -86,7 +86,7 @@ def _tunnel_notes(facts: Facts) -> Iterator[str]:
         )
 
 
-def siblings(place: Place, nodes: tuple[NodeFacts, ...]) -> Iterator[Source]:
+def siblings(place: CallerPlace, nodes: tuple[NodeFacts, ...]) -> Iterator[Source]:
     """Yield what a measured tunnel or gateway address is on the other nodes of the control plane.
 
     A node's own address in the pod network is either in an annotation, or has the same offset in every node's
@@ -97,7 +97,7 @@ def siblings(place: Place, nodes: tuple[NodeFacts, ...]) -> Iterator[Source]:
         return
     for address, origin in _tunnels_like(place.address, nodes):
         if address != place.address:
-            yield Place(address).source(origin, Provenance.GUESSED)
+            yield CallerPlace(address).source(origin, Provenance.GUESSED)
 
 
 def _tunnels_like(address: Address, nodes: tuple[NodeFacts, ...]) -> Iterator[tuple[Address, str]]:

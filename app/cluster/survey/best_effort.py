@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from msgspec import Raw
 
-from app.cluster.client.connection import Api, Request
-from app.cluster.client.errors import HttpRefusal, Wanted
+from app.cluster.client.connection import Api, ApiRequest
+from app.cluster.client.errors import HttpRefusal, Purpose
 from app.cluster.client.listing import Collection, list_all
 from app.deadline import Deadline
 from app.errors import StateUnreadable
@@ -26,7 +26,7 @@ _SECONDS = 30.0
 
 
 @dataclass(slots=True)
-class GentleReader:
+class BestEffortReader:
     """Reads through one connection; ``unread`` and ``hidden`` tell what it was refused. Safe for threads."""
 
     api: Api
@@ -38,9 +38,9 @@ class GentleReader:
 
         Raises ``StateUnreadable``.
         """
-        wanted = Wanted("the cluster", "get", "", "version")
+        purpose = Purpose("the cluster", "get", "", "version")
         try:
-            self.api.fetch(Request(wanted, "/version"), Deadline.after(_GREETING_SECONDS))
+            self.api.fetch(ApiRequest(purpose, "/version"), Deadline.after(_GREETING_SECONDS))
         except HttpRefusal as error:
             if error.status == HTTPStatus.UNAUTHORIZED:  # every other refusal shows that somebody is there
                 raise
@@ -63,9 +63,9 @@ class GentleReader:
     def get(self, reference: Reference, parse: Callable[[bytes], T]) -> T | None:
         """Return one object; None where there is none, and with a note where it is refused."""
         kind = reference.kind
-        wanted = Wanted(str(reference), "get", kind.group, kind.resource, reference.namespace)
+        purpose = Purpose(str(reference), "get", kind.group, kind.resource, reference.namespace)
         try:
-            return parse(self.api.fetch(Request(wanted, reference.path), Deadline.after(_SECONDS)))
+            return parse(self.api.fetch(ApiRequest(purpose, reference.path), Deadline.after(_SECONDS)))
         except StateUnreadable as error:
             if not _is_absent(error):
                 self.note(error, kind.resource)

@@ -12,7 +12,7 @@ from app.cluster.state.snapshot import Snapshot, snapshot_of
 from app.engine.cluster import Source
 from app.engine.policy import Namespace, Policy
 from app.model.kinds import MUTATING
-from app.model.survey import Override, ServiceKey, Survey
+from app.model.survey import OverriddenObject, ServiceKey, Survey
 from app.names import NAME, OVERRIDE_ANNOTATION
 from app.wire.objects.metadata import Metadata
 from app.wire.objects.nodes import NodeFacts
@@ -36,7 +36,7 @@ class Questions:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Collected:
     """What was read; ``settings`` is the text of the guard's settings, "" without.
 
     ``cilium`` is the data of Cilium's ConfigMap, None where there is none.
@@ -108,10 +108,10 @@ class Lists:
         )
 
 
-def overrides_in(kind: str, found: Iterable[Metadata]) -> Iterable[Override]:
+def overrides_in(kind: str, found: Iterable[Metadata]) -> Iterable[OverriddenObject]:
     """Return the objects among ``found``, all of one kind, that carry the override annotation."""
     return (
-        Override(kind, one.namespace, one.name, one.annotations[OVERRIDE_ANNOTATION])
+        OverriddenObject(kind, one.namespace, one.name, one.annotations[OVERRIDE_ANNOTATION])
         for one in found
         if OVERRIDE_ANNOTATION in one.annotations
     )

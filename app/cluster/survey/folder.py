@@ -1,4 +1,4 @@
-"""A folder of manifests as a ``Sighting``: the same checks, as far as manifests can tell."""
+"""A folder of manifests as a ``Collected``: the same checks, as far as manifests can tell."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from app.cluster.state.cilium import CILIUM_CONFIG
 from app.cluster.state.folder import documents_in, unusable
 from app.cluster.state.manifests import read_state
-from app.cluster.survey.collected import Sighting
+from app.cluster.survey.collected import Collected
 from app.model.kinds import (
     CONFIG_MAP,
     CRD,
@@ -24,7 +24,7 @@ from app.model.kinds import (
     SECRET,
     VALIDATING,
 )
-from app.model.survey import Override, ServiceKey, Survey, Unread
+from app.model.survey import OverriddenObject, ServiceKey, Survey, Unread
 from app.names import OVERRIDE_ANNOTATION
 from app.wire.errors import UnusableObject
 from app.wire.objects.metadata import NO_METADATA, Metadata
@@ -39,14 +39,14 @@ _FOLDER = "a folder of manifests cannot tell"
 _CALLS = Unread("whether the API server really reaches the webhooks", _FOLDER, "run doctor on the cluster")
 
 
-def sighting_of(folder: Path, guard: ServiceKey) -> Sighting:
+def collected_in(folder: Path, guard: ServiceKey) -> Collected:
     """Return what the manifests below ``folder`` say. Raises ``StateUnreadable``."""
     documents = documents_in(folder)
     problems = read_state(documents).problems
     if problems:
         raise unusable(folder, *problems)
-    sighting = sighting_from(documents, guard)
-    return replace(sighting, survey=_doubted(sighting.survey, {one.kind for one in documents}))
+    collected = collected_from(documents, guard)
+    return replace(collected, survey=_doubted(collected.survey, {one.kind for one in documents}))
 
 
 def _doubted(survey: Survey, kinds: set[str]) -> Survey:
@@ -60,7 +60,7 @@ def _doubted(survey: Survey, kinds: set[str]) -> Survey:
     return replace(survey, unread=(*unread, _CALLS), hidden=hidden)
 
 
-def sighting_from(documents: Sequence[Document], guard: ServiceKey) -> Sighting:
+def collected_from(documents: Sequence[Document], guard: ServiceKey) -> Collected:
     """Return what ``documents`` say as if they were everything; ``read_state`` must have no complaint."""
     state = read_state(documents)
     reader = _Reader(guard)
@@ -77,7 +77,7 @@ def sighting_from(documents: Sequence[Document], guard: ServiceKey) -> Sighting:
         overrides=tuple(reader.overrides),
         is_live=False,
     )
-    return Sighting(facts, survey, state.policies, reader.settings.get("settings.yaml", ""), reader.cilium)
+    return Collected(facts, survey, state.policies, reader.settings.get("settings.yaml", ""), reader.cilium)
 
 
 _TOLD_BY = {
@@ -100,7 +100,7 @@ class _Reader:
     registrations: list[Registration] = field(default_factory=list)
     pods: list[PodFacts] = field(default_factory=list)
     deployments: list[DeploymentFacts] = field(default_factory=list)
-    overrides: list[Override] = field(default_factory=list)
+    overrides: list[OverriddenObject] = field(default_factory=list)
     pems: dict[tuple[str, str], bytes] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     cilium: Mapping[str, str] | None = None
@@ -153,7 +153,7 @@ class _Reader:
         metadata = _metadata(document)
         reason = metadata.annotations.get(OVERRIDE_ANNOTATION)
         if reason is not None:
-            self.overrides.append(Override(document.kind, metadata.namespace, metadata.name, reason))
+            self.overrides.append(OverriddenObject(document.kind, metadata.namespace, metadata.name, reason))
 
 
 class _Object(msgspec.Struct):

@@ -17,8 +17,8 @@ from app.cluster.client.listing import Collection
 from app.cluster.state.cilium import CILIUM_CONFIG
 from app.cluster.state.facts import AGENT_LABELS, agent_of
 from app.cluster.state.resources import DEFINITIONS, NODES, agents
-from app.cluster.survey.best_effort import GentleReader
-from app.cluster.survey.collected import KUBERNETES, Lists, Questions, Sighting, by_namespace, overrides_in
+from app.cluster.survey.best_effort import BestEffortReader
+from app.cluster.survey.collected import KUBERNETES, Collected, Lists, Questions, by_namespace, overrides_in
 from app.cluster.survey.service_calls import call_service
 from app.cluster.survey.serving_certificates import certificates_of
 from app.model.kinds import (
@@ -59,9 +59,9 @@ class Surveyor:
         self._api = api
         self._questions = questions
         self._tell = tell
-        self._reader = GentleReader(api)
+        self._reader = BestEffortReader(api)
 
-    def look(self) -> Sighting:
+    def collect(self) -> Collected:
         """Return what the cluster holds now.
 
         Raises ``StateUnreadable`` where the API server does not answer, and where namespaces or policies
@@ -98,7 +98,7 @@ class Surveyor:
         )
         return parsed, lists
 
-    def _deeper(self, pool: ThreadPoolExecutor, parsed: _Parsed, lists: Lists) -> Sighting:
+    def _deeper(self, pool: ThreadPoolExecutor, parsed: _Parsed, lists: Lists) -> Collected:
         """Read what depends on the rest: pods behind webhooks, the guard's objects; and call the webhooks."""
         guard = self._questions.guard
         watched = lists.watched_services(guard)
@@ -125,7 +125,7 @@ class Surveyor:
         )
         memory = read_memory(measured.result())
         hidden = frozenset(self._reader.hidden)
-        return Sighting(
+        return Collected(
             replace(lists.facts(watched, hidden), memory=memory),
             replace(survey, unread=tuple(self._reader.unread), hidden=hidden),
             by_namespace(lists.namespaces, [one.policy for one in policies]),

@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 from http import HTTPStatus
 
-from app.cluster.client.connection import Api, Request
-from app.cluster.client.errors import HttpRefusal, Wanted
+from app.cluster.client.connection import Api, ApiRequest
+from app.cluster.client.errors import HttpRefusal, Purpose
 from app.deadline import Deadline
 from app.errors import StateUnreadable
-from app.model.survey import Call, Outcome, ServiceKey
+from app.model.survey import Call, CallOutcome, ServiceKey
 
 _SECONDS = 10.0
 _PATH = "/healthz"
@@ -25,21 +25,21 @@ _UNREACHED = ("error trying to reach service", "no endpoints available", "no ser
 def call_service(api: Api, key: ServiceKey, port: int) -> tuple[Call | None, HttpRefusal | None]:
     """Return how it went; without the permission to try, the refusal instead. Blocks; never raises."""
     namespace, name = key
-    wanted = Wanted(f"a call of Service {namespace}/{name}", "get", "", "services/proxy", namespace)
+    purpose = Purpose(f"a call of Service {namespace}/{name}", "get", "", "services/proxy", namespace)
     path = f"/api/v1/namespaces/{namespace}/services/https:{name}:{port}/proxy{_PATH}"
     begun = time.monotonic()
 
-    def call(outcome: Outcome, said: str = "") -> Call:
+    def call(outcome: CallOutcome, said: str = "") -> Call:
         return Call(outcome, time.monotonic() - begun, said)
 
     try:
-        api.fetch(Request(wanted, path), Deadline.after(_SECONDS))
+        api.fetch(ApiRequest(purpose, path), Deadline.after(_SECONDS))
     except HttpRefusal as error:
         if error.status == HTTPStatus.FORBIDDEN and "services/proxy" in error.said:
             return None, error
         if any(one in error.said for one in _UNREACHED):
-            return call(Outcome.FAILED, error.said), None
-        return call(Outcome.ANSWERED), None
+            return call(CallOutcome.FAILED, error.said), None
+        return call(CallOutcome.ANSWERED), None
     except StateUnreadable as error:
-        return call(Outcome.FAILED, error.why), None
-    return call(Outcome.ANSWERED), None
+        return call(CallOutcome.FAILED, error.why), None
+    return call(CallOutcome.ANSWERED), None

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from cryptography import x509
 
-from app.cluster.survey.best_effort import GentleReader
+from app.cluster.survey.best_effort import BestEffortReader
 from app.cluster.survey.collected import Lists
 from app.model.kinds import SECRET, Reference
 from app.model.survey import ServiceKey
@@ -32,7 +32,7 @@ class Finder(Protocol):
 
 
 def certificates_of(
-    lists: Lists, pods: tuple[PodFacts, ...], reader: GentleReader, *, connects: bool
+    lists: Lists, pods: tuple[PodFacts, ...], reader: BestEffortReader, *, connects: bool
 ) -> Finder:
     """Return who finds certificates; ``connects`` tells whether pods may be asked themselves."""
 

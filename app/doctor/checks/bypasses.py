@@ -11,7 +11,7 @@ from app.doctor.findings import Check, Finding, Severity
 from app.doctor.repairs import Repair
 from app.engine.words import listed
 from app.model.kinds import NAMESPACE, NETWORK_POLICY, Reference
-from app.model.survey import Override
+from app.model.survey import OverriddenObject
 from app.names import MODE_LABEL, OVERRIDE_ANNOTATION
 
 _ENFORCE = "enforce"
@@ -77,7 +77,7 @@ def _overrides(context: Context) -> Iterator[Finding]:
             yield _overridden(one)
 
 
-def _overridden(one: Override) -> Finding:
+def _overridden(one: OverriddenObject) -> Finding:
     place = f" -n {one.namespace}" if one.namespace else ""
     kind = NETWORK_POLICY if one.namespace else NAMESPACE
     name = f"{one.namespace}/{one.name}" if one.namespace else one.name

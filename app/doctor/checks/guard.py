@@ -14,7 +14,7 @@ from app.doctor.repairs import Repair
 from app.engine.selectors import Selector
 from app.engine.words import listed
 from app.model.kinds import VALIDATING, Reference
-from app.model.survey import Outcome
+from app.model.survey import CallOutcome
 from app.wire.objects.registrations import FAIL, Registration
 from app.wire.objects.workloads import DeploymentFacts
 
@@ -153,7 +153,7 @@ def _strictness(
     if not lax:
         return
     call = context.survey.calls.get(context.product.service)
-    is_safe = is_well and call is not None and call.outcome is Outcome.ANSWERED
+    is_safe = is_well and call is not None and call.outcome is CallOutcome.ANSWERED
     patch: list[dict[str, object]] = [
         {"op": "replace", "path": f"/webhooks/{one.index}/failurePolicy", "value": FAIL} for one in lax
     ]

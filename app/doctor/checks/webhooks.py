@@ -15,7 +15,7 @@ from app.doctor.checks.webhook_path import Links
 from app.doctor.context import Context, by_service
 from app.doctor.findings import Area, Check, Finding, Severity
 from app.engine.words import listed
-from app.model.survey import Outcome, ServiceKey
+from app.model.survey import CallOutcome, ServiceKey
 from app.wire.objects.registrations import Registration
 
 _SLOW_SECONDS, _SLOW_PART = 2.0, 0.2
@@ -97,9 +97,9 @@ class Webhook:
 
     def _connection(self) -> Iterator[Finding]:
         call = self.context.survey.calls.get(self.key)
-        if call is None or call.outcome is Outcome.UNKNOWN:
+        if call is None or call.outcome is CallOutcome.UNKNOWN:
             return
-        if call.outcome is Outcome.FAILED:
+        if call.outcome is CallOutcome.FAILED:
             yield self._unreachable()
         elif call.seconds >= self._patience:
             yield self._links.finding(
@@ -134,7 +134,7 @@ class Webhook:
 
     def _with_call_as_symptom(self, cause: Finding) -> Finding:
         call = self.context.survey.calls.get(self.key)
-        if call is None or call.outcome is not Outcome.FAILED:
+        if call is None or call.outcome is not CallOutcome.FAILED:
             return cause
         symptom = self._links.finding(
             Check.WEBHOOK_UNREACHABLE,

@@ -11,15 +11,15 @@ import pytest
 from kubernetes.client.configuration import Configuration
 
 from app.cluster.client.access import ask, review_of
-from app.cluster.client.connection import Connection, Request, configuration, context_namespace
-from app.cluster.client.errors import HttpRefusal, Wanted, refusal
+from app.cluster.client.connection import ApiRequest, Connection, configuration, context_namespace
+from app.cluster.client.errors import HttpRefusal, Purpose, refusal
 from app.deadline import Deadline
 from app.errors import SettingsError, StateUnreadable
 from app.model.access import AccessQuestion
 from tests.cluster.fake_api import FakeApi
 
-WANTED = Wanted("the things of namespace one", "list", "example.test", "things", "one")
-THINGS = Request(WANTED, "/things", {"limit": "500", "labelSelector": "a=b,c"})
+WANTED = Purpose("the things of namespace one", "list", "example.test", "things", "one")
+THINGS = ApiRequest(WANTED, "/things", {"limit": "500", "labelSelector": "a=b,c"})
 
 
 def answer(body: bytes, status: str = "200 OK") -> bytes:

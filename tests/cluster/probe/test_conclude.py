@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from app.cluster.probe.address_owners import Surroundings
+from app.cluster.probe.address_owners import AddressOwners
 from app.cluster.probe.conclude import conclude
 from app.engine.addresses import Address, address_of, networks_of
 from app.engine.cluster import Provenance, Source
-from app.model.measurement import Coverage, Measurement, Sighting, Way
+from app.model.measurement import Coverage, Measurement, Observation, Reach
 from app.wire.objects.pods import PodFacts, pod_facts
 from tests.cluster.builders import node
 
 FIRST, SECOND = "10.20.0.10:6443", "10.20.0.11:6443"
-NOTHING_AROUND = Surroundings()
-SINGLE = Coverage(FIRST, Way.SINGLE, 21, 21, pods=("guard-1",))
+NOTHING_AROUND = AddressOwners()
+SINGLE = Coverage(FIRST, Reach.SINGLE, 21, 21, pods=("guard-1",))
 
 
 def address(text: str) -> Address:
@@ -25,14 +25,14 @@ def address(text: str) -> Address:
     return parsed
 
 
-def saw(peer: str, api_server: str = FIRST, pod: str = "guard-1", times: int = 1) -> Sighting:
-    return Sighting(address(peer), api_server, pod, "worker-1", times)
+def saw(peer: str, api_server: str = FIRST, pod: str = "guard-1", times: int = 1) -> Observation:
+    return Observation(address(peer), api_server, pod, "worker-1", times)
 
 
 def concluded(
-    *sightings: Sighting, around: Surroundings = NOTHING_AROUND, coverage: Coverage = SINGLE
+    *observations: Observation, around: AddressOwners = NOTHING_AROUND, coverage: Coverage = SINGLE
 ) -> Measurement:
-    return conclude(sightings, (coverage,), around)
+    return conclude(observations, (coverage,), around)
 
 
 def pod(name: str, peer: str, namespace: str = "kube-system", **labels: str) -> PodFacts:
@@ -63,7 +63,7 @@ def test_the_evidence_says_how_often_and_by_which_pods_it_was_seen() -> None:
 
 
 def test_the_pods_of_a_known_proxy_become_a_source_by_label_never_their_addresses() -> None:
-    around = Surroundings(
+    around = AddressOwners(
         pods=(
             pod("konnectivity-agent-a", "10.244.1.7", **{"k8s-app": "konnectivity-agent"}),
             pod("konnectivity-agent-b", "10.244.2.9", **{"k8s-app": "konnectivity-agent"}),
@@ -80,7 +80,7 @@ def test_the_pods_of_a_known_proxy_become_a_source_by_label_never_their_addresse
 
 
 def test_the_address_of_another_pod_is_no_source_and_a_note_says_what_to_do() -> None:
-    around = Surroundings(pods=(pod("envoy-1", "10.244.1.7", "edge", app="konnectivity-agent"),))
+    around = AddressOwners(pods=(pod("envoy-1", "10.244.1.7", "edge", app="konnectivity-agent"),))
     found = concluded(saw("10.244.1.7"), around=around)
     assert found.sources == ()
     assert "pod edge/envoy-1, which is no known proxy" in found.notes[0]
@@ -88,7 +88,7 @@ def test_the_address_of_another_pod_is_no_source_and_a_note_says_what_to_do() ->
 
 
 def test_the_guards_own_address_means_that_a_proxy_hides_the_caller() -> None:
-    around = Surroundings(pods=(pod("guard-1", "10.244.1.7", "guards"),), guard_namespace="guards")
+    around = AddressOwners(pods=(pod("guard-1", "10.244.1.7", "guards"),), guard_namespace="guards")
     found = concluded(saw("10.244.1.7"), around=around)
     assert found.sources == ()
     assert "Take the guard out of the mesh" in found.notes[0]
@@ -96,7 +96,7 @@ def test_the_guards_own_address_means_that_a_proxy_hides_the_caller() -> None:
 
 def test_a_tunnel_address_is_derived_for_every_control_plane_node_never_as_the_whole_pod_cidr() -> None:
     nodes = tuple(replace(node(f"cp-{n}"), pod_cidrs=(f"10.244.{n}.0/24",)) for n in range(3))
-    found = concluded(saw("10.244.1.0"), around=Surroundings(nodes))
+    found = concluded(saw("10.244.1.0"), around=AddressOwners(nodes))
     assert [(cidr(one), one.provenance) for one in found.sources] == [
         ("10.244.1.0/32", Provenance.MEASURED),
         ("10.244.0.0/32", Provenance.GUESSED),
@@ -106,12 +106,12 @@ def test_a_tunnel_address_is_derived_for_every_control_plane_node_never_as_the_w
 
 def test_a_pod_in_a_pod_cidr_is_no_tunnel() -> None:
     nodes = tuple(replace(node(f"cp-{n}"), pod_cidrs=(f"10.244.{n}.0/24",)) for n in range(3))
-    around = Surroundings(nodes, (pod("konnectivity-agent", "10.244.1.7", app="konnectivity-agent"),))
+    around = AddressOwners(nodes, (pod("konnectivity-agent", "10.244.1.7", app="konnectivity-agent"),))
     assert [cidr(one) for one in concluded(saw("10.244.1.7"), around=around).sources] == ["pods"]
 
 
 def test_the_address_of_a_worker_node_is_a_source_with_a_note_that_others_may_follow() -> None:
-    around = Surroundings((node("worker-9", "10.20.0.99", control_plane=False), node("cp", "10.20.0.10")))
+    around = AddressOwners((node("worker-9", "10.20.0.99", control_plane=False), node("cp", "10.20.0.10")))
     found = concluded(saw("10.20.0.99"), saw("10.20.0.10"), around=around)
     assert [cidr(one) for one in found.sources] == ["10.20.0.10/32", "10.20.0.99/32"]
     assert len(found.notes) == 1
@@ -119,7 +119,7 @@ def test_the_address_of_a_worker_node_is_a_source_with_a_note_that_others_may_fo
 
 
 def test_behind_one_address_it_is_a_matter_of_statistics_and_a_note_says_so() -> None:
-    shared = Coverage("api.example.test:443", Way.SHARED, 21, 21)
+    shared = Coverage("api.example.test:443", Reach.SHARED, 21, 21)
     (note,) = concluded(saw("10.99.0.1"), coverage=shared).notes
     assert note == (
         "api.example.test:443 may stand for several API servers, which answer by chance: one that does"
@@ -131,9 +131,9 @@ def test_behind_one_address_it_is_a_matter_of_statistics_and_a_note_says_so() ->
 @pytest.mark.parametrize(
     ("coverage", "said"),
     [
-        (Coverage(FIRST, Way.SINGLE, 5, 5, hidden=5), "mesh sidecar, hides the caller"),
+        (Coverage(FIRST, Reach.SINGLE, 5, 5, hidden=5), "mesh sidecar, hides the caller"),
         (
-            Coverage(FIRST, Way.SINGLE, 5, 3, trouble="no guard answered"),
+            Coverage(FIRST, Reach.SINGLE, 5, 3, trouble="no guard answered"),
             f"2 of 5 probes at {FIRST}: no guard answered",
         ),
     ],
@@ -149,13 +149,13 @@ def guard(name: str, *, is_ready: bool = True) -> PodFacts:
 
 def test_a_ready_guard_pod_that_no_call_came_to_is_told() -> None:
     pods = (guard("guard-1"), guard("guard-2"), guard("guard-3", is_ready=False))
-    around = Surroundings(pods=pods, guard_namespace="guards")
+    around = AddressOwners(pods=pods, guard_namespace="guards")
     (note,) = concluded(saw("10.99.0.1"), around=around).notes
     assert note.startswith(f"none of 21 calls of API server {FIRST} came to pod guard-2")
 
 
 def test_in_a_dual_stack_cluster_the_family_that_was_not_measured_is_told() -> None:
-    around = Surroundings((replace(node("n"), pod_cidrs=("10.244.1.0/24", "fd42::/64")),))
+    around = AddressOwners((replace(node("n"), pod_cidrs=("10.244.1.0/24", "fd42::/64")),))
     (note,) = concluded(saw("10.99.0.1"), around=around).notes
     assert note.startswith("calls over IPv6 were not measured, as the guard's Service is called over IPv4")
     assert concluded(saw("10.99.0.1"), saw("fd00::1"), around=around).notes == ()
@@ -163,7 +163,7 @@ def test_in_a_dual_stack_cluster_the_family_that_was_not_measured_is_told() -> N
 
 def test_on_eks_a_note_says_that_addresses_do_not_last() -> None:
     worker = replace(node("n", control_plane=False), version="v1.37.2-eks-0a1b2c3")
-    assert "replaced on upgrades" in concluded(around=Surroundings((worker,))).notes[0]
+    assert "replaced on upgrades" in concluded(around=AddressOwners((worker,))).notes[0]
 
 
 def test_a_pod_in_the_hosts_network_or_that_has_ended_has_no_address_of_its_own() -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.cluster.client.connection import Answer, Method, Request
+from app.cluster.client.connection import ApiAnswer, ApiRequest, Method
 from app.cluster.client.errors import refusal
 from app.cluster.probe.peer_watch import PeerWatch, changes
 from app.cluster.state.facts import Known
@@ -19,7 +19,7 @@ from app.engine.addresses import Address, address_of
 from app.engine.cluster import Provenance
 from app.model.declared_sources import declared_source
 from app.model.measured_sources import Memory, Remembered, Unknown
-from app.model.measurement import Place
+from app.model.measurement import CallerPlace
 from tests.cluster.fake_api import FakeApi
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -33,8 +33,8 @@ def address(text: str) -> Address:
 
 
 API_SERVER, AGENT, STRANGER = address("10.20.0.10"), address("10.244.1.7"), address("10.66.6.6")
-MEASURED = Remembered(Place(API_SERVER), NOW - WEEK, NOW - HOUR)
-AGENTS = Remembered(Place(None, "kube-system", {"app": "konnectivity-agent"}), NOW - WEEK, NOW - HOUR)
+MEASURED = Remembered(CallerPlace(API_SERVER), NOW - WEEK, NOW - HOUR)
+AGENTS = Remembered(CallerPlace(None, "kube-system", {"app": "konnectivity-agent"}), NOW - WEEK, NOW - HOUR)
 
 
 def known(*measured: Remembered, **more: object) -> Known:
@@ -113,11 +113,11 @@ class WritableApi(FakeApi):
         super().__init__(b"{}")
         self.status = status
 
-    def call(self, request: Request, deadline: Deadline) -> Answer:  # noqa: ARG002 - the interface
+    def call(self, request: ApiRequest, deadline: Deadline) -> ApiAnswer:  # noqa: ARG002 - the interface
         self.requests.append(request)
         if self.status != 200:
-            raise refusal(self.status, b'{"message": "no"}', request.wanted)
-        return Answer(b"{}")
+            raise refusal(self.status, b'{"message": "no"}', request.purpose)
+        return ApiAnswer(b"{}")
 
 
 class Knows:

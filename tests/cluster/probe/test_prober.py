@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
-from app.cluster.client.connection import Answer, Method, Request
+from app.cluster.client.connection import ApiAnswer, ApiRequest, Method
 from app.cluster.client.errors import refusal
 from app.cluster.probe import prober
-from app.cluster.probe.api_servers import Vantage
-from app.cluster.probe.prober import Patience, Prober, _Record
+from app.cluster.probe.api_servers import ApiServerEndpoint
+from app.cluster.probe.prober import Prober, ProbeTimeouts, _Record
 from app.deadline import Deadline
 from app.errors import StateUnreadable
-from app.model.measurement import Way
+from app.model.measurement import Reach
 from app.model.probe import PROBE_ANNOTATION, ProbeRefusal, Refusal, seen
 
 Say = Callable[[str], str]
@@ -33,16 +33,16 @@ class ApiServer:
     """Answers dry runs as the guards behind it say, in turn; the last one again and again."""
 
     def __init__(self, *says: Say) -> None:
-        self.requests: list[Request] = []
+        self.requests: list[ApiRequest] = []
         self.connections = 0
         self._says = list(says)
 
-    def call(self, request: Request, deadline: Deadline) -> Answer:  # noqa: ARG002 - the interface
+    def call(self, request: ApiRequest, deadline: Deadline) -> ApiAnswer:  # noqa: ARG002 - the interface
         self.requests.append(request)
         say = self._says.pop(0) if len(self._says) > 1 else self._says[0]
         annotations = json.loads(request.body or b"")["metadata"]["annotations"]
         said = say(annotations[PROBE_ANNOTATION])
-        return Answer(b"{}", ("unrelated", said) if said else ())
+        return ApiAnswer(b"{}", ("unrelated", said) if said else ())
 
     def close(self) -> None:
         self.connections += 1
@@ -53,9 +53,9 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prober, "_PAUSE_SECONDS", 0)
 
 
-def asked(server: ApiServer, patience: Patience = Patience()) -> _Record:  # noqa: B008 - frozen
-    vantage = Vantage("10.99.0.1:6443", Way.SINGLE, server)  # type: ignore[arg-type]  # as much of one as is needed
-    return Prober(None)._ask(vantage, "managed", patience)  # type: ignore[arg-type]  # its configuration is not used
+def asked(server: ApiServer, timeouts: ProbeTimeouts = ProbeTimeouts()) -> _Record:  # noqa: B008 - frozen
+    endpoint = ApiServerEndpoint("10.99.0.1:6443", Reach.SINGLE, server)  # type: ignore[arg-type]  # as much of one as is needed
+    return Prober(None)._ask(endpoint, "managed", timeouts)  # type: ignore[arg-type]  # its configuration is not used
 
 
 def test_twenty_probes_without_news_end_it() -> None:
@@ -66,7 +66,7 @@ def test_each_new_way_asks_for_twenty_more() -> None:
     says = [*[sees("10.0.0.1")] * 15, sees("10.0.0.1", "guard-2"), *[sees("10.0.0.1")] * 19, sees("10.0.0.2")]
     record = asked(ApiServer(*says))
     assert record.probes == len(says) + 20
-    assert [(str(one.peer), one.pod, one.times) for one in record.sightings()] == [
+    assert [(str(one.peer), one.pod, one.times) for one in record.observations()] == [
         ("10.0.0.1", "guard-1", 34),
         ("10.0.0.1", "guard-2", 1),
         ("10.0.0.2", "guard-1", 21),
@@ -94,14 +94,14 @@ def test_a_few_probes_without_any_answer_end_it_and_say_why() -> None:
 
 def test_a_webhook_that_was_just_registered_is_waited_for_and_the_wait_does_not_count() -> None:
     says = [*[silent] * 10, sees("10.0.0.1")]
-    record = asked(ApiServer(*says), Patience(for_first_answer=60))
+    record = asked(ApiServer(*says), ProbeTimeouts(for_first_answer=60))
     assert (record.probes, record.coverage().trouble) == (21, "")
 
 
 def test_members_that_learn_of_the_webhook_later_than_the_first_are_waited_for_too() -> None:
     says = [sees("10.0.0.1"), *[silent] * 30, sees("10.0.0.2")]
-    record = asked(ApiServer(*says), Patience(for_first_answer=60))
-    assert [str(one.peer) for one in record.sightings()] == ["10.0.0.1", "10.0.0.2"]
+    record = asked(ApiServer(*says), ProbeTimeouts(for_first_answer=60))
+    assert [str(one.peer) for one in record.observations()] == ["10.0.0.1", "10.0.0.2"]
     assert record.coverage().trouble == ""
 
 
@@ -131,10 +131,10 @@ class Refusing(ApiServer):
         super().__init__(*says)
         self.refusals = [(status, said)] * times
 
-    def call(self, request: Request, deadline: Deadline) -> Answer:
+    def call(self, request: ApiRequest, deadline: Deadline) -> ApiAnswer:
         if self.refusals:
             status, said = self.refusals.pop()
-            raise refusal(status, json.dumps({"message": said}).encode(), request.wanted)
+            raise refusal(status, json.dumps({"message": said}).encode(), request.purpose)
         return super().call(request, deadline)
 
 
@@ -155,10 +155,10 @@ def test_a_request_that_is_refused_for_good_is_not_sent_again(status: int) -> No
 
 def test_an_answer_counts_although_another_webhook_denied_the_dry_run() -> None:
     class Denying(ApiServer):
-        def call(self, request: Request, deadline: Deadline) -> Answer:
+        def call(self, request: ApiRequest, deadline: Deadline) -> ApiAnswer:
             answer = super().call(request, deadline)
             denied = b'{"message": "admission webhook \\"other\\" denied the request: no"}'
-            refused = refusal(403, denied, request.wanted)
+            refused = refusal(403, denied, request.purpose)
             refused.warnings = answer.warnings
             raise refused
 

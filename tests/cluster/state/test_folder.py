@@ -17,7 +17,7 @@ from app.errors import StateUnreadable
 from app.model.access import AccessQuestion, Scope
 from app.model.declared_sources import declared_source
 from app.model.measured_sources import Remembered, render_measured
-from app.model.measurement import Place
+from app.model.measurement import CallerPlace
 from tests.cluster.running import running
 
 MEASURED = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -319,7 +319,7 @@ def test_a_konnectivity_agent_among_the_manifests_is_a_source(folder: Path) -> N
 
 
 def test_measured_sources_among_the_manifests_count_as_measured(folder: Path) -> None:
-    remembered = Remembered(Place(ip_address("10.98.0.13")), MEASURED, MEASURED, "admin")
+    remembered = Remembered(CallerPlace(ip_address("10.98.0.13")), MEASURED, MEASURED, "admin")
     data = json.dumps(render_measured([remembered]))
     name = "metadata: {name: netpol-guard-sources, namespace: netpol-guard}"
     write(folder, sources=f"apiVersion: v1\nkind: ConfigMap\n{name}\ndata: {data}\n")

@@ -10,15 +10,15 @@ from ipaddress import ip_address
 
 import pytest
 
-from app.cluster.client.connection import Request
+from app.cluster.client.connection import ApiRequest
 from app.cluster.client.errors import refusal
 from app.cluster.state import reflector as feeds
 from app.cluster.state.facts import Agent
-from app.cluster.state.informers import Caches
+from app.cluster.state.informers import Informers
 from app.cluster.state.webhook_services import find_webhooks
 from app.deadline import Deadline
 from app.model.measured_sources import Memory, Remembered, render_measured
-from app.model.measurement import Place
+from app.model.measurement import CallerPlace
 from tests.cluster.builders import KEY, MANAGED
 from tests.cluster.fake_api import FakeStream, event, page
 
@@ -29,7 +29,7 @@ PODS = f"{NAMESPACES}/kube-system/pods"
 NODES = "/api/v1/nodes"
 MEMORY = f"{NAMESPACES}/guards/configmaps"
 SEEN = datetime(2026, 11, 25, 12, tzinfo=UTC)
-REMEMBERED = Remembered(Place(ip_address("10.98.0.13")), SEEN, SEEN)
+REMEMBERED = Remembered(CallerPlace(ip_address("10.98.0.13")), SEEN, SEEN)
 
 
 def stored(name: str, **members: object) -> dict[str, object]:
@@ -52,16 +52,16 @@ class Cluster:
         self.held: dict[str, threading.Event] = {}
         self._streams: dict[str, queue.Queue[FakeStream]] = {}
 
-    def fetch(self, request: Request, deadline: Deadline) -> bytes:
+    def fetch(self, request: ApiRequest, deadline: Deadline) -> bytes:
         held = self.held.get(request.path)
         if held is not None:
             held.wait(deadline.left)
         found = self.contents.get(request.path, [])
         if isinstance(found, int):
-            raise refusal(found, b"", request.wanted)
+            raise refusal(found, b"", request.purpose)
         return page(*found)
 
-    def watch(self, request: Request, seconds: float) -> FakeStream:  # noqa: ARG002 - the interface
+    def watch(self, request: ApiRequest, seconds: float) -> FakeStream:  # noqa: ARG002 - the interface
         stream = FakeStream()
         self.streams(request.path).put(stream)
         return stream
@@ -81,13 +81,13 @@ def full(**changes: list[object] | int) -> Cluster:
 
 
 @contextmanager
-def caching(cluster: Cluster) -> Iterator[Caches]:
-    caches = Caches(cluster, "guards")
-    caches.start()
+def caching(cluster: Cluster) -> Iterator[Informers]:
+    informers = Informers(cluster, "guards")
+    informers.start()
     try:
-        yield caches
+        yield informers
     finally:
-        caches.stop()
+        informers.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -103,116 +103,116 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def until_synced(caches: Caches) -> None:
-    until(lambda: caches.missing() is None)
+def until_synced(informers: Informers) -> None:
+    until(lambda: informers.missing() is None)
 
 
-def webhooks(caches: Caches) -> list[tuple[str, bool]]:
-    return [(one.name, one.assumed) for one in find_webhooks(caches.facts()).services]
+def webhooks(informers: Informers) -> list[tuple[str, bool]]:
+    return [(one.name, one.assumed) for one in find_webhooks(informers.facts()).services]
 
 
 def test_it_is_in_sync_only_when_the_services_that_webhooks_name_were_read_too() -> None:
     cluster = full()
     cluster.held[SERVICES] = threading.Event()
-    with caching(cluster) as caches:
-        until(lambda: f"Service {'/'.join(KEY)}" in str(caches.missing()))
+    with caching(cluster) as informers:
+        until(lambda: f"Service {'/'.join(KEY)}" in str(informers.missing()))
         cluster.held[SERVICES].set()
-        until_synced(caches)
-        assert webhooks(caches) == [("hook", False)]
+        until_synced(informers)
+        assert webhooks(informers) == [("hook", False)]
 
 
 def test_what_was_read_a_moment_ago_counts_also_before_it_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
     told = threading.Event()
 
-    def tell_late(caches: Caches) -> None:
+    def tell_late(informers: Informers) -> None:
         told.wait(10)
-        tell(caches)
+        tell(informers)
 
-    tell = Caches._on_change
-    monkeypatch.setattr(Caches, "_on_change", tell_late)
+    tell = Informers._on_change
+    monkeypatch.setattr(Informers, "_on_change", tell_late)
     cluster = full()
     cluster.held[SERVICES] = threading.Event()
-    with caching(cluster) as caches:
+    with caching(cluster) as informers:
         try:
-            until(lambda: "Service" in str(caches.missing()))
+            until(lambda: "Service" in str(informers.missing()))
             told.set()
             cluster.held[SERVICES].set()
-            until_synced(caches)
-            assert webhooks(caches) == [("hook", False)]
+            until_synced(informers)
+            assert webhooks(informers) == [("hook", False)]
         finally:
             told.set()
 
 
 def test_facts_are_the_same_object_until_something_changes() -> None:
     cluster = full()
-    with caching(cluster) as caches:
-        until_synced(caches)
-        before = caches.facts()
-        assert caches.facts() is before
+    with caching(cluster) as informers:
+        until_synced(informers)
+        before = informers.facts()
+        assert informers.facts() is before
         cluster.streams(NAMESPACES).get(timeout=10).send(event("ADDED", stored("other")))
-        until(lambda: caches.facts() is not before)
-        assert set(caches.facts().namespaces) == {KEY[0], "other"}
+        until(lambda: informers.facts() is not before)
+        assert set(informers.facts().namespaces) == {KEY[0], "other"}
 
 
 def test_a_namespace_that_is_no_longer_managed_has_its_services_no_longer_watched() -> None:
     cluster = full()
-    with caching(cluster) as caches:
-        until_synced(caches)
+    with caching(cluster) as informers:
+        until_synced(informers)
         cluster.streams(NAMESPACES).get(timeout=10).send(event("MODIFIED", stored(KEY[0])))
-        until(lambda: not caches.facts().services)
+        until(lambda: not informers.facts().services)
         until(lambda: all("/".join(KEY) not in thread.name for thread in threading.enumerate()))
 
 
 def test_once_in_sync_it_stays_so_whatever_fails_later() -> None:
     cluster = full()
-    with caching(cluster) as caches:
-        until_synced(caches)
+    with caching(cluster) as informers:
+        until_synced(informers)
         cluster.contents = dict.fromkeys((NAMESPACES, MUTATING, SERVICES), 503)
         cluster.streams(NAMESPACES).get(timeout=10).send(event("ERROR", {"code": 410}))
-        until(lambda: any("503" in note for note in caches.facts().unread))
-        assert caches.missing() is None
-        assert set(caches.facts().namespaces) == {KEY[0]}
+        until(lambda: any("503" in note for note in informers.facts().unread))
+        assert informers.missing() is None
+        assert set(informers.facts().namespaces) == {KEY[0]}
 
 
 def test_what_is_remembered_of_sources_follows_the_config_map_of_the_guards_namespace() -> None:
     cluster = full()
-    with caching(cluster) as caches:
-        until_synced(caches)
-        assert caches.facts().memory == Memory()
+    with caching(cluster) as informers:
+        until_synced(informers)
+        assert informers.facts().memory == Memory()
         told = stored("netpol-guard-sources", data=render_measured([REMEMBERED]))
         cluster.streams(MEMORY).get(timeout=10).send(event("ADDED", told))
-        until(lambda: caches.facts().memory.measured == (REMEMBERED,))
+        until(lambda: informers.facts().memory.measured == (REMEMBERED,))
 
 
 def test_measured_sources_that_must_not_be_read_are_a_note_that_names_the_rule() -> None:
-    with caching(full(**{MEMORY: 403})) as caches:
-        until_synced(caches)
-        (note,) = caches.facts().unread
+    with caching(full(**{MEMORY: 403})) as informers:
+        until_synced(informers)
+        (note,) = informers.facts().unread
         assert 'resources: ["configmaps"], verbs: ["list"] in namespace guards' in note
 
 
 def test_namespaces_that_must_not_be_read_keep_it_from_being_in_sync() -> None:
-    with caching(full(**{NAMESPACES: 403})) as caches:
-        until(lambda: 'resources: ["namespaces"]' in str(caches.missing()))
+    with caching(full(**{NAMESPACES: 403})) as informers:
+        until(lambda: 'resources: ["namespaces"]' in str(informers.missing()))
 
 
 def test_mutating_configurations_that_must_not_be_read_are_replaced_by_the_documented_default() -> None:
-    with caching(full(**{MUTATING: 403})) as caches:
-        until_synced(caches)
-        assert webhooks(caches) == [("spark-operator", True)]
-        assert any("mutatingwebhookconfigurations" in note for note in caches.facts().unread)
+    with caching(full(**{MUTATING: 403})) as informers:
+        until_synced(informers)
+        assert webhooks(informers) == [("spark-operator", True)]
+        assert any("mutatingwebhookconfigurations" in note for note in informers.facts().unread)
 
 
 def test_a_service_that_must_not_be_read_is_assumed_to_be_as_documented() -> None:
-    with caching(full(**{SERVICES: 403})) as caches:
-        until_synced(caches)
-        assert webhooks(caches) == [("hook", True)]
+    with caching(full(**{SERVICES: 403})) as informers:
+        until_synced(informers)
+        assert webhooks(informers) == [("hook", True)]
 
 
 def test_nodes_and_agents_that_must_not_be_read_are_noted() -> None:
-    with caching(full(**{NODES: 403, PODS: 403})) as caches:
-        until_synced(caches)
-        assert len(caches.facts().unread) == 3
+    with caching(full(**{NODES: 403, PODS: 403})) as informers:
+        until_synced(informers)
+        assert len(informers.facts().unread) == 3
 
 
 def test_nodes_and_konnectivity_agents_are_known() -> None:
@@ -220,7 +220,7 @@ def test_nodes_and_konnectivity_agents_are_known() -> None:
     node = stored("cp-1", metadata={"labels": {"node-role.kubernetes.io/control-plane": ""}})
     cluster = full()
     cluster.contents |= {NODES: [node], PODS: [agent]}
-    with caching(cluster) as caches:
-        until_synced(caches)
-        assert [one.name for one in caches.facts().nodes] == ["cp-1"]
-        assert caches.facts().agents == {Agent("app")}
+    with caching(cluster) as informers:
+        until_synced(informers)
+        assert [one.name for one in informers.facts().nodes] == ["cp-1"]
+        assert informers.facts().agents == {Agent("app")}

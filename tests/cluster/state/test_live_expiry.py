@@ -12,7 +12,7 @@ from app.cluster.state.facts import Facts
 from app.cluster.state.live import LiveState
 from app.engine.cluster import Provenance
 from app.model.measured_sources import EXPIRES_AFTER, Memory, Remembered
-from app.model.measurement import Place
+from app.model.measurement import CallerPlace
 from tests.cluster.builders import facts
 from tests.cluster.probe.test_peer_watch import WritableApi
 
@@ -34,7 +34,7 @@ def state(monkeypatch: pytest.MonkeyPatch) -> LiveState:
     monkeypatch.setattr(live, "datetime", Clock)
     monkeypatch.setattr(live, "_EXPIRY_LOOK_SECONDS", 0.0)
     seen = Clock.moment
-    known = facts(memory=Memory((Remembered(Place(ip_address("10.9.9.9")), seen, seen),)))
+    known = facts(memory=Memory((Remembered(CallerPlace(ip_address("10.9.9.9")), seen, seen),)))
     made = LiveState(WritableApi())
 
     def unchanged() -> Facts:

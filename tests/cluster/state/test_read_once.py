@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.cluster.client.connection import Request
+from app.cluster.client.connection import ApiRequest
 from app.cluster.state.read_once import read_once
 from app.deadline import Deadline
 from app.errors import StateUnreadable
@@ -30,7 +30,7 @@ class Api(Cluster):
         super().__init__(contents)
         self.asked: list[str] = []
 
-    def fetch(self, request: Request, deadline: Deadline) -> bytes:
+    def fetch(self, request: ApiRequest, deadline: Deadline) -> bytes:
         self.asked.append(request.path)
         if request.path == "/version":
             return json.dumps({"gitVersion": "v1.37.2"}).encode()

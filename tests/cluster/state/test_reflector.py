@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
-from app.cluster.state import reflector as feeds
-from app.cluster.state.reflector import Feed, Phase
+from app.cluster.state import reflector as module
+from app.cluster.state.reflector import Phase, Reflector
 from app.errors import StateUnreadable
 from app.wire.errors import UnusableObject
 from tests.cluster.fake_api import THINGS, FakeApi, event, page, thing
@@ -25,35 +25,35 @@ def value_of(raw: msgspec.Raw) -> str | None:
 
 
 class Watched:
-    """A running feed and how often it told of a change."""
+    """A running reflector and how often it told of a change."""
 
     def __init__(self, api: FakeApi) -> None:
         self.changes = 0
-        self.feed = Feed(api, THINGS, parse=value_of, changed=self._count)
+        self.reflector = Reflector(api, THINGS, parse=value_of, changed=self._count)
 
     def _count(self) -> None:
         self.changes += 1
 
     @property
     def values(self) -> list[str]:
-        return sorted(self.feed.values)
+        return sorted(self.reflector.values)
 
 
 @contextmanager
 def following(api: FakeApi) -> Iterator[Watched]:
     watched = Watched(api)
-    watched.feed.start()
+    watched.reflector.start()
     try:
         yield watched
     finally:
-        watched.feed.stop()
-        watched.feed.join(5)
+        watched.reflector.stop()
+        watched.reflector.join(5)
 
 
 @pytest.fixture(autouse=True)
 def no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FIRST_PAUSE", "LONGEST_PAUSE", "REFUSED_PAUSE"):
-        monkeypatch.setattr(feeds, name, 0.01)
+        monkeypatch.setattr(module, name, 0.01)
 
 
 def until(is_so: Callable[[], bool]) -> None:
@@ -114,7 +114,7 @@ def test_a_watch_that_is_refused_as_too_old_lists_again_without_a_problem() -> N
     with following(api) as watched:
         api.watched()
         assert watched.values == ["2"]
-        assert watched.feed.problem is None
+        assert watched.reflector.problem is None
 
 
 def test_a_broken_watch_keeps_what_was_known_says_so_and_recovers() -> None:
@@ -122,26 +122,26 @@ def test_a_broken_watch_keeps_what_was_known_says_so_and_recovers() -> None:
     seen: list[tuple[str | None, Phase]] = []
     with following(api) as watched:
         stream = api.watched()
-        api.before_answer = lambda: seen.append((watched.feed.problem, watched.feed.phase))
+        api.before_answer = lambda: seen.append((watched.reflector.problem, watched.reflector.phase))
         stream.fail(StateUnreadable("the things", "the connection broke"))
         until(lambda: watched.values == ["2"])
         problems = [problem for problem, _ in seen]
         assert "the connection broke" in str(problems[0])
         assert "503" in str(problems[1])
         assert {phase for _, phase in seen} == {Phase.SYNCED}
-        assert watched.feed.problem is None
+        assert watched.reflector.problem is None
 
 
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_collection_that_must_not_be_read_or_is_not_served_is_refused_until_it_can_be(status: int) -> None:
     api = FakeApi(status)
     with following(api) as watched:
-        until(lambda: watched.feed.phase is Phase.REFUSED)
-        assert watched.feed.problem is not None
-        assert str(status) in watched.feed.problem
+        until(lambda: watched.reflector.phase is Phase.REFUSED)
+        assert watched.reflector.problem is not None
+        assert str(status) in watched.reflector.problem
         api.answers.append(page(thing("a", "1")))
-        until(lambda: watched.feed.phase is Phase.SYNCED)
-        assert watched.feed.problem is None
+        until(lambda: watched.reflector.phase is Phase.SYNCED)
+        assert watched.reflector.problem is None
 
 
 @pytest.mark.parametrize("status", [401, 429, 500, 503])
@@ -149,21 +149,21 @@ def test_an_api_server_that_cannot_answer_now_is_waited_for(status: int) -> None
     api = FakeApi(status)
     with following(api) as watched:
         until(lambda: watched.changes > 1)
-        assert watched.feed.phase is Phase.WAITING
+        assert watched.reflector.phase is Phase.WAITING
         api.answers.append(page())
-        until(lambda: watched.feed.phase is Phase.SYNCED)
+        until(lambda: watched.reflector.phase is Phase.SYNCED)
 
 
 def test_an_event_that_changes_nothing_of_interest_is_no_change() -> None:
     api = FakeApi(page(thing("a", "1")))
     with following(api) as watched:
         stream = api.watched()
-        (before,), changes = watched.feed.values, watched.changes
+        (before,), changes = watched.reflector.values, watched.changes
         stream.send(event("MODIFIED", thing("a", "1", "2")), event("ADDED", thing("b", "nothing")))
         stream.send(event("ADDED", thing("c", "3")))
         until(lambda: watched.values == ["1", "3"])
         assert watched.changes == changes + 1
-        assert any(value is before for value in watched.feed.values)
+        assert any(value is before for value in watched.reflector.values)
 
 
 def test_an_object_that_is_no_longer_of_interest_is_dropped() -> None:
@@ -184,8 +184,8 @@ def test_an_object_that_is_not_understood_does_not_hide_the_others() -> None:
 def test_an_answer_that_is_no_list_is_a_problem_and_not_the_end(answer: bytes) -> None:
     api = FakeApi(answer)
     with following(api) as watched:
-        until(lambda: watched.feed.problem is not None)
-        assert "is not understood" in str(watched.feed.problem)
+        until(lambda: watched.reflector.problem is not None)
+        assert "is not understood" in str(watched.reflector.problem)
         api.answers.append(page(thing("a", "1")))
         until(lambda: watched.values == ["1"])
 
@@ -215,5 +215,5 @@ def test_a_stopped_feed_ends_its_thread_while_it_waits_for_a_line() -> None:
     api = FakeApi(page())
     with following(api) as watched:
         api.watched()
-    until(lambda: "feed the things" not in {thread.name for thread in threading.enumerate()})
-    assert watched.feed.phase is Phase.SYNCED
+    until(lambda: "reflector the things" not in {thread.name for thread in threading.enumerate()})
+    assert watched.reflector.phase is Phase.SYNCED

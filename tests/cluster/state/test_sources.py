@@ -14,7 +14,7 @@ from app.engine.policy import PodPeer
 from app.engine.selectors import Selector
 from app.model.declared_sources import declared_source
 from app.model.measured_sources import Memory, Remembered
-from app.model.measurement import Place
+from app.model.measurement import CallerPlace
 from app.wire.objects.nodes import NodeFacts
 from tests.cluster.builders import endpointslice, facts, namespace, node
 
@@ -87,7 +87,7 @@ def test_a_host_network_label_with_a_value_is_not_the_one_that_openshift_sets() 
 def remembered(address: str, seen: datetime = NOW) -> Remembered:
     parsed = address_of(address)
     assert parsed is not None
-    return Remembered(Place(parsed), seen, seen, "admin", ("10.20.0.1:6443",))
+    return Remembered(CallerPlace(parsed), seen, seen, "admin", ("10.20.0.1:6443",))
 
 
 def memory(*addresses: str, seen: datetime = NOW) -> Memory:

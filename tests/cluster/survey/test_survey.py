@@ -18,13 +18,13 @@ from app.certificates.expiry import Validity
 from app.certificates.issue import issue_serving, make_authority
 from app.certificates.pairs import Pair
 from app.cli.examination import Given, context_of, product
-from app.cluster.survey.collected import Questions, Sighting
+from app.cluster.survey.collected import Collected, Questions
 from app.cluster.survey.live import Surveyor
 from app.doctor.checks.neighbours import NEIGHBOUR_SELECTORS
 from app.doctor.examine import examine
 from app.doctor.findings import Check, Report
 from app.errors import StateUnreadable
-from app.model.survey import Outcome
+from app.model.survey import CallOutcome
 from tests.doctor.load import large
 from tests.doctor.paginated import Manifest, Paginated
 from tests.doctor.world import GUARD, OPERATOR, controlled, healthy, with_status
@@ -35,8 +35,8 @@ def objects() -> list[Manifest]:
     return [*map(with_status, found.values()), *controlled(found)]
 
 
-def look(api: Paginated, *, calls: bool = True) -> Sighting:
-    return Surveyor(api, Questions(product().service, NEIGHBOUR_SELECTORS, calls=calls)).look()
+def look(api: Paginated, *, calls: bool = True) -> Collected:
+    return Surveyor(api, Questions(product().service, NEIGHBOUR_SELECTORS, calls=calls)).collect()
 
 
 def report_of(api: Paginated) -> Report:
@@ -75,8 +75,8 @@ def test_nothing_is_read_namespace_by_namespace_but_what_belongs_to_a_webhook_or
 def test_webhooks_are_called_through_the_api_server_and_any_answer_shows_that_they_are_reached() -> None:
     survey = look(Paginated(objects())).survey
     assert {key: call.outcome for key, call in survey.calls.items()} == {
-        OPERATOR: Outcome.ANSWERED,
-        GUARD: Outcome.ANSWERED,
+        OPERATOR: CallOutcome.ANSWERED,
+        GUARD: CallOutcome.ANSWERED,
     }
 
 
@@ -87,9 +87,9 @@ def test_without_calls_no_webhook_is_called() -> None:
 
 
 def test_private_keys_are_never_kept() -> None:
-    sighting = look(Paginated(objects()))
-    assert b"CERTIFICATE" in sighting.survey.certificates[GUARD]
-    assert "PRIVATE" not in repr(sighting)
+    collected = look(Paginated(objects()))
+    assert b"CERTIFICATE" in collected.survey.certificates[GUARD]
+    assert "PRIVATE" not in repr(collected)
 
 
 @pytest.mark.parametrize(

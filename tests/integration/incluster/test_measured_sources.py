@@ -16,12 +16,12 @@ import yaml
 
 from app.cluster.client.connection import Connection, configuration
 from app.cluster.client.objects import Objects
-from app.cluster.probe.prober import Patience, Prober
+from app.cluster.probe.prober import Prober, ProbeTimeouts
 from app.cluster.probe.store import recall, remember
 from app.cluster.state.cilium import plugin_limit
 from app.engine.addresses import networks_of
 from app.engine.cluster import Provenance
-from app.model.measurement import Measurement, Way
+from app.model.measurement import Measurement, Reach
 from app.model.survey import PluginLimit
 from app.names import NAME, SOURCES_CONFIG_MAP
 from tests.integration.incluster import deployed
@@ -33,7 +33,7 @@ from tests.kube.cluster import Cluster, Shape
 from tests.kube.lan import Family
 
 MANAGED = "managed"
-PATIENCE = Patience(for_first_answer=60)
+TIMEOUTS = ProbeTimeouts(for_first_answer=60)
 HIGHLY_AVAILABLE = Shape(api_servers=3, hidden_source=True)
 HIDDEN = "10.98.0.13"
 
@@ -47,7 +47,7 @@ def guarded(cluster: Cluster, folder: Path) -> Cluster:
 
 def measure(cluster: Cluster, member: int = 0) -> Measurement:
     with cluster.entered():
-        return Prober(configuration(cluster.kubeconfig(member=member))).measure(MANAGED, PATIENCE)
+        return Prober(configuration(cluster.kubeconfig(member=member))).measure(MANAGED, TIMEOUTS)
 
 
 def addresses(measurement: Measurement) -> set[str]:
@@ -79,16 +79,16 @@ def test_the_source_of_the_only_api_server_is_measured_on_every_node_of_the_guar
     found = measure(one)
     assert addresses(found) == {"10.99.0.1"}
     (coverage,) = found.coverage
-    assert coverage.way is Way.SINGLE
+    assert coverage.reach is Reach.SINGLE
     assert set(coverage.pods) == guard_pods(one)
-    assert {seen.node for each in found.found for seen in each.sightings} == {"worker-1", "worker-2"}
+    assert {seen.node for each in found.found for seen in each.observations} == {"worker-1", "worker-2"}
     assert found.notes == ()
 
 
 def test_every_probe_reaches_a_replica_anew(one: Cluster) -> None:
     """A connection that is kept would reach the same replica again and again."""
     (found,) = measure(one).found
-    counts = {pod: sum(seen.times for seen in found.sightings if seen.pod == pod) for pod in found.pods}
+    counts = {pod: sum(seen.times for seen in found.observations if seen.pod == pod) for pod in found.pods}
     assert len(counts) == 2
     assert min(counts.values()) >= 2
 
@@ -135,7 +135,7 @@ def test_sources_of_either_family_are_measured_those_in_no_endpointslice_too(
     found = measure(cluster)
     assert cluster.api_servers[1].sources[0] == source
     assert addresses(found) == {each.sources[0] for each in cluster.api_servers}
-    assert [each.way for each in found.coverage] == [Way.SINGLE, Way.SINGLE]
+    assert [each.reach for each in found.coverage] == [Reach.SINGLE, Reach.SINGLE]
     for each in found.sources:
         assert each.addresses is not None
         (network,) = networks_of(each.addresses)
@@ -228,10 +228,10 @@ def test_behind_one_address_all_members_are_measured_by_chance_and_a_note_says_s
     outside = cluster.attach_outside(unreachable=members)
     with balanced(cluster, members, 7443) as shared, outside.namespace.entered():
         kubeconfig = balanced_kubeconfig(cluster, shared, tmp_path)
-        found = Prober(configuration(kubeconfig)).measure(MANAGED, PATIENCE)
+        found = Prober(configuration(kubeconfig)).measure(MANAGED, TIMEOUTS)
     assert addresses(found) == {"10.99.0.11", "10.99.0.12", HIDDEN}
     (coverage,) = found.coverage
-    assert (coverage.api_server, coverage.way) == (shared, Way.SHARED)
+    assert (coverage.api_server, coverage.reach) == (shared, Reach.SHARED)
     assert any(note.startswith(f"{shared} may stand for several API servers") for note in found.notes)
     for member in members:
         unreached = f"API server {member}:6443 cannot be asked by itself: the API server cannot be reached"

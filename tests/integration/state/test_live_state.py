@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from app.cluster.client.connection import Answer as ApiAnswer
-from app.cluster.client.connection import Connection, Method, Request, Stream, configuration
-from app.cluster.client.errors import Wanted
+from app.cluster.client.connection import ApiAnswer, ApiRequest, Connection, Method, Stream, configuration
+from app.cluster.client.errors import Purpose
 from app.cluster.state.folder import DirectoryState
 from app.cluster.state.live import LiveState
 from app.deadline import Deadline
@@ -72,16 +71,16 @@ class CountingApi:
         self.lists = self.pages = 0
         self._connection = connection
 
-    def fetch(self, request: Request, deadline: Deadline) -> bytes:
+    def fetch(self, request: ApiRequest, deadline: Deadline) -> bytes:
         is_page = request.path.endswith("/networkpolicies")
         self.pages += is_page
         self.lists += is_page and "continue" not in request.query
         return self._connection.fetch(request, deadline)
 
-    def call(self, request: Request, deadline: Deadline) -> ApiAnswer:
+    def call(self, request: ApiRequest, deadline: Deadline) -> ApiAnswer:
         return self._connection.call(request, deadline)
 
-    def watch(self, request: Request, seconds: float) -> Stream:
+    def watch(self, request: ApiRequest, seconds: float) -> Stream:
         return self._connection.watch(request, seconds)
 
 
@@ -159,11 +158,11 @@ def test_twelve_hundred_policies_are_read_in_three_pages(
     namespace = make_namespace()
     connection = Connection(configuration(control_plane.kubeconfig()))
     path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
-    wanted = Wanted("a policy of the test", "create", "networking.k8s.io", "networkpolicies")
+    purpose = Purpose("a policy of the test", "create", "networking.k8s.io", "networkpolicies")
     for index in range(1_200):
         manifest = {"metadata": {"name": f"p{index:04}"}, "spec": {"podSelector": {}}}
         body = json.dumps(manifest).encode()
-        connection.fetch(Request(wanted, path, body=body, method=Method.CREATE), Deadline.after(10))
+        connection.fetch(ApiRequest(purpose, path, body=body, method=Method.CREATE), Deadline.after(10))
     counting = CountingApi(connection)
 
     async def scenario(state: LiveState) -> None:
@@ -329,10 +328,10 @@ def test_the_sample_read_from_its_folder_is_what_a_cluster_with_these_objects_is
 def test_a_stopped_state_leaves_no_thread_behind(control_plane: ControlPlane) -> None:
     async def scenario(state: LiveState) -> None:
         await read(state, "default")
-        assert any(thread.name.startswith("feed") for thread in threading.enumerate())
+        assert any(thread.name.startswith("reflector") for thread in threading.enumerate())
 
     with_state(live(control_plane), scenario)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("feed")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("reflector")]
 
 
 def test_many_managed_namespaces_are_read_by_one_list_each_with_its_own_policies(
