@@ -112,9 +112,9 @@ class Memory:
 def key_of(place: CallerPlace) -> str:
     """Return the key under which a place is remembered; a ConfigMap's keys have no colon.
 
-    >>> key_of(Place(address_of("fd00::10")))
+    >>> key_of(CallerPlace(address_of("fd00::10")))
     'fd00--10'
-    >>> key_of(Place(None, "kube-system", {"app": "konnectivity-agent"}))
+    >>> key_of(CallerPlace(None, "kube-system", {"app": "konnectivity-agent"}))
     'pods.kube-system.app.konnectivity-agent'
     """
     if place.address is not None:
