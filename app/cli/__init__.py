@@ -1,1 +1,1 @@
-"""The commands: arguments in, exit code out; and the one place where the rooms are wired together."""
+"""The commands, one file each: arguments in, exit code out; never what needs testing without a terminal."""

@@ -1,4 +1,1 @@
-"""The state that is judged: a live cluster or a directory of manifests, read into plain engine values.
-
-The only room that knows the Kubernetes client, so that its errors and its weight stay behind one seam.
-"""
+"""The state that is judged, read from a live cluster or a folder into engine values; never a verdict."""

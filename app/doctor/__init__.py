@@ -1,4 +1,1 @@
-"""What is wrong with a cluster's IOMETE traffic, and what repairs it: pure checks over one survey.
-
-No semantics of its own: what policies do is asked of the engine, as the webhook asks it.
-"""
+"""What is wrong with a cluster's IOMETE traffic, and what repairs it; never semantics of its own."""

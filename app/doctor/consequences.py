@@ -1,4 +1,4 @@
-"""What people notice, in IOMETE's words (``iomete.md``)."""
+"""What people notice, in IOMETE's words (``docs/design/iomete.md``)."""
 
 from __future__ import annotations
 

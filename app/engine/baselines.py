@@ -27,7 +27,7 @@ _BOTH = frozenset(Direction)
 
 
 def documented_webhook(namespace: str) -> WebhookService:
-    """Return the webhook that is assumed where nobody can tell (``iomete.md``); no ports means all of TCP."""
+    """Return the webhook that is assumed where nobody can tell: all of TCP (``docs/design/iomete.md``)."""
     return WebhookService(namespace, DOCUMENTED_WEBHOOK, DOCUMENTED_OPERATOR, (), assumed=True)
 
 

@@ -1,1 +1,1 @@
-"""Whether one concrete flow passes and why, for ``explain``; no semantics of its own, nothing is judged."""
+"""Whether one concrete flow passes, and why; never whether it should."""

@@ -1,1 +1,1 @@
-"""Judges whole states, such as the files given to ``check``, and mends them; no semantics of its own."""
+"""What is wrong with whole manifests, and how it is mended in their text; never semantics of its own."""

@@ -1,1 +1,1 @@
-"""How results are written, whatever they say: formats for programs, styled text for people; no findings."""
+"""How results are written, for programs and on terminals, whatever they say; never a finding."""

@@ -1,4 +1,1 @@
-"""HTTP: the webhook's and the health endpoints' routes, TLS with reload, start-up and draining.
-
-It knows nothing of NetworkPolicies: a request's bytes go to a `Reviews`, and its bytes come back.
-"""
+"""HTTP: routes, TLS with reload, bounds, start-up, draining; never what the bytes of a review mean."""

@@ -1,1 +1,1 @@
-"""What an administrator can choose: one validated value, from defaults, a YAML file and the environment."""
+"""What an administrator can choose, from defaults, a file and the environment; never what follows from it."""

@@ -1,7 +1,7 @@
 """The settings and their defaults; every key of the file is described here, at its field.
 
 Keys are written in camelCase in a file, as everything in Kubernetes is, and in snake_case here. Defaults are
-those of the design's "Defaults": whoever configures nothing gets the strict behaviour.
+those of ``docs/design/decisions.md``, Defaults: whoever configures nothing gets the strict behaviour.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The guard as it runs in its Pod: wiring, reviews, background work; no decisions of its own."""
+"""The guard as it runs in its Pod: wiring, reviews, background work; never a decision of its own."""

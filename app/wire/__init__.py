@@ -1,5 +1,1 @@
-"""JSON and YAML as Kubernetes spells them -> engine values, with every field error and its path.
-
-One parser serves the admission review, the watch and the files of ``check``, so that the same object always
-means the same. Nothing here decides anything.
-"""
+"""Kubernetes' JSON and YAML to values and back, with every field error and its path; never a decision."""

@@ -1,1 +1,1 @@
-"""The Kubernetes client and the one seam where its errors are translated; nobody else imports it."""
+"""The Kubernetes client and the seam where its errors become ours; never what objects mean."""

@@ -1,1 +1,1 @@
-"""Where the API server's calls come from, measured by nonce probes and peers; never guessed here."""
+"""Where the API server's calls come from, measured by nonce probes and peers; never a guess."""

@@ -1,7 +1,7 @@
 """Which Services of managed namespaces the API server must reach, and at which ports of their pods.
 
-The truth is in the cluster: webhook configuration -> Service -> its selector and target port (``iomete.md``).
-Pure: facts in, engine values out.
+The truth is in the cluster (``docs/design/iomete.md``): webhook configuration -> Service -> its selector and
+target port. Pure: facts in, engine values out.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Everything ``doctor`` and ``map`` look at, collected once and as well as possible; no findings."""
+"""Everything that doctor and map look at, collected once, as well as may be; never a finding."""

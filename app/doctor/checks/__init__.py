@@ -1,1 +1,1 @@
-"""One file per subject of ``doctor``: a survey in, findings out; never a call to the cluster."""
+"""One file per subject of doctor: a survey in, findings out; never a call to the cluster."""

@@ -1,4 +1,4 @@
-"""Who else talks to managed namespaces, or is talked to: DNS, ingress gateways, scrapers (``iomete.md``)."""
+"""Who else talks to managed namespaces or is talked to (``docs/design/iomete.md``): DNS and neighbours."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who reaches whom, as a graph and as drawings; what passes is asked of the engine."""
+"""Who reaches whom, as a graph and as drawings; never an opinion on what should pass."""

@@ -1,1 +1,1 @@
-"""What ``doctor`` found, as text, JSON, SARIF, JUnit or a page; it finds nothing itself."""
+"""What doctor found, as text, JSON, SARIF, JUnit or a page; never a finding of its own."""

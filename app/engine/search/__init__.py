@@ -1,1 +1,1 @@
-"""How a lost point is found: boxes, sieve, SAT solver; knows values only, nothing of flows or verdicts."""
+"""How a lost point is found: boxes, sieve, SAT solver; never flows or verdicts, only values."""

@@ -1,1 +1,1 @@
-"""The guard's own objects: shipped manifests fitted, rolled out, tested, removed; never a managed policy."""
+"""The guard's own objects: fitted, rolled out, tested, removed; never a managed namespace's policy."""

@@ -1,1 +1,1 @@
-"""The baselines of a namespace: what stands, what is to change, what that does; never the guard itself."""
+"""A namespace's baselines: what stands, what is to change, what that does; never the guard itself."""

@@ -1,1 +1,1 @@
-"""NetworkPolicy objects to engine values and back, with every field error; no decisions."""
+"""NetworkPolicy objects to engine values and back, with every field error; never a decision."""

@@ -1,1 +1,1 @@
-"""AdmissionReview v1: the request decoded, the response encoded; what is answered is admission's."""
+"""AdmissionReview v1, the request decoded and the response encoded; never what is answered."""

@@ -1,1 +1,1 @@
-"""YAML and JSON as text: documents, positions, edits that keep every other byte; no kinds, no meaning."""
+"""YAML and JSON as text: documents, positions, edits that keep all other bytes; never kinds or meaning."""
