@@ -157,8 +157,8 @@ class _Guarding:
 
     def _still_agreed(self, steps: Sequence[Step], shown: Sequence[Step]) -> bool:
         """Show what measuring has changed in the plan; ask where nothing was asked before."""
-        known = {(one.reference, one.diff()) for one in shown}
-        news = [one for one in steps if (one.reference, one.diff()) not in known]
+        known = {(step.reference, step.diff()) for step in shown if step.change is not None}
+        news = [step for step in steps if (step.reference, step.diff()) not in known]
         if not news:
             return True
         self._terminal.show(["What was measured changes the plan:"])

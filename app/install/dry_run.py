@@ -51,7 +51,10 @@ class Step:
     @property
     def is_idle(self) -> bool:
         """Whether the object is already as it should be."""
-        return self.doing is not Doing.REMOVE and not self.diff()
+        if self.doing is Doing.REMOVE or self.before is None:
+            return False
+        after = self.after or self.manifest
+        return after is not None and cleaned(self.before) == cleaned(after)
 
     def diff(self) -> tuple[str, ...]:
         """Return a unified diff of what stands and what would; of a new object, what is written."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from app.engine.policy import Policy
 from app.errors import ChangeFailed, InputError
@@ -33,7 +33,7 @@ class MemoryStore:
     _uids: int = 0
 
     @classmethod
-    def of(cls, *manifests: Manifest, manager: str = "kubectl") -> MemoryStore:
+    def of(cls, *manifests: Manifest, manager: str = "kubectl") -> Self:
         """Return a store that holds ``manifests``, written by ``manager``."""
         store = cls()
         for one in manifests:
