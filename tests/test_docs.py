@@ -23,6 +23,7 @@ SOURCES = sorted(
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[^`\s<>{{}}*]*)`")
 MENTION = re.compile(r"docs/design/([\w-]+\.md)`*(?:, ([A-Z][^)\"]*))?")
+TEXT_NAME = re.compile(r"[\w./-]+\.md\b")
 RULE = re.compile(r"\brules? (\d+(?:(?:-|, | and )\d+)*)", re.IGNORECASE)
 
 
@@ -87,6 +88,17 @@ def test_comments_name_pages_and_sections_of_the_design_that_exist() -> None:
                 wrong += [f"{_name(source)}: {page}, {one}" for one in missing if one[0].isupper()]
     assert wrong == []
     assert found > 30
+
+
+def test_every_text_that_a_comment_names_is_in_the_repository() -> None:
+    wrong = [
+        f"{_name(source)}: {name}"
+        for source in SOURCES
+        if source != Path(__file__)
+        for name in TEXT_NAME.findall(source.read_text(encoding="utf-8"))
+        if not any((folder / name).exists() for folder in (ROOT, source.parent))
+    ]
+    assert wrong == []
 
 
 def test_the_rules_are_numbered_as_the_corpus_counts_them() -> None:
