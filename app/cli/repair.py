@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from app.doctor.repairs import Apply, Baselines, JsonPatch, MergePatch, Repair, Step
+from app.doctor.repairs import Apply, Baselines, JsonPatch, MergePatch, Repair, RepairStep
 from app.engine.words import listed
 from app.errors import ChangeFailed, GuardError
 from app.install.prepare import Request, bring_baselines
@@ -90,7 +90,7 @@ def _bring(site: Site, terminal: Terminal, request: Request) -> None:
         raise ChangeFailed(f"write the baselines of {listed(request.namespaces)}", "see the lines above")
 
 
-def _write(step: Step, objects: Store) -> None:
+def _write(step: RepairStep, objects: Store) -> None:
     match step:
         case MergePatch(target, patch):
             objects.merge(target, dict(patch))

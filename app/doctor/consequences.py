@@ -39,7 +39,7 @@ def of_silence(registrations: Iterable[Registration]) -> str:
     known = tuple(registrations)
     if not known:
         return of_flow(FlowId.WEBHOOK_INGRESS)
-    return "; ".join(dict.fromkeys(_silence(one) for one in known))
+    return "; ".join(dict.fromkeys(map(_silence, known)))
 
 
 def _silence(registration: Registration) -> str:

@@ -93,14 +93,15 @@ class Context:
         service = self.survey.services.get(key)
         if service is None or not service.selector:
             return ()
-        return tuple(one for one in self.survey.pods if one.is_selected(key[0], service.selector))
+        return tuple(pod for pod in self.survey.pods if pod.is_selected(key[0], service.selector))
 
 
 def by_service(registrations: Iterable[Registration]) -> Mapping[ServiceKey, tuple[Registration, ...]]:
     """Return the registrations by the Service that serves them; those called at a URL are left out."""
     grouped: dict[ServiceKey, tuple[Registration, ...]] = {}
-    for one in registrations:
-        if one.client.service:
-            key = (one.client.namespace, one.client.service)
-            grouped[key] = (*grouped.get(key, ()), one)
+    for registration in registrations:
+        client = registration.client
+        if client.service:
+            key = (client.namespace, client.service)
+            grouped[key] = (*grouped.get(key, ()), registration)
     return grouped

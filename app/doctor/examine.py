@@ -11,13 +11,11 @@ from app.doctor.checks.neighbours import examine_neighbours
 from app.doctor.checks.sources import examine_sources
 from app.doctor.checks.webhooks import examine_webhooks, unjudged_webhooks
 from app.doctor.context import Context
-from app.doctor.findings import Area, Check, Finding, Report, Severity, ordered
-from app.doctor.repairs import advice
-
-Tell = Callable[[str], None]
+from app.doctor.findings import Check, Finding, Report, ordered
+from app.doctor.repairs import Repair
 
 
-def examine(context: Context, tell: Tell = lambda _: None) -> Report:
+def examine(context: Context, tell: Callable[[str], None] = lambda _: None) -> Report:
     """Return everything that was found, worst first; ``tell`` hears what is being done."""
     tell("judging the policies of the managed namespaces")
     findings = [*examine_sources(context), *examine_namespaces(context)]
@@ -28,26 +26,20 @@ def examine(context: Context, tell: Tell = lambda _: None) -> Report:
     findings += _unchecked(context)
     for note in context.survey.notes:
         context.say_fine(note)
-    return Report(ordered(tuple(findings)), tuple(context.fine))
+    return Report(ordered(findings), tuple(context.fine))
 
 
 def _cut_off(findings: list[Finding]) -> frozenset[str]:
     """Return the namespaces where policies cut a webhook off, as a finding or as a symptom of one."""
     return frozenset(
-        one.namespace
-        for one in findings
-        if any(each.check is Check.WEBHOOK_CUT_OFF for each in (one, *one.symptoms))
+        finding.namespace
+        for finding in findings
+        if any(each.check is Check.WEBHOOK_CUT_OFF for each in (finding, *finding.symptoms))
     )
 
 
 def _unchecked(context: Context) -> Iterator[Finding]:
     yield from unjudged_webhooks(context)
-    for one in context.survey.unread:
-        yield Finding(
-            Check.UNCHECKED,
-            Severity.UNCHECKED,
-            Area.UNCHECKED,
-            one.what,
-            one.why,
-            repair=advice(one.how, "") if one.how else None,
-        )
+    for unread in context.survey.unread:
+        repair = Repair(unread.how) if unread.how else None
+        yield Finding(Check.UNCHECKED, unread.why, about=unread.what, repair=repair)

@@ -46,7 +46,7 @@ class Baselines:
     allow: tuple[str, ...] = ()
 
 
-Step = MergePatch | JsonPatch | Apply | Baselines
+RepairStep = MergePatch | JsonPatch | Apply | Baselines
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Repair:
     """What to do: in words, as a command, and as a step; without a step only a person can do it."""
 
     words: str
-    command: str
-    step: Step | None = None
+    command: str = ""
+    step: RepairStep | None = None
 
 
 def baselines(namespace: str) -> Repair:
@@ -125,11 +125,5 @@ def json_patch(words: str, target: Reference, patch: Sequence[Manifest]) -> Repa
     return Repair(words, command, JsonPatch(target, patch))
 
 
-def guard_again() -> Repair:
-    """Return the repair that is to run bootstrap again, which completes whatever is incomplete."""
-    return advice("install it (again)", "netpol-guard bootstrap --image IMAGE")
-
-
-def advice(words: str, command: str) -> Repair:
-    """Return a repair that only a person can carry out, with the command to begin with."""
-    return Repair(words, command)
+GUARD_AGAIN = Repair("install it (again)", "netpol-guard bootstrap --image IMAGE")
+"""To run bootstrap again, which completes whatever is incomplete."""

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from app.deadline import Deadline
 from app.engine.baselines import Baseline, recognise
-from app.engine.cluster import Cluster, WebhookService
+from app.engine.cluster import Cluster
 from app.engine.effects import has_no_effect
 from app.engine.judge import Judge, Loss, State
 from app.engine.policy import Policy
@@ -21,10 +22,15 @@ from app.engine.search.find import Budget, TooComplexError
 
 V = TypeVar("V")
 _Key = tuple[object, ...]
+_SECONDS = 2.0
+
+
+def _seconds_of_a_question() -> Budget:
+    return Deadline.after(_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class NamespaceVerdict:
     """One namespace as it stands: what it loses, and which of its policies are baselines.
 
     ``is_known`` is False where the question was too complex to be answered.
@@ -41,29 +47,31 @@ class Verdict:
 class Verdicts:
     """Verdicts on the namespaces of one cluster, remembered by what the policies say."""
 
-    def __init__(self, cluster: Cluster, options: Options, budget: Callable[[], Budget]) -> None:
+    def __init__(
+        self, cluster: Cluster, options: Options, budget: Callable[[], Budget] = _seconds_of_a_question
+    ) -> None:
         """``budget`` gives each question its own bound."""
         self.cluster = cluster
         self.options = options
         self.guarded = guarded_namespaces(cluster)
         self.table = NamespaceTable(cluster.namespaces)
         self.budget = budget
-        self._webhooks: dict[str, tuple[WebhookService, ...]] = {}
-        for one in cluster.webhooks:
-            self._webhooks[one.namespace] = (*self._webhooks.get(one.namespace, ()), one)
+        self._webhooks: dict[str, _Key] = {}
+        for webhook in cluster.webhooks:
+            self._webhooks[webhook.namespace] = (*self._webhook_key(webhook.namespace), webhook)
         self._memory: dict[_Key, object] = {}
         self._numbers: dict[Policy, int] = {}
         self._known: dict[tuple[str, str], int] = {}
 
-    def of(self, namespace: str) -> Verdict:
+    def of(self, namespace: str) -> NamespaceVerdict:
         """Return the verdict on a managed namespace."""
         policies = self.cluster.policies.get(namespace, ())
         flows = self._flows(namespace)
         key = ("losses", self._webhook_key(namespace), self.meaning(policies))
         losses = self.remembered(key, lambda: self.losses(policies, flows))
-        stamped = () if losses is None else tuple(_stamped(one, namespace) for one in losses)
+        stamped = () if losses is None else tuple(_stamped(loss, namespace) for loss in losses)
         baselines = self._baselines(namespace, policies)
-        return Verdict(namespace, policies, flows, stamped, baselines, losses is not None)
+        return NamespaceVerdict(namespace, policies, flows, stamped, baselines, losses is not None)
 
     def losses(
         self, policies: tuple[Policy, ...], flows: tuple[RequiredFlow, ...]
@@ -95,15 +103,14 @@ class Verdicts:
         def ask() -> tuple[RequiredFlow, ...]:
             return required_flows(self.cluster, namespace, self.options, self.guarded)
 
-        found = self.remembered(key, ask)
-        return tuple(replace(one, namespace=namespace) for one in found)
+        return tuple(replace(flow, namespace=namespace) for flow in self.remembered(key, ask))
 
     def _webhook_key(self, namespace: str) -> _Key:
         # A webhook Service names its namespace, so a namespace that serves one shares with nobody.
         return self._webhooks.get(namespace, ())
 
     def _baselines(self, namespace: str, policies: tuple[Policy, ...]) -> Mapping[str, Baseline]:
-        found = ((one.name, self._baseline(namespace, one)) for one in policies)
+        found = ((policy.name, self._baseline(namespace, policy)) for policy in policies)
         return {name: baseline for name, baseline in found if baseline is not None}
 
     def _baseline(self, namespace: str, policy: Policy) -> Baseline | None:

@@ -6,7 +6,7 @@ import pytest
 
 from app.doctor.context import Context
 from app.doctor.examine import examine
-from app.doctor.findings import Check, Severity
+from app.doctor.findings import Check, FindingSeverity
 from app.doctor.verdicts import Verdicts
 from app.errors import InputError
 from app.model.survey import Unread
@@ -65,7 +65,7 @@ def test_policies_too_complex_to_verify_are_said_to_be_unchecked() -> None:
     given = context(objects)
     bounded = replace(given, verdicts=Verdicts(given.verdicts.cluster, given.verdicts.options, Exhausted))
     found = {one.check: one.severity for one in examine(bounded).findings}
-    assert found == {Check.TOO_COMPLEX: Severity.UNCHECKED}
+    assert found == {Check.TOO_COMPLEX: FindingSeverity.UNCHECKED}
 
 
 def test_only_the_namespaces_asked_for_are_looked_at() -> None:
@@ -86,7 +86,7 @@ def test_a_namespace_that_does_not_exist_is_an_input_error() -> None:
 
 def test_an_unmanaged_namespace_that_is_asked_for_is_said_to_be_unmanaged() -> None:
     (finding,) = examined(healthy(), only=["monitoring"]).findings
-    assert (finding.check, finding.severity) == (Check.LABEL_MISSING, Severity.NOTE)
+    assert (finding.check, finding.severity) == (Check.LABEL_MISSING, FindingSeverity.NOTE)
     assert "monitoring is not one of the platform's namespaces" in finding.title
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from app.doctor.losses import Condition
 from app.doctor.map.drawings import as_dot, as_mermaid, as_text
-from app.doctor.map.graph import Link, Reach
+from app.doctor.map.graph import Reach
 from app.doctor.map.page import map_page
 from app.doctor.map.reach import reach_of
 from app.doctor.report.page import Imprint
@@ -35,26 +36,26 @@ def reach(*change: Manifest) -> Reach:
     return reach_of(context(changed(healthy(), change)).verdicts)
 
 
-def links(drawn: Reach) -> dict[tuple[str, str], Link]:
-    return {(one.source.names[0], one.target.names[0]): one.link for one in drawn.edges}
+def links(drawn: Reach) -> dict[tuple[str, str], Condition]:
+    return {(one.source.names[0], one.target.names[0]): one.condition for one in drawn.edges}
 
 
 def test_in_a_healthy_cluster_everybody_reaches_everybody_and_is_one_group() -> None:
     drawn = reach()
     assert [one.names for one in drawn.groups] == [("data-plane", "data-plane-2", "iomete-system")]
     assert drawn.is_whole
-    assert [(one.webhook, one.ports, one.link) for one in drawn.hooks] == [
-        ("iomete-system/spark-operator-webhook", "TCP 9443", Link.OPEN)
+    assert [(one.webhook, one.ports, one.condition) for one in drawn.hooks] == [
+        ("iomete-system/spark-operator-webhook", "TCP 9443", Condition.OPEN)
     ]
 
 
 def test_a_namespace_that_lets_only_itself_in_is_reached_by_no_other() -> None:
     drawn = reach(NARROW)
     assert links(drawn) == {
-        ("data-plane-2", "data-plane-2"): Link.OPEN,
-        ("data-plane-2", "data-plane"): Link.LOST,
-        ("data-plane", "data-plane-2"): Link.OPEN,
-        ("data-plane", "data-plane"): Link.OPEN,
+        ("data-plane-2", "data-plane-2"): Condition.OPEN,
+        ("data-plane-2", "data-plane"): Condition.LOST,
+        ("data-plane", "data-plane-2"): Condition.OPEN,
+        ("data-plane", "data-plane"): Condition.OPEN,
     }
     ((_, why),) = drawn.troubles
     assert "isolated for Ingress by iomete-ingress-egress" in " ".join(why)
@@ -66,7 +67,7 @@ def test_a_lost_webhook_is_drawn_as_lost() -> None:
         "with": {"spec": {"ingress": [{"from": [{"ipBlock": {"cidr": "203.0.113.7/32"}}]}]}},
     }
     (hook,) = reach(wrong).hooks
-    assert hook.link is Link.LOST
+    assert hook.condition is Condition.LOST
     assert not reach(wrong).is_whole
 
 
@@ -82,7 +83,7 @@ def test_hundreds_of_namespaces_that_let_only_themselves_in_are_one_group() -> N
     )
     drawn = reach_of(Verdicts(cluster, Options(), Unlimited))
     assert [len(one.names) for one in drawn.groups] == [300]
-    assert [one.link for one in drawn.edges] == [Link.LOST]
+    assert [one.condition for one in drawn.edges] == [Condition.LOST]
     assert len(as_text(drawn).splitlines()) < 20
 
 
@@ -120,13 +121,15 @@ def test_groups_and_their_edges_tell_of_every_pair_what_the_engine_says_of_it(nu
     cluster = Cluster(namespaces, policies)
     drawn = reach_of(Verdicts(cluster, Options(), Unlimited))
     group = {name: one.key for one in drawn.groups for name in one.names}
-    edges = {(one.source.key, one.target.key): one.link for one in drawn.edges}
+    edges = {(one.source.key, one.target.key): one.condition for one in drawn.edges}
     for source in names:
         for target in names:
             pair = frozenset({source, target})
             alone = reach_of(_Alone(cluster, pair), pair)
             expected = next(
-                one.link for one in alone.edges if source in one.source.names and target in one.target.names
+                one.condition
+                for one in alone.edges
+                if source in one.source.names and target in one.target.names
             )
             if source != target or len([one for one in names if group[one] == group[source]]) == 1:
                 assert edges[group[source], group[target]] is expected, (source, target)

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from app.doctor import consequences, repairs
 from app.doctor.checks.bypasses import examine_bypasses
-from app.doctor.checks.guard_findings import guard_finding
-from app.doctor.checks.webhooks import Webhook
-from app.doctor.context import Context
-from app.doctor.findings import Area, Check, Finding, Severity
+from app.doctor.checks.called_service import CalledService
+from app.doctor.checks.webhooks import service_findings
+from app.doctor.context import Context, by_service
+from app.doctor.findings import Area, Check, Finding
 from app.doctor.repairs import Repair
 from app.engine.selectors import Selector
 from app.engine.words import listed
@@ -19,7 +19,6 @@ from app.wire.objects.registrations import FAIL, Registration
 from app.wire.objects.workloads import DeploymentFacts
 
 _VERSION = "app.kubernetes.io/version"
-_ENFORCE = "enforce"
 _CONFIGURATIONS = "validatingwebhookconfigurations"
 _SELECTORS = ("namespaceSelector", "objectSelector")
 
@@ -28,12 +27,15 @@ def examine_guard(context: Context) -> Iterator[Finding]:
     """Yield what is wrong with the guard, or that there is none."""
     if context.only and context.product.namespace not in context.only:
         return
-    registered = _registered(context)
-    deployment = _deployment(context)
     if not context.can_tell(_CONFIGURATIONS):
         return
+    product = context.product
+    known = context.survey.registrations
+    registered = tuple(each for each in known if each.client.configuration == product.configuration)
+    deployments = context.survey.deployments
+    deployment = next((each for each in deployments if (each.namespace, each.name) == product.service), None)
     if not registered:
-        yield _absent(context) if deployment is None else _unregistered(context)
+        yield _unregistered(context, deployment)
         if deployment is None:
             return
     findings = [*_link(context, registered), *_scope(context, registered)]
@@ -46,48 +48,36 @@ def examine_guard(context: Context) -> Iterator[Finding]:
     yield from examine_bypasses(context)
 
 
-def _registered(context: Context) -> tuple[Registration, ...]:
-    known = context.survey.registrations
-    return tuple(one for one in known if one.client.configuration == context.product.configuration)
-
-
-def _deployment(context: Context) -> DeploymentFacts | None:
-    deployments = context.survey.deployments
-    return next((one for one in deployments if (one.namespace, one.name) == context.product.service), None)
-
-
-def _absent(context: Context) -> Finding:
-    return guard_finding(
-        Check.GUARD_ABSENT,
-        Severity.WARNING,
-        "no guard is installed",
-        evidence=(f"there is no {context.product.configuration}",),
-        repair=repairs.guard_again(),
+def _unregistered(context: Context, deployment: DeploymentFacts | None) -> Finding:
+    check, title = (
+        (Check.GUARD_ABSENT, "no guard is installed")
+        if deployment is None
+        else (
+            Check.GUARD_NOT_REGISTERED,
+            "the guard runs but is not registered: the API server never asks it",
+        )
     )
-
-
-def _unregistered(context: Context) -> Finding:
-    return guard_finding(
-        Check.GUARD_NOT_REGISTERED,
-        Severity.ERROR,
-        "the guard runs but is not registered: the API server never asks it",
+    return Finding(
+        check,
+        title,
         evidence=(f"there is no {context.product.configuration}",),
-        repair=repairs.guard_again(),
+        consequence=consequences.GUARD_BLIND,
+        repair=repairs.GUARD_AGAIN,
     )
 
 
 def _link(context: Context, registered: tuple[Registration, ...]) -> Iterator[Finding]:
     """Yield what is between the API server and the guard's pods."""
-    served = tuple(one for one in registered if one.client.service)
-    for key in sorted({(one.client.namespace, one.client.service) for one in served}):
-        yield from Webhook(context, key, served, Area.GUARD).findings(cut_off=False)
+    served = tuple(webhook for webhook in registered if webhook.client.service)
+    for key in sorted(by_service(served)):
+        yield from service_findings(CalledService(context, key, served, Area.GUARD), cut_off=False)
 
 
 # -- what is registered --------------------------------------------------------------------------------------
 
 
 def _scope(context: Context, registered: tuple[Registration, ...]) -> Iterator[Finding]:
-    known = {one.client.webhook: one for one in registered}
+    known = {webhook.client.webhook: webhook for webhook in registered}
     if not known:
         return
     for shipped in context.product.webhooks:
@@ -105,15 +95,8 @@ def _differences(found: Registration, shipped: Registration) -> Iterator[str]:
     for name in sorted({*found.scope, *shipped.scope}):
         if _canonical(name, found.scope.get(name)) != _canonical(name, shipped.scope.get(name)):
             yield name
-    if found.client.service:
-        ours, theirs = shipped.client, found.client
-        if (ours.namespace, ours.service, ours.port, ours.path) != (
-            theirs.namespace,
-            theirs.service,
-            theirs.port,
-            theirs.path,
-        ):
-            yield "clientConfig.service"
+    if found.client.service and found.client != shipped.client:
+        yield "clientConfig.service"
 
 
 def _canonical(name: str, value: object) -> object:
@@ -135,36 +118,36 @@ def _as_shipped(found: Registration, shipped: Registration, fields: tuple[str, .
 
 
 def _not_as_shipped(title: str, fields: tuple[str, ...], repair: Repair | None = None) -> Finding:
-    return guard_finding(
+    return Finding(
         Check.GUARD_SCOPE,
-        Severity.ERROR,
         title,
         evidence=(f"compared: {listed(fields)}",) if fields else (),
         consequence="changes that it should judge pass it by, or it is asked what it need not know: "
         + consequences.GUARD_BLIND,
-        repair=repair or repairs.guard_again(),
+        repair=repair or repairs.GUARD_AGAIN,
     )
 
 
 def _strictness(
     context: Context, registered: tuple[Registration, ...], *, is_well: bool
 ) -> Iterator[Finding]:
-    lax = [one for one in registered if one.fails_open]
+    lax = [webhook for webhook in registered if webhook.fails_open]
     if not lax:
         return
     call = context.survey.calls.get(context.product.service)
     is_safe = is_well and call is not None and call.outcome is CallOutcome.ANSWERED
     patch: list[dict[str, object]] = [
-        {"op": "replace", "path": f"/webhooks/{one.index}/failurePolicy", "value": FAIL} for one in lax
+        {"op": "replace", "path": f"/webhooks/{webhook.index}/failurePolicy", "value": FAIL}
+        for webhook in lax
     ]
-    yield guard_finding(
+    yield Finding(
         Check.GUARD_FAILS_OPEN,
-        Severity.WARNING,
         "while the guard does not answer, every change passes unjudged (failurePolicy: Ignore)",
-        evidence=tuple(f"{one.client.webhook}: failurePolicy {one.failure_policy}" for one in lax),
+        evidence=tuple(f"{each.client.webhook}: failurePolicy {each.failure_policy}" for each in lax),
+        consequence=consequences.GUARD_BLIND,
         repair=_patched(lax[0], "refuse while it does not answer", patch)
         if is_safe
-        else repairs.advice("let the guard answer first; it raises this by itself", "netpol-guard doctor"),
+        else Repair("let the guard answer first; it raises this by itself", "netpol-guard doctor"),
     )
 
 
@@ -180,15 +163,14 @@ def _replicas(deployment: DeploymentFacts) -> Iterator[Finding]:
     if deployment.wanted == 0 or deployment.ready == 0:
         return  # then nobody answers, which is found as such
     if deployment.ready < deployment.wanted or deployment.wanted == 1:
-        yield guard_finding(
+        yield Finding(
             Check.GUARD_REPLICAS,
-            Severity.WARNING,
             f"{deployment.ready} of {deployment.wanted} pod(s) of the guard are ready; two are the least",
             evidence=(f"Deployment {deployment.namespace}/{deployment.name}",),
             consequence="while the last one restarts, no NetworkPolicy of a managed namespace can be changed",
             repair=repairs.scaled(deployment.namespace, deployment.name, 2)
             if deployment.wanted == 1
-            else repairs.advice(
+            else Repair(
                 "look why", f"kubectl describe deployment {deployment.name} -n {deployment.namespace}"
             ),
         )
@@ -197,11 +179,10 @@ def _replicas(deployment: DeploymentFacts) -> Iterator[Finding]:
 def _version(context: Context, deployment: DeploymentFacts) -> Iterator[Finding]:
     running = deployment.labels.get(_VERSION)
     if running is not None and running != context.product.version:
-        yield guard_finding(
+        yield Finding(
             Check.GUARD_VERSION,
-            Severity.WARNING,
             f"the guard is version {running}, this program {context.product.version}",
             evidence=(f"label {_VERSION} of Deployment {deployment.namespace}/{deployment.name}",),
             consequence="its verdicts may differ from those shown here",
-            repair=repairs.guard_again(),
+            repair=repairs.GUARD_AGAIN,
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from app.doctor import repairs
 from app.doctor.context import Context, by_service
-from app.doctor.findings import Area, Check, Finding, Severity
+from app.doctor.findings import Check, Finding, FindingSeverity
 from app.engine.baselines import MANAGED_NAME, OPERATOR_NAME
 from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
 from app.engine.policy import Namespace
@@ -25,10 +25,8 @@ def examine_labels(context: Context) -> Iterator[Finding]:
         if name == context.product.namespace:
             continue
         clues = tuple(_clues(context, namespace, serving))
-        if clues:
+        if clues or name in context.only:
             yield _finding(name, clues)
-        elif name in context.only:
-            yield _unmanaged(name)
 
 
 def _clues(context: Context, namespace: Namespace, serving: dict[str, str]) -> Iterator[str]:
@@ -41,39 +39,34 @@ def _clues(context: Context, namespace: Namespace, serving: dict[str, str]) -> I
     if namespace.name in serving:
         yield f"it serves the webhook {serving[namespace.name]}"
     policies = context.verdicts.cluster.policies.get(namespace.name, ())
-    documented = [
-        one.name for one in policies if one.name == MANAGED_NAME or one.name.startswith(OPERATOR_NAME)
-    ]
+    names = (policy.name for policy in policies)
+    documented = [name for name in names if name == MANAGED_NAME or name.startswith(OPERATOR_NAME)]
     if documented:
         yield f"it holds {listed(documented)}"
     if namespace.name == "iomete" or namespace.name.startswith("iomete-"):
         yield "its name begins with iomete"
 
 
-def _unmanaged(name: str) -> Finding:
-    return Finding(
-        Check.LABEL_MISSING,
-        Severity.NOTE,
-        Area.NAMESPACES,
-        f"namespace {name}",
-        f"{name} is not one of the platform's namespaces: it lacks the label {MANAGED_LABEL}={MANAGED_VALUE}",
-        name,
-        ("it was asked for by name, and nothing else in it looks like IOMETE's",),
-        "nothing is required of it, so nothing was checked",
-        repairs.labelled(name, MANAGED_LABEL, MANAGED_VALUE),
-    )
-
-
 def _finding(name: str, clues: tuple[str, ...]) -> Finding:
+    label = f"the label {MANAGED_LABEL}={MANAGED_VALUE}"
+    repair = repairs.labelled(name, MANAGED_LABEL, MANAGED_VALUE)
+    if not clues:
+        return Finding(
+            Check.LABEL_MISSING,
+            f"{name} is not one of the platform's namespaces: it lacks {label}",
+            name,
+            evidence=("it was asked for by name, and nothing else in it looks like IOMETE's",),
+            consequence="nothing is required of it, so nothing was checked",
+            repair=repair,
+            own_severity=FindingSeverity.NOTE,
+        )
     return Finding(
         Check.LABEL_MISSING,
-        Severity.ERROR if len(clues) > 1 else Severity.WARNING,
-        Area.NAMESPACES,
-        f"namespace {name}",
-        f"{name} looks like IOMETE's but lacks the label {MANAGED_LABEL}={MANAGED_VALUE}",
+        f"{name} looks like IOMETE's but lacks {label}",
         name,
-        clues,
-        "no baseline lets its pods in or out: jobs there fail as soon as a policy isolates a pod, and the"
-        " guard does not watch it",
-        repairs.labelled(name, MANAGED_LABEL, MANAGED_VALUE),
+        evidence=clues,
+        consequence="no baseline lets its pods in or out: jobs there fail as soon as a policy isolates a pod,"
+        " and the guard does not watch it",
+        repair=repair,
+        own_severity=FindingSeverity.ERROR if len(clues) > 1 else FindingSeverity.WARNING,
     )

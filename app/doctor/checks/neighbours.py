@@ -6,16 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from app.doctor import repairs
-from app.doctor.context import Context
-from app.doctor.findings import Area, Check, Finding, Severity
+from app.doctor.context import Context, by_service
+from app.doctor.findings import Check, Finding
 from app.doctor.losses import loss_findings
 from app.engine.cluster import MANAGED
 from app.engine.points import Peer, Point, is_allowed, isolating
 from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import PortSet, Protocol, port_range, position
 from app.engine.regions import ExistingPods, Region
-from app.engine.requirements import FlowId, RequiredFlow
-from app.engine.requirements import Severity as Weight
+from app.engine.requirements import FlowId, RequiredFlow, Severity
 from app.engine.words import labels_words, listed
 from app.model.neighbours import NEIGHBOURS, Business, business_of
 from app.wire.objects.services import ServiceFacts, ServicePort
@@ -26,30 +25,37 @@ NEIGHBOUR_SELECTORS = tuple(labels for known in NEIGHBOURS.values() for labels i
 """The labels by which pods of gateways and scrapers are found."""
 
 
+_CHECKS = {Business.GATEWAY: Check.GATEWAY_CUT_OFF, Business.SCRAPER: Check.SCRAPER_CUT_OFF}
+_WORDS = {Business.GATEWAY: "the gateway", Business.SCRAPER: "the scraper"}
+_CONSEQUENCES = {
+    Business.GATEWAY: "users see 503 or time-outs: the UI, JDBC, Arrow Flight and Spark Connect come in"
+    " through it",
+    Business.SCRAPER: "its metrics and alerts are missing",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Neighbour:
     """Somebody outside the managed namespaces who has business inside; ``labels`` of one of its pods."""
 
     service: ServiceFacts
     labels: Mapping[str, str]
-    check: Check
-    words: str
-    consequence: str
+    business: Business
 
     def is_interested(self, port: ServicePort) -> bool:
         """Tell whether it would call this port of a Service."""
-        return self.check is Check.GATEWAY_CUT_OFF or _METRICS in port.name
+        return self.business is Business.GATEWAY or _METRICS in port.name
 
 
 def examine_neighbours(context: Context) -> Iterator[Finding]:
     """Yield who is cut off."""
     yield from _dns(context)
-    neighbours = tuple(_neighbours(context))
+    webhooks = by_service(context.survey.registrations)
     services: dict[str, list[ServiceFacts]] = {}
-    for one in context.survey.services.values():
-        if one.selector:
-            services.setdefault(one.namespace, []).append(one)
-    for neighbour in neighbours:
+    for key, service in context.survey.services.items():
+        if service.selector and key not in webhooks:
+            services.setdefault(service.namespace, []).append(service)
+    for neighbour in _neighbours(context):
         for name in sorted(context.verdicts.guarded):
             if context.includes(name):
                 yield from _cut_off(context, neighbour, name, services.get(name, []))
@@ -61,13 +67,9 @@ def examine_neighbours(context: Context) -> Iterator[Finding]:
 def _dns(context: Context) -> Iterator[Finding]:
     """Yield DNS pods whose own namespace does not let managed namespaces in."""
     for peer in context.verdicts.options.dns:
-        names = [
-            one.name
-            for one in context.verdicts.cluster.namespaces.values()
-            if peer.namespaces.matches(one.labels)
-        ]
-        for name in names:
-            yield from _dns_in(context, peer, name)
+        for name, namespace in context.verdicts.cluster.namespaces.items():
+            if peer.namespaces.matches(namespace.labels):
+                yield from _dns_in(context, peer, name)
 
 
 def _dns_in(context: Context, peer: PodPeer, namespace: str) -> Iterator[Finding]:
@@ -75,20 +77,17 @@ def _dns_in(context: Context, peer: PodPeer, namespace: str) -> Iterator[Finding
     if not policies or not context.verdicts.guarded:
         return
     region = Region(Direction.INGRESS, peer.pods, ExistingPods(context.verdicts.guarded), _DNS_PORTS)
-    flow = RequiredFlow(FlowId.PLATFORM_EGRESS, namespace, region, Weight.WARN, label="DNS")
+    flow = RequiredFlow(FlowId.PLATFORM_EGRESS, namespace, region, Severity.WARN, label="DNS")
     losses = context.verdicts.losses(policies, (flow,)) or ()
-    for one in loss_findings(losses, policies):
-        by = listed(dict.fromkeys(each.name for loss in losses for each in loss.isolating))
+    for found in loss_findings(losses, policies):
+        by = listed(dict.fromkeys(policy.name for loss in losses for policy in loss.isolating))
         yield Finding(
             Check.DNS_CUT_OFF,
-            Severity.ERROR,
-            Area.NEIGHBOURS,
-            f"namespace {namespace}",
             f"the DNS pods of {namespace} do not let managed namespaces in (isolated by {by})",
             namespace,
-            one.evidence,
-            "names do not resolve in managed namespaces: jobs fail to start, or hang",
-            repairs.applied("let managed namespaces ask DNS", _dns_policy(peer, namespace)),
+            evidence=found.evidence,
+            consequence="names do not resolve in managed namespaces: jobs fail to start, or hang",
+            repair=repairs.applied("let managed namespaces ask DNS", _dns_policy(peer, namespace)),
         )
 
 
@@ -101,41 +100,21 @@ def _dns_policy(peer: PodPeer, namespace: str) -> Policy:
 
 
 def _neighbours(context: Context) -> Iterator[_Neighbour]:
-    for service in context.survey.services.values():
+    for key, service in context.survey.services.items():
         namespace = context.verdicts.cluster.namespaces.get(service.namespace)
         if namespace is None or service.namespace in context.verdicts.guarded or namespace.terminating:
             continue
-        pods = context.pods_of((service.namespace, service.name))
-        labels = pods[0].labels if pods else service.selector
         business = business_of(service.selector)
-        if business is Business.GATEWAY:
-            yield _Neighbour(
-                service,
-                labels,
-                Check.GATEWAY_CUT_OFF,
-                "the gateway",
-                "users see 503 or time-outs: the UI, JDBC, Arrow Flight and Spark Connect come in through it",
-            )
-        elif business is Business.SCRAPER:
-            yield _Neighbour(
-                service, labels, Check.SCRAPER_CUT_OFF, "the scraper", "its metrics and alerts are missing"
-            )
+        if business is not None:
+            pods = context.pods_of(key)
+            yield _Neighbour(service, pods[0].labels if pods else service.selector, business)
 
 
 def _cut_off(
     context: Context, neighbour: _Neighbour, namespace: str, services: list[ServiceFacts]
 ) -> Iterator[Finding]:
-    webhooks = {
-        (one.client.namespace, one.client.service)
-        for one in context.survey.registrations
-        if one.client.service
-    }
     wanted = [
-        (service, port)
-        for service in services
-        if (service.namespace, service.name) not in webhooks
-        for port in service.ports
-        if neighbour.is_interested(port)
+        (service, port) for service in services for port in service.ports if neighbour.is_interested(port)
     ]
     blocked = [(pair, by) for pair in wanted if (by := _blocked_by(context, neighbour, *pair))]
     if not blocked or len(blocked) < len(wanted):
@@ -143,15 +122,12 @@ def _cut_off(
     (service, port), by = blocked[0]
     source = neighbour.service
     yield Finding(
-        neighbour.check,
-        Severity.WARNING,
-        Area.NEIGHBOURS,
-        f"namespace {namespace}",
-        f"{neighbour.words} {source.namespace}/{source.name} reaches no Service of {namespace}",
+        _CHECKS[neighbour.business],
+        f"{_WORDS[neighbour.business]} {source.namespace}/{source.name} reaches no Service of {namespace}",
         namespace,
-        (_example(neighbour, service, port), f"why: {by}"),
-        neighbour.consequence,
-        repairs.allowed(namespace, source.namespace),
+        evidence=(_example(neighbour, service, port), f"why: {by}"),
+        consequence=_CONSEQUENCES[neighbour.business],
+        repair=repairs.allowed(namespace, source.namespace),
     )
 
 
@@ -176,7 +152,7 @@ def _blocked_by(context: Context, neighbour: _Neighbour, service: ServiceFacts, 
         point = Point(labels, peer, place, names)
         policies = cluster.policies.get(own, ())
         if not is_allowed(policies, direction, point):
-            by = listed(one.name for one in isolating(policies, direction, labels))
+            by = listed(policy.name for policy in isolating(policies, direction, labels))
             return f"isolated for {direction.value} by {by} in {own}; no rule lets it through"
     return ""
 

@@ -7,14 +7,14 @@ each webhook, and what is let in should be a source (``docs/design/sources.md``)
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from app.doctor import consequences, repairs
+from app.doctor import repairs
 from app.doctor.context import Context
-from app.doctor.findings import Area, Check, Finding, Severity
-from app.doctor.losses import severity_of
+from app.doctor.findings import Check, Finding, FindingSeverity
+from app.doctor.losses import severity_of, silence_of
 from app.doctor.repairs import Repair
-from app.doctor.verdicts import Verdict, Verdicts
+from app.doctor.verdicts import NamespaceVerdict, Verdicts
 from app.engine.addresses import place_of
 from app.engine.baselines import (
     DOCUMENTED_OPERATOR,
@@ -28,16 +28,8 @@ from app.engine.intervals import IntervalSet
 from app.engine.judge import Loss
 from app.engine.policy import Direction, Policy
 from app.engine.requirements import FlowId
-from app.engine.words import addresses_words, listed, peer_words
+from app.engine.words import addresses_words, listed, place_words
 from app.model.measured_sources import stamp
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFinding:
-    """A finding about addresses, and the losses that it explains."""
-
-    finding: Finding
-    losses: tuple[Loss, ...] = ()
 
 
 def examine_sources(context: Context) -> Iterator[Finding]:
@@ -48,17 +40,11 @@ def examine_sources(context: Context) -> Iterator[Finding]:
     elif context.can_tell("endpointslices", "nodes"):
         yield Finding(
             Check.API_SERVER_UNKNOWN,
-            Severity.WARNING,
-            Area.API_SERVER,
-            "API server",
             "nobody knows from which addresses the API server calls webhooks",
             evidence=("no EndpointSlice of default/kubernetes, no control-plane node, nothing declared",),
             consequence="whether it reaches the webhooks cannot be judged",
-            repair=repairs.advice(
-                "declare them", "netpol-guard bootstrap --baselines-only --api-server ADDRESS"
-            ),
+            repair=Repair("declare them", "netpol-guard bootstrap --baselines-only --api-server ADDRESS"),
         )
-
     yield from _unmatchable(context)
     yield from _unknown_peers(context)
 
@@ -69,13 +55,10 @@ def _unmatchable(context: Context) -> Iterator[Finding]:
         return
     yield Finding(
         Check.API_SERVER_UNMATCHABLE,
-        Severity.ERROR,
-        Area.API_SERVER,
-        "API server",
         "no NetworkPolicy can let the API server in: Cilium does not match nodes by ipBlock here",
-        evidence=(limit.why, *(f"a source is {source_words(one)}" for one in limit.sources)),
+        evidence=(limit.why, *_each_source("a source is", limit.sources)),
         consequence="the baselines cut every webhook of IOMETE off, although they name the API server",
-        repair=repairs.advice(
+        repair=Repair(
             limit.how,
             "kubectl -n kube-system patch configmap cilium-config --type=merge"
             """ -p '{"data":{"policy-cidr-match-mode":"nodes"}}'"""
@@ -85,30 +68,25 @@ def _unmatchable(context: Context) -> Iterator[Finding]:
 
 
 def _unknown_peers(context: Context) -> Iterator[Finding]:
-    known = IntervalSet.union(_addresses(one) for one in context.verdicts.cluster.sources)
-    for one in context.survey.unknown_peers:
-        if place_of(one.address) in known:
-            continue
-        yield Finding(
-            Check.API_SERVER_UNKNOWN_PEER,
-            Severity.WARNING,
-            Area.API_SERVER,
-            "API server",
-            f"the guard was called from {one.address}, which no known source covers",
-            evidence=(f"seen from {stamp(one.first_seen)} to {stamp(one.last_seen)}",),
-            consequence="if it is a member of the control plane, a policy may cut it off without a word;"
-            " if not, somebody else reaches the guard's port, which does no harm by itself",
-            repair=repairs.advice(
-                "measure again; what is an API server's then becomes a source",
-                "netpol-guard bootstrap --image IMAGE",
-            ),
-        )
+    known = _known_addresses(context)
+    for peer in context.survey.unknown_peers:
+        if place_of(peer.address) not in known:
+            yield Finding(
+                Check.API_SERVER_UNKNOWN_PEER,
+                f"the guard was called from {peer.address}, which no known source covers",
+                evidence=(f"seen from {stamp(peer.first_seen)} to {stamp(peer.last_seen)}",),
+                consequence="if it is a member of the control plane, a policy may cut it off without a word;"
+                " if not, somebody else reaches the guard's port, which does no harm by itself",
+                repair=Repair(
+                    "measure again; what is an API server's then becomes a source",
+                    "netpol-guard bootstrap --image IMAGE",
+                ),
+            )
 
 
 def source_words(source: Source) -> str:
     """Return a source in words: where, and how it is known."""
-    where = peer_words(source.pods) if source.pods is not None else addresses_words(_addresses(source))
-    return f"{where} ({source.provenance.value}: {source.origin})"
+    return f"{place_words(source)} ({source.provenance.value}: {source.origin})"
 
 
 def operator_like(policy: Policy, verdicts: Verdicts) -> bool:
@@ -121,113 +99,89 @@ def operator_like(policy: Policy, verdicts: Verdicts) -> bool:
     )
 
 
-def source_findings(context: Context, verdict: Verdict) -> Iterator[SourceFinding]:
-    """Yield what is wrong with the addresses in the policies of one namespace."""
-    operators = [one for one in verdict.policies if operator_like(one, context.verdicts)]
-    losses = [one for one in verdict.losses if one.flow.id is FlowId.WEBHOOK_INGRESS]
-    known = IntervalSet.union(_addresses(one) for one in context.verdicts.cluster.sources)
-    foreign = {one.name: _let_in(one) - known for one in operators if not one.terminating}
-    wrong = [one for one in operators if foreign.get(one.name) and not _let_in(one) & known]
-    lost = {id(one.flow.source) for one in losses}
-    required = {id(one.source) for one in verdict.flows if one.id is FlowId.WEBHOOK_INGRESS}
+def source_findings(context: Context, verdict: NamespaceVerdict) -> Iterator[tuple[Finding, Sequence[Loss]]]:
+    """Yield what is wrong with the addresses in the policies of a namespace, and which losses it explains."""
+    operators = [policy for policy in verdict.policies if operator_like(policy, context.verdicts)]
+    losses = [loss for loss in verdict.losses if loss.flow.id is FlowId.WEBHOOK_INGRESS]
+    known = _known_addresses(context)
+    foreign = {policy.name: _let_in(policy) - known for policy in operators if not policy.terminating}
+    wrong = [policy for policy in operators if foreign.get(policy.name) and not _let_in(policy) & known]
+    lost = {id(loss.flow.source) for loss in losses}
+    required = {id(flow.source) for flow in verdict.flows if flow.id is FlowId.WEBHOOK_INGRESS}
     if wrong and lost == required and context.verdicts.cluster.sources:
-        yield _wrong(context, verdict, wrong[0], losses)
+        yield _wrong(context, wrong[0], losses), losses
         return
     if losses and lost < required:
-        yield _member(context, verdict, operators, losses)
+        yield _member(context, verdict.namespace, operators, losses), losses
     for policy in operators if known else ():
         if foreign.get(policy.name):
-            yield _stale(context, policy, foreign[policy.name])
+            yield _stale(context, policy, foreign[policy.name]), ()
 
 
-def _wrong(context: Context, verdict: Verdict, policy: Policy, losses: Sequence[Loss]) -> SourceFinding:
-    sources = context.verdicts.cluster.sources
-    finding = Finding(
+def _wrong(context: Context, policy: Policy, losses: Sequence[Loss]) -> Finding:
+    # Where no flow is judged, a webhook may still be served, and be broken in other ways.
+    serves = any(each.client.namespace == policy.namespace for each in context.survey.registrations)
+    unjudged = FindingSeverity.ERROR if serves else FindingSeverity.WARNING
+    return Finding(
         Check.API_SERVER_WRONG_ADDRESS,
-        severity_of(losses) if losses else _unjudged(context, verdict.namespace),
-        Area.API_SERVER,
-        f"namespace {verdict.namespace}",
-        f"{policy.name} of {verdict.namespace} lets in {addresses_words(_let_in(policy))}, but the API server"
+        f"{policy.name} of {policy.namespace} lets in {addresses_words(_let_in(policy))}, but the API server"
         " calls from elsewhere",
-        verdict.namespace,
-        tuple(f"the API server calls from {source_words(one)}" for one in sources),
-        _silence(context, losses) if losses else "a webhook that is served here is not reached",
-        _mended(context, policy),
+        policy.namespace,
+        evidence=_each_source("the API server calls from", context.verdicts.cluster.sources),
+        consequence=silence_of(context, losses) if losses else "a webhook that is served here is not reached",
+        repair=_mended(context, policy),
+        own_severity=severity_of(losses) if losses else unjudged,
     )
-    return SourceFinding(finding, tuple(losses))
 
 
-def _unjudged(context: Context, namespace: str) -> Severity:
-    """Return how grave a wrong address is where no flow is judged: a webhook may be broken in other ways."""
-    serves = any(one.client.namespace == namespace for one in context.survey.registrations)
-    return Severity.ERROR if serves else Severity.WARNING
-
-
-def _member(
-    context: Context, verdict: Verdict, operators: Sequence[Policy], losses: Sequence[Loss]
-) -> SourceFinding:
-    missing = _sources(losses)
-    names = listed(dict.fromkeys(one.name for one in operators)) or "the policies"
-    let_in = [one for one in context.verdicts.cluster.sources if one not in missing]
-    finding = Finding(
+def _member(context: Context, namespace: str, operators: Sequence[Policy], losses: Sequence[Loss]) -> Finding:
+    missing = dict.fromkeys(loss.flow.source for loss in losses if loss.flow.source is not None)
+    names = listed(dict.fromkeys(policy.name for policy in operators)) or "the policies"
+    let_in = [source for source in context.verdicts.cluster.sources if source not in missing]
+    return Finding(
         Check.API_SERVER_MEMBER_NOT_ALLOWED,
-        severity_of(losses),
-        Area.API_SERVER,
-        f"namespace {verdict.namespace}",
-        f"{names} of {verdict.namespace} does not let in {listed(map(source_words, missing))}",
-        verdict.namespace,
-        tuple(f"let in is {source_words(one)}" for one in let_in),
-        f"calls of this member of the control plane: {_silence(context, losses)}",
-        _mended(context, operators[0]) if operators else repairs.baselines(verdict.namespace),
+        f"{names} of {namespace} does not let in {listed(map(source_words, missing))}",
+        namespace,
+        evidence=_each_source("let in is", let_in),
+        consequence=f"calls of this member of the control plane: {silence_of(context, losses)}",
+        repair=_mended(context, operators[0]) if operators else repairs.baselines(namespace),
+        own_severity=severity_of(losses),
     )
-    return SourceFinding(finding, tuple(losses))
 
 
-def _stale(context: Context, policy: Policy, addresses: IntervalSet) -> SourceFinding:
+def _stale(context: Context, policy: Policy, addresses: IntervalSet) -> Finding:
     sources = context.verdicts.cluster.sources
     # Guesses may miss where the calls really come from; then the address in the policy may be the right one.
-    is_sure = any(one.provenance is not Provenance.GUESSED for one in sources)
-    return SourceFinding(
-        Finding(
-            Check.API_SERVER_STALE_ADDRESS,
-            Severity.WARNING if is_sure else Severity.NOTE,
-            Area.API_SERVER,
-            f"namespace {policy.namespace}",
-            f"{policy.name} of {policy.namespace} lets in {addresses_words(addresses)}, from where no call"
-            " of the API server comes",
-            policy.namespace,
-            tuple(f"known is {source_words(one)}" for one in sources),
-            "whoever has that address now may talk to the webhook; none of IOMETE's traffic is cut",
-            _mended(context, policy) if is_sure else None,
-        )
+    is_sure = any(source.provenance is not Provenance.GUESSED for source in sources)
+    return Finding(
+        Check.API_SERVER_STALE_ADDRESS,
+        f"{policy.name} of {policy.namespace} lets in {addresses_words(addresses)}, from where no call"
+        " of the API server comes",
+        policy.namespace,
+        evidence=_each_source("known is", sources),
+        consequence="whoever has that address now may talk to the webhook; none of IOMETE's traffic is cut",
+        repair=_mended(context, policy) if is_sure else None,
+        own_severity=None if is_sure else FindingSeverity.NOTE,
     )
+
+
+def _each_source(words: str, sources: Iterable[Source]) -> tuple[str, ...]:
+    return tuple(f"{words} {source_words(source)}" for source in sources)
 
 
 def _mended(context: Context, policy: Policy) -> Repair:
     """Return the repair that gives ``policy`` all known sources, where bootstrap would write such a one."""
-    written = written_baselines(context.verdicts.cluster, policy.namespace)
-    same = [one for one in written if one.pods == policy.pods and one.name != MANAGED_NAME]
-    if same:
-        return repairs.restored(replace(same[0], name=policy.name))
+    for text in written_baselines(context.verdicts.cluster, policy.namespace):
+        if text.pods == policy.pods and text.name != MANAGED_NAME:
+            return repairs.restored(replace(text, name=policy.name))
     return repairs.baselines(policy.namespace)
 
 
-def _silence(context: Context, losses: Iterable[Loss]) -> str:
-    keys = {(one.flow.namespace, one.flow.webhook.name) for one in losses if one.flow.webhook is not None}
-    registered = context.survey.registrations
-    return consequences.of_silence(
-        one for one in registered if (one.client.namespace, one.client.service) in keys
-    )
-
-
-def _sources(losses: Iterable[Loss]) -> tuple[Source, ...]:
-    return tuple(dict.fromkeys(one.flow.source for one in losses if one.flow.source is not None))
-
-
-def _addresses(source: Source) -> IntervalSet:
-    return source.addresses if source.addresses is not None else IntervalSet()
+def _known_addresses(context: Context) -> IntervalSet:
+    sources = context.verdicts.cluster.sources
+    return IntervalSet.union(source.addresses for source in sources if source.addresses is not None)
 
 
 def _let_in(policy: Policy) -> IntervalSet:
     """Return the addresses that the ingress rules name."""
-    return IntervalSet.union(one.peers.addresses for one in policy.ingress if one.peers is not None)
+    return IntervalSet.union(rule.peers.addresses for rule in policy.ingress if rule.peers is not None)

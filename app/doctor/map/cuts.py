@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from app.doctor.findings import Severity
-from app.doctor.losses import loss_findings, severity_of
-from app.doctor.map.graph import Link
+from app.doctor.losses import Condition, condition_of, loss_findings
 from app.doctor.verdicts import Verdicts
 from app.engine.judge import Loss
 from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
 from app.engine.regions import ExistingPods, Region
-from app.engine.requirements import FlowId, RequiredFlow
-from app.engine.requirements import Severity as Weight
+from app.engine.requirements import FlowId, RequiredFlow, Severity
 from app.engine.selectors import EVERYTHING
 
 _FLOWS = {Direction.INGRESS: FlowId.MANAGED_INGRESS, Direction.EGRESS: FlowId.MANAGED_EGRESS}
@@ -25,7 +22,7 @@ class Part:
     """Peers that are cut off alike; bit i stands for ``table.order[i]``."""
 
     peers: int
-    link: Link
+    condition: Condition
     why: tuple[str, ...] = ()
 
 
@@ -35,13 +32,15 @@ class Cut:
 
     parts: tuple[Part, ...] = ()
 
-    def link(self, bit: int) -> tuple[Link, tuple[str, ...]]:
+    def condition(self, bit: int) -> tuple[Condition, tuple[str, ...]]:
         """Return how the connection with the namespace of ``bit`` stands, and why."""
-        return next(((one.link, one.why) for one in self.parts if one.peers & bit), (Link.OPEN, ()))
+        return next(
+            ((part.condition, part.why) for part in self.parts if part.peers & bit), (Condition.OPEN, ())
+        )
 
-    def mask(self, link: Link) -> int:
+    def mask(self, condition: Condition) -> int:
         """Return the namespaces with which the connection stands like that."""
-        return sum(one.peers for one in self.parts if one.link is link)
+        return sum(part.peers for part in self.parts if part.condition is condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +69,18 @@ class CutQuestion:
     @staticmethod
     def _part(alike: int, losses: tuple[Loss, ...] | None, policies: tuple[Policy, ...]) -> Iterator[Part]:
         if losses is None:
-            yield Part(alike, Link.UNKNOWN, ("too complex to verify",))
+            yield Part(alike, Condition.UNKNOWN, ("too complex to verify",))
         elif losses:
-            link = Link.LOST if severity_of(losses) is Severity.ERROR else Link.AT_RISK
-            yield Part(alike, link, why_lost(losses, policies))
+            yield Part(alike, condition_of(losses), why_lost(losses, policies))
 
     def _alike(self, direction: Direction, policies: tuple[Policy, ...]) -> list[int]:
         """Return the peers in parts that no selector of these policies tells apart."""
-        if not any(one.isolates(direction) for one in policies):
+        if not any(policy.isolates(direction) for policy in policies):
             return []
-        rules = (rule for one in policies for rule in one.rules(direction) if rule.peers is not None)
+        rules = (rule for policy in policies for rule in policy.rules(direction) if rule.peers is not None)
         selectors = {peer.namespaces for rule in rules if rule.peers is not None for peer in rule.peers.pods}
         parts = [self.peers]
-        for mask in {self.verdicts.table.mask(one) for one in selectors}:
+        for mask in set(map(self.verdicts.table.mask, selectors)):
             parts = [part for each in parts for part in (each & mask, each & ~mask) if part]
         return parts
 
@@ -91,7 +89,7 @@ class CutQuestion:
     ) -> tuple[Loss, ...] | None:
         names = frozenset(_names(self.verdicts, alike))
         region = Region(direction, EVERYTHING, ExistingPods(names), ALL_NUMBERS)
-        flow = RequiredFlow(_FLOWS[direction], self.namespace, region, Weight.REJECT)
+        flow = RequiredFlow(_FLOWS[direction], self.namespace, region, Severity.REJECT)
         return self.verdicts.losses(policies, (flow,))
 
 
@@ -105,4 +103,4 @@ def _names(verdicts: Verdicts, mask: int) -> Iterator[str]:
 
 def why_lost(losses: Iterable[Loss], policies: tuple[Policy, ...]) -> tuple[str, ...]:
     """Return the sentences that explain losses: an example, and why it is lost."""
-    return tuple(sentence for one in loss_findings(losses, policies) for sentence in one.evidence)
+    return tuple(sentence for finding in loss_findings(losses, policies) for sentence in finding.evidence)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from app.doctor.map.graph import Edge, Group, Hook, Link, Reach
+from app.doctor.losses import Condition
+from app.doctor.map.graph import Group, Hook, Reach
 from app.engine.words import listed
 
-_MARKS = {Link.OPEN: "yes", Link.AT_RISK: "risk", Link.UNKNOWN: "?", Link.LOST: "NO"}
-_COLOURS = {Link.OPEN: "#1b7a46", Link.AT_RISK: "#b7791f", Link.UNKNOWN: "#6a4aa8", Link.LOST: "#c2263a"}
+_MARKS = {Condition.OPEN: "yes", Condition.AT_RISK: "risk", Condition.UNKNOWN: "?", Condition.LOST: "NO"}
+_COLOURS = {
+    Condition.OPEN: "#1b7a46",
+    Condition.AT_RISK: "#b7791f",
+    Condition.UNKNOWN: "#6a4aa8",
+    Condition.LOST: "#c2263a",
+}
 _WIDEST = 14
 """Groups; a table of more is read by nobody, so only what is lost is listed then."""
 
@@ -21,26 +27,26 @@ def as_text(reach: Reach) -> str:
 def _legend(groups: Sequence[Group]) -> Iterator[str]:
     if not groups:
         yield "There is no managed namespace."
-    for one in groups:
-        count = f"  ({len(one.names)} namespaces)" if len(one.names) > 1 else ""
-        yield f"{one.key:<4} {one.title}{count}"
+    for group in groups:
+        count = f"  ({len(group.names)} namespaces)" if len(group.names) > 1 else ""
+        yield f"{group.key:<4} {group.title}{count}"
 
 
 def _table(reach: Reach) -> Iterator[str]:
     if not 0 < len(reach.groups) <= _WIDEST:
         return
-    links = {(one.source.key, one.target.key): one.link for one in reach.edges}
-    yield "from \\ to" + "".join(f"{one.key:>6}" for one in reach.groups)
+    found = {(edge.source.key, edge.target.key): edge.condition for edge in reach.edges}
+    yield "from \\ to" + "".join(f"{group.key:>6}" for group in reach.groups)
     for source in reach.groups:
-        marks = (_MARKS[links[source.key, target.key]] for target in reach.groups)
+        marks = (_MARKS[found[source.key, target.key]] for target in reach.groups)
         yield f"{source.key:<9}" + "".join(f"{mark:>6}" for mark in marks)
     yield ""
 
 
 def _lost(reach: Reach) -> Iterator[str]:
-    for (link, why), edges in reach.troubles.items():
-        pairs = listed((f"{one.source.key} -> {one.target.key}" for one in edges), most=8)
-        yield f"{link.value}: {pairs}"
+    for (condition, why), edges in reach.troubles.items():
+        pairs = listed((f"{edge.source.key} -> {edge.target.key}" for edge in edges), most=8)
+        yield f"{condition.value}: {pairs}"
         yield from (f"  {sentence}" for sentence in why)
     if reach.troubles:
         yield ""
@@ -49,9 +55,9 @@ def _lost(reach: Reach) -> Iterator[str]:
 def _hook_lines(hooks: Sequence[Hook]) -> Iterator[str]:
     if hooks:
         yield "API server -> webhooks"
-    for one in hooks:
-        yield f"  {_MARKS[one.link]:<5} {one.source} -> {one.webhook}, {one.ports}"
-        yield from (f"        {sentence}" for sentence in one.why)
+    for hook in hooks:
+        yield f"  {_MARKS[hook.condition]:<5} {hook.source} -> {hook.webhook}, {hook.ports}"
+        yield from (f"        {sentence}" for sentence in hook.why)
 
 
 # -- Graphviz ------------------------------------------------------------------------------------------------
@@ -66,23 +72,24 @@ def _dot_lines(reach: Reach) -> Iterator[str]:
     yield "rankdir=LR; bgcolor=transparent; pad=0.3; nodesep=0.4; ranksep=1.2;"
     yield 'node [fontname="sans-serif", fontsize=11, shape=box, style="rounded,filled", fillcolor=white];'
     yield 'edge [fontname="sans-serif", fontsize=9, arrowsize=0.7];'
-    for one in reach.groups:
-        yield f"{one.key} [label={_quoted(_label(one))}];"
-    for name, webhook in _webhook_keys(reach.hooks).items():
-        yield f"{webhook} [label={_quoted(name)}, shape=component];"
-    for name, source in _source_keys(reach.hooks).items():
-        yield f"{source} [label={_quoted(f'API server: {name}')}, shape=cds];"
+    for group in reach.groups:
+        yield f"{group.key} [label={_quoted(_label(group))}];"
+    sources, webhooks = _source_keys(reach.hooks), _webhook_keys(reach.hooks)
+    for name, key in webhooks.items():
+        yield f"{key} [label={_quoted(name)}, shape=component];"
+    for name, key in sources.items():
+        yield f"{key} [label={_quoted(f'API server: {name}')}, shape=cds];"
     for edge in reach.edges:
-        yield f"{edge.source.key} -> {edge.target.key} [{_dot_style(edge.link)}];"
+        yield f"{edge.source.key} -> {edge.target.key} [{_dot_style(edge.condition)}];"
     for hook in reach.hooks:
-        ends = f"{_source_keys(reach.hooks)[hook.source]} -> {_webhook_keys(reach.hooks)[hook.webhook]}"
-        yield f"{ends} [label={_quoted(hook.ports)}, {_dot_style(hook.link)}];"
+        ends = f"{sources[hook.source]} -> {webhooks[hook.webhook]}"
+        yield f"{ends} [label={_quoted(hook.ports)}, {_dot_style(hook.condition)}];"
 
 
-def _dot_style(link: Link) -> str:
-    lost = link is not Link.OPEN
-    extra = ', style=dashed, penwidth=2.2, fontcolor="' + _COLOURS[link] + '"' if lost else ""
-    return f'color="{_COLOURS[link]}", tooltip={_quoted(link.value)}{extra}'
+def _dot_style(condition: Condition) -> str:
+    colour = _COLOURS[condition]
+    extra = "" if condition is Condition.OPEN else f', style=dashed, penwidth=2.2, fontcolor="{colour}"'
+    return f'color="{colour}", tooltip={_quoted(condition.value)}{extra}'
 
 
 def _quoted(text: str) -> str:
@@ -104,44 +111,39 @@ def as_mermaid(reach: Reach) -> str:
 
 def _mermaid_lines(reach: Reach) -> Iterator[str]:
     sources, webhooks = _source_keys(reach.hooks), _webhook_keys(reach.hooks)
-    for one in reach.groups:
-        yield f'{one.key}["{_entities(_label(one))}"]'
+    for group in reach.groups:
+        yield f'{group.key}["{_entities(_label(group))}"]'
     for name, key in webhooks.items():
         yield f'{key}[["{_entities(name)}"]]'
     for name, key in sources.items():
         yield f'{key}(["{_entities(f"API server: {name}")}"])'
-    styles = []
     for edge in reach.edges:
-        yield f"{edge.source.key} {_arrow(edge)} {edge.target.key}"
-        styles.append(edge.link)
+        arrow = "-->" if edge.condition is Condition.OPEN else f'-.->|"{edge.condition.value}"|'
+        yield f"{edge.source.key} {arrow} {edge.target.key}"
     for hook in reach.hooks:
-        arrow = "-->" if hook.link is Link.OPEN else "-.->"
+        arrow = "-->" if hook.condition is Condition.OPEN else "-.->"
         yield f'{sources[hook.source]} {arrow}|"{_entities(hook.ports)}"| {webhooks[hook.webhook]}'
-        styles.append(hook.link)
-    for link in Link:
-        numbers = ",".join(str(number) for number, style in enumerate(styles) if style is link)
+    for condition in Condition:
+        numbers = ",".join(str(number) for number, style in enumerate(reach.conditions) if style is condition)
         if numbers:
-            yield f"linkStyle {numbers} stroke:{_COLOURS[link]},stroke-width:2px"
+            yield f"linkStyle {numbers} stroke:{_COLOURS[condition]},stroke-width:2px"
 
 
-def _arrow(edge: Edge) -> str:
-    if edge.link is Link.OPEN:
-        return "-->"
-    return f'-.->|"{edge.link.value}"|'
+_ENTITIES = str.maketrans({"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "\n": "<br/>"})
 
 
 def _entities(text: str) -> str:
     """Return ``text`` as mermaid wants it between quotes: entities for what it would take for syntax."""
-    for one, written in (("#", "#35;"), ("&", "#amp;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;")):
-        text = text.replace(one, written)
-    return text.replace("\n", "<br/>")
+    return text.translate(_ENTITIES)
 
 
 def _webhook_keys(hooks: Sequence[Hook]) -> dict[str, str]:
-    names = dict.fromkeys(one.webhook for one in hooks)
-    return {name: f"w{number}" for number, name in enumerate(names, start=1)}
+    return _keys("w", (hook.webhook for hook in hooks))
 
 
 def _source_keys(hooks: Sequence[Hook]) -> dict[str, str]:
-    names = dict.fromkeys(one.source for one in hooks)
-    return {name: f"s{number}" for number, name in enumerate(names, start=1)}
+    return _keys("s", (hook.source for hook in hooks))
+
+
+def _keys(letter: str, names: Iterable[str]) -> dict[str, str]:
+    return {name: f"{letter}{number}" for number, name in enumerate(dict.fromkeys(names), start=1)}

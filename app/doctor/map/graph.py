@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
-
-class Link(Enum):
-    """How a connection stands, worst last: all of it passes, it hangs by an ``ipBlock``, or some is lost."""
-
-    OPEN = "open"
-    AT_RISK = "at risk"
-    UNKNOWN = "not known"
-    LOST = "lost"
+from app.doctor.losses import Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +29,7 @@ class Edge:
 
     source: Group
     target: Group
-    link: Link
+    condition: Condition
     why: tuple[str, ...] = ()
 
 
@@ -48,7 +40,7 @@ class Hook:
     source: str
     webhook: str
     ports: str
-    link: Link
+    condition: Condition
     why: tuple[str, ...] = ()
 
 
@@ -61,16 +53,20 @@ class Reach:
     hooks: tuple[Hook, ...]
 
     @property
-    def troubles(self) -> Mapping[tuple[Link, tuple[str, ...]], tuple[Edge, ...]]:
+    def troubles(self) -> Mapping[tuple[Condition, tuple[str, ...]], tuple[Edge, ...]]:
         """The connections that are not open, those with the same reason together, the worst first."""
-        found: dict[tuple[Link, tuple[str, ...]], tuple[Edge, ...]] = {}
-        for one in sorted(self.edges, key=lambda edge: list(Link).index(edge.link), reverse=True):
-            if one.link is not Link.OPEN:
-                found[one.link, one.why] = (*found.get((one.link, one.why), ()), one)
+        found: dict[tuple[Condition, tuple[str, ...]], tuple[Edge, ...]] = {}
+        for edge in sorted(self.edges, key=lambda edge: edge.condition.rank, reverse=True):
+            if edge.condition is not Condition.OPEN:
+                found[edge.condition, edge.why] = (*found.get((edge.condition, edge.why), ()), edge)
         return found
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """How all connections stand: those between groups, then those to webhooks."""
+        return (*(edge.condition for edge in self.edges), *(hook.condition for hook in self.hooks))
 
     @property
     def is_whole(self) -> bool:
         """Whether everything that is required passes."""
-        links = (*(one.link for one in self.edges), *(one.link for one in self.hooks))
-        return all(one is Link.OPEN for one in links)
+        return set(self.conditions) <= {Condition.OPEN}

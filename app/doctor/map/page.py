@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from app.doctor.map.graph import Edge, Group, Hook, Link, Reach
-from app.doctor.report.markup import Markup, tag
-from app.doctor.report.page import Imprint, document
+from app.doctor.losses import Condition
+from app.doctor.map.graph import Edge, Group, Hook, Reach
+from app.doctor.report.markup import Markup, column, cut_short, table, tag
+from app.doctor.report.page import Imprint, document, headline
 
-_TONES = {Link.OPEN: "fine", Link.AT_RISK: "warning", Link.UNKNOWN: "unchecked", Link.LOST: "error"}
-_STROKES = {Link.OPEN: "open", Link.AT_RISK: "risk", Link.UNKNOWN: "risk", Link.LOST: "lost"}
+_STROKES = {
+    Condition.OPEN: "open",
+    Condition.AT_RISK: "risk",
+    Condition.UNKNOWN: "risk",
+    Condition.LOST: "lost",
+}
 _MOST_DRAWN = 24
 _MOST_PAIRS = 8
 _WIDTH, _ROW = 1000, 64
@@ -23,10 +28,9 @@ def map_page(reach: Reach, imprint: Imprint) -> str:
 
 
 def _sections(reach: Reach, imprint: Imprint) -> Iterator[Markup]:
-    words = "Everybody reaches everybody" if reach.is_whole else _lost_words(reach)
-    tone = "fine" if reach.is_whole else "error"
-    yield tag("div", tag("strong", words), class_=f"verdict {tone}")
-    yield tag("p", imprint.words, class_="meta")
+    counts = [(reach.conditions.count(each), each.value) for each in reversed(Condition)]
+    lost = [f"{count} {words}" for count, words in counts if count and words != Condition.OPEN.value]
+    yield headline(", ".join(lost) or "Everybody reaches everybody", "error" if lost else "fine", imprint)
     if 1 < len(reach.groups) <= _MOST_DRAWN:
         yield tag("section", tag("h2", "Map"), tag("div", _drawing(reach), class_="scroll"), _LEGEND)
     if 0 < len(reach.groups) <= _MOST_DRAWN:
@@ -37,12 +41,6 @@ def _sections(reach: Reach, imprint: Imprint) -> Iterator[Markup]:
         yield tag("section", tag("h2", "API server to webhooks"), *drawn, _hook_table(reach.hooks))
     if reach.troubles:
         yield tag("section", tag("h2", "Lost, and why"), *map(_card, reach.troubles.values()))
-
-
-def _lost_words(reach: Reach) -> str:
-    links = [*(one.link for one in reach.edges), *(one.link for one in reach.hooks)]
-    counts = [(links.count(one), one.value) for one in reversed(Link) if one is not Link.OPEN]
-    return ", ".join(f"{count} {words}" for count, words in counts if count)
 
 
 _LEGEND = tag(
@@ -60,12 +58,17 @@ _LEGEND = tag(
 def _drawing(reach: Reach) -> Markup:
     """Return groups on a circle with arcs between them."""
     places, height = _layout(reach)
-    edges = sorted(reach.edges, key=lambda one: one.link is not Link.OPEN)
+    edges = sorted(reach.edges, key=lambda edge: edge.condition is not Condition.OPEN)
+    within = [edge for edge in edges if edge.source is edge.target and edge.condition is not Condition.OPEN]
     parts = [
-        *(_arc(one, places) for one in edges if one.source is not one.target),
-        *(_loop(one, places) for one in edges if one.source is one.target and one.link is not Link.OPEN),
-        *(_node(places[one.key], one.title, _count(one)) for one in reach.groups),
+        *(_arc(edge, places) for edge in edges if edge.source is not edge.target),
+        *(_loop(edge, places) for edge in within),
+        *(_node(places[group.key], group.title, _count(group)) for group in reach.groups),
     ]
+    return _svg(parts, height)
+
+
+def _svg(parts: Iterable[Markup], height: int) -> Markup:
     return tag("svg", _MARKERS, *parts, class_="map", viewBox=f"0 0 {_WIDTH} {height}", role="img")
 
 
@@ -96,8 +99,8 @@ def _layout(reach: Reach) -> tuple[dict[str, _Point], int]:
     turns = [2 * math.pi * number / count - math.pi / 2 for number in range(count)]
     lowest = max(math.sin(turn) for turn in turns)
     places = {
-        one.key: (_WIDTH / 2 + (radius + 140) * math.cos(turn), 85 + radius * (1 + math.sin(turn)))
-        for one, turn in zip(reach.groups, turns, strict=True)
+        group.key: (_WIDTH / 2 + (radius + 140) * math.cos(turn), 85 + radius * (1 + math.sin(turn)))
+        for group, turn in zip(reach.groups, turns, strict=True)
     }
     return places, int(85 + radius * (1 + lowest) + 60)
 
@@ -111,18 +114,18 @@ def _arc(edge: Edge, places: dict[str, _Point]) -> Markup:
         (start[1] + end[1]) / 2 - (end[0] - start[0]) * bend,
     )
     path = f"M{_xy(start)} Q{_xy(middle)} {_xy(end)}"
-    return _line(path, edge.link, f"{edge.source.title} -> {edge.target.title}: {edge.link.value}")
+    return _line(path, edge.condition, f"{edge.source.title} -> {edge.target.title}: {edge.condition.value}")
 
 
 def _loop(edge: Edge, places: dict[str, _Point]) -> Markup:
     x, y = places[edge.source.key]
     top = y - _NODE[1] / 2
     path = f"M{_xy((x - 24, top))} C{_xy((x - 44, top - 46))} {_xy((x + 44, top - 46))} {_xy((x + 24, top))}"
-    return _line(path, edge.link, f"within {edge.source.title}: {edge.link.value}")
+    return _line(path, edge.condition, f"within {edge.source.title}: {edge.condition.value}")
 
 
-def _line(path: str, link: Link, title: str) -> Markup:
-    stroke = _STROKES[link]
+def _line(path: str, condition: Condition, title: str) -> Markup:
+    stroke = _STROKES[condition]
     return tag("path", tag("title", title), d=path, class_=stroke, marker_end=f"url(#to-{stroke})")
 
 
@@ -175,26 +178,25 @@ def _xy(point: _Point) -> str:
 
 def _calls(hooks: Sequence[Hook]) -> Markup:
     """Return sources on the left and webhooks on the right, with lines between them."""
-    most = max(len({one.source for one in hooks}), len({one.webhook for one in hooks}))
+    most = max(len({hook.source for hook in hooks}), len({hook.webhook for hook in hooks}))
     height = _ROW * most + 30
-    parts = list(_call_parts(hooks, height))
-    return tag("svg", _MARKERS, *parts, class_="map", viewBox=f"0 0 {_WIDTH} {height}", role="img")
+    return _svg(_call_parts(hooks, height), height)
 
 
 def _call_parts(hooks: Sequence[Hook], height: int) -> Iterator[Markup]:
-    sources = dict(_column(dict.fromkeys(one.source for one in hooks), 0, height))
-    webhooks = dict(_column(dict.fromkeys(one.webhook for one in hooks), 1, height))
-    for one in sorted(hooks, key=lambda hook: hook.link is not Link.OPEN):
-        start, end = _borders(sources[one.source], webhooks[one.webhook])
-        words = f"{one.source} -> {one.webhook}: {one.link.value}"
-        yield _line(f"M{_xy(start)} L{_xy(end)}", one.link, words)
+    sources = dict(_places(dict.fromkeys(hook.source for hook in hooks), 0, height))
+    webhooks = dict(_places(dict.fromkeys(hook.webhook for hook in hooks), 1, height))
+    for hook in sorted(hooks, key=lambda hook: hook.condition is not Condition.OPEN):
+        start, end = _borders(sources[hook.source], webhooks[hook.webhook])
+        words = f"{hook.source} -> {hook.webhook}: {hook.condition.value}"
+        yield _line(f"M{_xy(start)} L{_xy(end)}", hook.condition, words)
     for name, place in sources.items():
         yield _node(place, name.partition(" (")[0], "API server")
     for name, place in webhooks.items():
         yield _node(place, name, "webhook")
 
 
-def _column(names: dict[str, None], number: int, height: int) -> Iterator[tuple[str, _Point]]:
+def _places(names: dict[str, None], number: int, height: int) -> Iterator[tuple[str, _Point]]:
     x = _WIDTH * (0.2 + 0.6 * number)
     for index, name in enumerate(names, start=1):
         yield name, (x, height * index / (len(names) + 1))
@@ -204,37 +206,30 @@ def _column(names: dict[str, None], number: int, height: int) -> Iterator[tuple[
 
 
 def _table(reach: Reach) -> Markup:
-    edges = {(one.source.key, one.target.key): one for one in reach.edges}
-    titles = [tag("th", one.title, scope="col") for one in reach.groups]
-    rows = [
+    found = {(edge.source.key, edge.target.key): edge.condition for edge in reach.edges}
+    rows = (
         tag(
             "tr",
             tag("th", source.title, scope="row", title=", ".join(source.names)),
-            *(_cell(edges[source.key, target.key]) for target in reach.groups),
+            *(_cell(found[source.key, target.key]) for target in reach.groups),
         )
         for source in reach.groups
-    ]
-    head = tag("thead", tag("tr", tag("th", "from \\ to", scope="col"), *titles))
-    return tag("div", tag("table", head, tag("tbody", *rows), class_="reach"), class_="scroll")
+    )
+    return table(map(column, ("from \\ to", *(group.title for group in reach.groups))), rows, "reach")
 
 
-def _cell(edge: Edge) -> Markup:
-    return tag("td", edge.link.value, class_=_TONES[edge.link])
+def _cell(condition: Condition) -> Markup:
+    return tag("td", condition.value, class_=condition.tone)
 
 
 def _hook_table(hooks: Sequence[Hook]) -> Markup:
-    head = tag("thead", tag("tr", *(tag("th", one, scope="col") for one in ("From", "Webhook", "Port", ""))))
-    rows = [
-        tag(
-            "tr",
-            tag("td", one.source),
-            tag("td", one.webhook),
-            tag("td", one.ports),
-            tag("td", tag("span", one.link.value, class_=f"mark {_TONES[one.link]}"), *_reasons(one.why)),
-        )
-        for one in hooks
-    ]
-    return tag("div", tag("table", head, tag("tbody", *rows), class_="stacked"), class_="scroll")
+    return table(map(column, ("From", "Webhook", "Port", "")), map(_hook_row, hooks), "stacked")
+
+
+def _hook_row(hook: Hook) -> Markup:
+    mark = tag("span", hook.condition.value, class_=f"mark {hook.condition.tone}")
+    ends = (tag("td", words) for words in (hook.source, hook.webhook, hook.ports))
+    return tag("tr", *ends, tag("td", mark, *_reasons(hook.why)))
 
 
 def _reasons(why: Sequence[str]) -> Iterator[Markup]:
@@ -243,12 +238,10 @@ def _reasons(why: Sequence[str]) -> Iterator[Markup]:
 
 def _card(edges: Sequence[Edge]) -> Markup:
     """Return what is lost for one and the same reason."""
-    link, why = edges[0].link, edges[0].why
-    badge = tag("div", tag("span", link.value, class_="badge"), class_="head")
-    pairs = [tag("h3", _pair(one)) for one in edges[:_MOST_PAIRS]]
-    if len(edges) > _MOST_PAIRS:
-        pairs.append(tag("p", f"and {len(edges) - _MOST_PAIRS} more", class_="meta"))
-    return tag("article", badge, *pairs, *_reasons(why), class_=f"card {_TONES[link]}")
+    condition = edges[0].condition
+    badge = tag("div", tag("span", condition.value, class_="badge"), class_="head")
+    pairs = cut_short([tag("h3", _pair(edge)) for edge in edges], _MOST_PAIRS, class_="meta")
+    return tag("article", badge, *pairs, *_reasons(edges[0].why), class_=f"card {condition.tone}")
 
 
 def _pair(edge: Edge) -> str:

@@ -7,15 +7,14 @@ are one group.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.doctor.checks.sources import source_words
-from app.doctor.findings import Severity
-from app.doctor.losses import severity_of
+from app.doctor.losses import Condition, condition_of
 from app.doctor.map.cuts import Cut, CutQuestion, why_lost
-from app.doctor.map.graph import Edge, Group, Hook, Link, Reach
-from app.doctor.verdicts import Verdict, Verdicts
+from app.doctor.map.graph import Edge, Group, Hook, Reach
+from app.doctor.verdicts import NamespaceVerdict, Verdicts
 from app.engine.policy import Direction
 from app.engine.requirements import FlowId
 from app.engine.words import numbers_words
@@ -26,7 +25,7 @@ def reach_of(verdicts: Verdicts, only: frozenset[str] = frozenset()) -> Reach:
     names = verdicts.guarded & only if only else verdicts.guarded
     places = _places(verdicts, names)
     groups = _groups(places, verdicts.table.mask_of(names))
-    serving = sorted({one.namespace for one in verdicts.cluster.webhooks} & names)
+    serving = sorted({webhook.namespace for webhook in verdicts.cluster.webhooks} & names)
     hooks = tuple(hook for name in serving for hook in _hooks(verdicts.of(name)))
     return Reach(groups, tuple(_edges(groups, places)), hooks)
 
@@ -55,7 +54,7 @@ def _places(verdicts: Verdicts, names: frozenset[str]) -> dict[str, _Place]:
 
 
 _View = tuple[tuple[bool, int], ...]
-_SOFT_OR_LOST = (Link.LOST, Link.UNKNOWN, Link.AT_RISK)
+_NOT_OPEN = (Condition.LOST, Condition.UNKNOWN, Condition.AT_RISK)
 
 
 def _groups(places: Mapping[str, _Place], peers: int) -> tuple[Group, ...]:
@@ -64,27 +63,27 @@ def _groups(places: Mapping[str, _Place], peers: int) -> tuple[Group, ...]:
     First by whom they cut off, then by who cuts them off: as members of a class of the first step cut off the
     same ones, one member speaks for its class.
     """
-    classes: dict[tuple[Link, _View], list[_Place]] = defaultdict(list)
-    for one in places.values():
-        view = tuple(_canonical(mask, one.bit, peers) for mask in _masks(one))
-        classes[_link(one, one)[0], view].append(one)
+    classes: dict[tuple[Condition, _View], list[_Place]] = defaultdict(list)
+    for place in places.values():
+        view = tuple(_canonical(mask, place.bit, peers) for mask in _masks(place))
+        classes[_condition(place, place)[0], view].append(place)
     grouped: dict[tuple[object, ...], list[str]] = defaultdict(list)
     for known, members in classes.items():
-        for one in members:
-            seen = tuple(_seen(one, others) for others in classes.values())
-            grouped[known, seen].append(one.name)
+        for place in members:
+            seen = tuple(_seen(place, others) for others in classes.values())
+            grouped[known, seen].append(place.name)
     ordered = sorted(grouped.values(), key=lambda names: (-len(names), names))
     return tuple(Group(f"g{number}", tuple(names)) for number, names in enumerate(ordered, start=1))
 
 
 def _masks(place: _Place) -> tuple[int, ...]:
     """Return whom a namespace cuts off, for each direction and degree."""
-    return tuple(cut.mask(link) for cut in (place.outward, place.inward) for link in _SOFT_OR_LOST)
+    return tuple(cut.mask(condition) for cut in (place.outward, place.inward) for condition in _NOT_OPEN)
 
 
 def _seen(place: _Place, others: Sequence[_Place]) -> tuple[bool, ...]:
     """Return how a class of namespaces treats this one; nothing where it is alone in its class."""
-    speaker = next((one for one in others[:2] if one is not place), None)
+    speaker = next((other for other in others[:2] if other is not place), None)
     return () if speaker is None else tuple(bool(mask & place.bit) for mask in _masks(speaker))
 
 
@@ -106,32 +105,33 @@ def _edges(groups: Sequence[Group], places: Mapping[str, _Place]) -> Iterator[Ed
             ends = [(source.names[0], target.names[0])]
             if source is target and len(source.names) > 1:
                 ends.append((source.names[0], source.names[1]))
-            links = [_link(places[near], places[far]) for near, far in ends]
-            link, why = max(links, key=lambda one: list(Link).index(one[0]))
-            yield Edge(source, target, link, why)
+            yield Edge(source, target, *_worst(_condition(places[near], places[far]) for near, far in ends))
 
 
-def _link(source: _Place, target: _Place) -> tuple[Link, tuple[str, ...]]:
+_Found = tuple[Condition, tuple[str, ...]]
+
+
+def _condition(source: _Place, target: _Place) -> _Found:
     """Return how the connection stands: the source's egress *and* the target's ingress allow it (rule 4)."""
-    links = (source.outward.link(target.bit), target.inward.link(source.bit))
-    return max(links, key=lambda one: list(Link).index(one[0]))
+    return _worst((source.outward.condition(target.bit), target.inward.condition(source.bit)))
+
+
+def _worst(found: Iterable[_Found]) -> _Found:
+    return max(found, key=lambda each: each[0].rank)
 
 
 # -- webhooks ------------------------------------------------------------------------------------------------
 
 
-def _hooks(verdict: Verdict) -> Iterator[Hook]:
+def _hooks(verdict: NamespaceVerdict) -> Iterator[Hook]:
     for flow in verdict.flows:
         if flow.id is not FlowId.WEBHOOK_INGRESS or flow.webhook is None or flow.source is None:
             continue
-        losses = [one for one in verdict.losses if one.flow == flow]
-        link = Link.OPEN if verdict.is_known else Link.UNKNOWN
-        if losses:
-            link = Link.LOST if severity_of(losses) is Severity.ERROR else Link.AT_RISK
+        losses = [loss for loss in verdict.losses if loss.flow == flow]
         yield Hook(
             source_words(flow.source),
             f"{flow.namespace}/{flow.webhook.name}",
             numbers_words(flow.region.ports),
-            link,
+            condition_of(losses) if verdict.is_known else Condition.UNKNOWN,
             why_lost(losses, verdict.policies),
         )

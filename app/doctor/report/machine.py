@@ -9,16 +9,16 @@ from datetime import datetime
 
 from app import __version__
 from app.doctor.context import Context
-from app.doctor.findings import Check, Finding, Report, Severity
+from app.doctor.findings import Check, Finding, FindingSeverity, Report
 from app.doctor.report.matrix import Row, matrix_of
 from app.doctor.report.page import Imprint, report_page
 from app.output.formats import TestCase, junit_suites, sarif_log
 
 _LEVELS = {
-    Severity.ERROR: "error",
-    Severity.WARNING: "warning",
-    Severity.NOTE: "note",
-    Severity.UNCHECKED: "note",
+    FindingSeverity.ERROR: "error",
+    FindingSeverity.WARNING: "warning",
+    FindingSeverity.NOTE: "note",
+    FindingSeverity.UNCHECKED: "note",
 }
 
 
@@ -27,71 +27,71 @@ def as_json(examination: Examination) -> str:
     report = examination.report
     shown = {
         "healthy": report.is_healthy,
-        "findings": [_as_object(one) for one in report.findings],
+        "findings": [_as_object(finding) for finding in report.findings],
         "fine": list(report.fine),
-        "namespaces": [_as_row(one) for one in examination.rows],
+        "namespaces": [_as_row(row) for row in examination.rows],
     }
     return json.dumps(shown, indent=2)
 
 
-def _as_object(one: Finding) -> dict[str, object]:
+def _as_object(finding: Finding) -> dict[str, object]:
     return {
-        "check": one.check.value,
-        "severity": one.severity.value,
-        "area": one.area.value,
-        "subject": one.subject,
-        "namespace": one.namespace,
-        "title": one.title,
-        "evidence": list(one.evidence),
-        "consequence": one.consequence,
+        "check": finding.check.value,
+        "severity": finding.severity.value,
+        "area": finding.area.value,
+        "subject": finding.subject,
+        "namespace": finding.namespace,
+        "title": finding.title,
+        "evidence": list(finding.evidence),
+        "consequence": finding.consequence,
         "repair": None
-        if one.repair is None
+        if finding.repair is None
         else {
-            "words": one.repair.words,
-            "command": one.repair.command,
-            "byFix": one.repair.step is not None,
+            "words": finding.repair.words,
+            "command": finding.repair.command,
+            "byFix": finding.repair.step is not None,
         },
-        "symptoms": [_as_object(each) for each in one.symptoms],
+        "symptoms": [_as_object(each) for each in finding.symptoms],
     }
 
 
 def _as_row(row: Row) -> dict[str, object]:
     return {
         "namespace": row.namespace,
-        "flows": {one.flow.value: one.condition.value for one in row.cells},
-        "witnesses": {one.flow.value: list(one.evidence) for one in row.cells if one.evidence},
+        "flows": {cell.flow.value: cell.condition.value for cell in row.cells},
+        "witnesses": {cell.flow.value: list(cell.evidence) for cell in row.cells if cell.evidence},
     }
 
 
-def _text(one: Finding) -> str:
-    return "\n".join(_sentences(one))
+def _text(finding: Finding) -> str:
+    return "\n".join(_sentences(finding))
 
 
-def _sentences(one: Finding) -> Iterator[str]:
-    yield one.title
-    yield from one.evidence
-    yield from (f"follows: {each.title}" for each in one.symptoms)
-    if one.consequence:
-        yield f"so: {one.consequence}"
-    if one.repair is not None:
-        yield f"repair: {one.repair.words}"
-        if one.repair.command:
-            yield one.repair.command
+def _sentences(finding: Finding) -> Iterator[str]:
+    yield finding.title
+    yield from finding.evidence
+    yield from (f"follows: {each.title}" for each in finding.symptoms)
+    if finding.consequence:
+        yield f"so: {finding.consequence}"
+    if finding.repair is not None:
+        yield f"repair: {finding.repair.words}"
+        if finding.repair.command:
+            yield finding.repair.command
 
 
 def as_sarif(examination: Examination) -> str:
     """Return a SARIF 2.1.0 log; places are objects of the cluster, not files."""
     findings = examination.report.findings
-    return sarif_log(((one, one.value.replace("-", " ")) for one in Check), map(_result, findings))
+    return sarif_log(((check, check.value.replace("-", " ")) for check in Check), map(_result, findings))
 
 
-def _result(one: Finding) -> dict[str, object]:
+def _result(finding: Finding) -> dict[str, object]:
     return {
-        "ruleId": one.check.value,
-        "ruleIndex": list(Check).index(one.check),
-        "level": _LEVELS[one.severity],
-        "message": {"text": _text(one)},
-        "locations": [{"logicalLocations": [{"fullyQualifiedName": one.subject, "kind": "resource"}]}],
+        "ruleId": finding.check.value,
+        "ruleIndex": list(Check).index(finding.check),
+        "level": _LEVELS[finding.severity],
+        "message": {"text": _text(finding)},
+        "locations": [{"logicalLocations": [{"fullyQualifiedName": finding.subject, "kind": "resource"}]}],
     }
 
 
@@ -101,11 +101,11 @@ def as_junit(examination: Examination) -> str:
     return junit_suites("doctor", [*map(_case, report.findings), *map(TestCase, report.fine)])
 
 
-def _case(one: Finding) -> TestCase:
-    name = f"{one.check.value}: {one.subject}"
-    if not one.severity.counts:
-        return TestCase(name, output=_text(one))
-    return TestCase(name, (one.title, one.check.value, _text(one)))
+def _case(finding: Finding) -> TestCase:
+    name = f"{finding.check.value}: {finding.subject}"
+    if not finding.severity.counts:
+        return TestCase(name, output=_text(finding))
+    return TestCase(name, (finding.title, finding.check.value, _text(finding)))
 
 
 def as_html(examination: Examination) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from html import escape
 
 
@@ -25,4 +26,22 @@ def tag(name: str, *children: str, **attributes: str) -> Markup:
 
 def joined(*children: str) -> Markup:
     """Return the children one after the other."""
-    return Markup("".join(one if isinstance(one, Markup) else escape(one) for one in children))
+    return Markup("".join(child if isinstance(child, Markup) else escape(child) for child in children))
+
+
+def table(titles: Iterable[Markup], rows: Iterable[Markup], style: str) -> Markup:
+    """Return a table that scrolls by itself where the page is narrow."""
+    parts = tag("thead", tag("tr", *titles)), tag("tbody", *rows)
+    return tag("div", tag("table", *parts, class_=style), class_="scroll")
+
+
+def column(title: str) -> Markup:
+    """Return the title of a table's column."""
+    return tag("th", title, scope="col")
+
+
+def cut_short(items: Sequence[Markup], most: int, rest: str = "p", **attributes: str) -> tuple[Markup, ...]:
+    """Return the first items, and an element called ``rest`` that says how many more there are."""
+    if len(items) <= most:
+        return tuple(items)
+    return (*items[:most], tag(rest, f"and {len(items) - most} more", **attributes))

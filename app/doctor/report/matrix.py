@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
 
 from app.doctor.context import Context
-from app.doctor.findings import Report, Severity
-from app.doctor.losses import loss_findings, severity_of
-from app.doctor.verdicts import Verdict
+from app.doctor.findings import Report
+from app.doctor.losses import Condition, condition_of, loss_findings
+from app.doctor.verdicts import NamespaceVerdict
 from app.engine.requirements import FlowId
-
-
-class Condition(Enum):
-    """How a flow of a namespace stands."""
-
-    OPEN = "open"
-    AT_RISK = "at risk"
-    LOST = "lost"
-    NONE = "not needed"
-    UNKNOWN = "not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,49 +29,39 @@ class Row:
     command: str = ""
 
     @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """The conditions of all flows."""
-        return tuple(one.condition for one in self.cells)
+    def worst(self) -> Condition:
+        """The worst condition of all flows."""
+        return max((cell.condition for cell in self.cells), key=lambda condition: condition.rank)
 
     @property
     def is_fine(self) -> bool:
         """Whether everything that is needed is open."""
-        return all(one in (Condition.OPEN, Condition.NONE) for one in self.conditions)
+        return self.worst in (Condition.OPEN, Condition.NONE)
 
 
 def matrix_of(context: Context, report: Report) -> tuple[Row, ...]:
     """Return a row for each managed namespace that was looked at, those with losses first."""
     commands = {
-        one.namespace: one.repair.command
-        for one in reversed(report.findings)
-        if one.namespace and one.repair is not None and one.severity.counts
+        finding.namespace: finding.repair.command
+        for finding in reversed(report.findings)
+        if finding.namespace and finding.repair is not None and finding.severity.counts
     }
-    names = sorted(one for one in context.verdicts.guarded if context.includes(one))
+    names = sorted(name for name in context.verdicts.guarded if context.includes(name))
     rows = [_row(context.verdicts.of(name), commands.get(name, "")) for name in names]
-    return tuple(sorted(rows, key=lambda one: (one.is_fine, _gravity(one), one.namespace)))
+    return tuple(sorted(rows, key=lambda row: (row.is_fine, -row.worst.rank, row.namespace)))
 
 
-def _gravity(row: Row) -> int:
-    order = (Condition.LOST, Condition.UNKNOWN, Condition.AT_RISK, Condition.OPEN, Condition.NONE)
-    return min((order.index(one) for one in row.conditions), default=0)
+def _row(verdict: NamespaceVerdict, command: str) -> Row:
+    row = Row(verdict.namespace, tuple(_cell(verdict, flow) for flow in FlowId), command)
+    return replace(row, command="") if row.is_fine else row
 
 
-def _row(verdict: Verdict, command: str) -> Row:
-    cells = tuple(_cell(verdict, flow) for flow in FlowId)
-    row = Row(verdict.namespace, cells)
-    return row if row.is_fine else Row(verdict.namespace, cells, command)
-
-
-def _cell(verdict: Verdict, flow: FlowId) -> Cell:
+def _cell(verdict: NamespaceVerdict, flow: FlowId) -> Cell:
     if not verdict.is_known:
         return Cell(flow, Condition.UNKNOWN)
-    if all(one.id is not flow for one in verdict.flows):
+    if all(required.id is not flow for required in verdict.flows):
         return Cell(flow, Condition.NONE)
-    losses = [one for one in verdict.losses if one.flow.id is flow]
-    if not losses:
-        return Cell(flow, Condition.OPEN)
-    evidence = tuple(
-        sentence for one in loss_findings(losses, verdict.policies) for sentence in (one.title, *one.evidence)
-    )
-    condition = Condition.LOST if severity_of(losses) is Severity.ERROR else Condition.AT_RISK
-    return Cell(flow, condition, evidence)
+    losses = [loss for loss in verdict.losses if loss.flow.id is flow]
+    findings = loss_findings(losses, verdict.policies)
+    evidence = (sentence for finding in findings for sentence in (finding.title, *finding.evidence))
+    return Cell(flow, condition_of(losses), tuple(evidence))

@@ -8,9 +8,9 @@ from datetime import datetime
 from itertools import chain, groupby, repeat
 from pathlib import Path
 
-from app.doctor.findings import Area, Finding, Report, Severity
-from app.doctor.report.markup import Markup, joined, tag
-from app.doctor.report.matrix import Cell, Condition, Row
+from app.doctor.findings import Finding, FindingSeverity, Report
+from app.doctor.report.markup import Markup, column, cut_short, joined, table, tag
+from app.doctor.report.matrix import Cell, Row
 from app.engine.requirements import FlowId
 
 _CSS = Path(__file__).with_name("page.css")
@@ -21,30 +21,14 @@ _MOST_NAMES = 500
 _FEW = 12
 _MOST_OF_A_KIND = 12
 
-WORDS = {
-    Severity.ERROR: "broken",
-    Severity.WARNING: "at risk",
-    Severity.NOTE: "to know",
-    Severity.UNCHECKED: "not checked",
-}
-_HEADINGS = {
-    Severity.ERROR: "Broken",
-    Severity.WARNING: "At risk",
-    Severity.NOTE: "Good to know",
-    Severity.UNCHECKED: "Not checked",
+_HEADINGS = {severity: severity.words.capitalize() for severity in FindingSeverity} | {
+    FindingSeverity.NOTE: "Good to know"
 }
 _COLUMNS = {
     FlowId.WEBHOOK_INGRESS: "API server → webhook",
     FlowId.MANAGED_INGRESS: "managed → in",
     FlowId.MANAGED_EGRESS: "out → managed",
     FlowId.PLATFORM_EGRESS: "out → DNS, API server",
-}
-_TONES = {
-    Condition.OPEN: "fine",
-    Condition.AT_RISK: "warning",
-    Condition.LOST: "error",
-    Condition.NONE: "none",
-    Condition.UNKNOWN: "unchecked",
 }
 _LEGEND = tag(
     "p",
@@ -93,29 +77,30 @@ def document(title: str, imprint: Imprint, *sections: str) -> str:
     return f"<!doctype html>\n{tag('html', tag('head', head), tag('body', body), lang='en')}\n"
 
 
+def headline(words: str, tone: str, imprint: Imprint) -> Markup:
+    """Return what a page says first: the result, and what it is about."""
+    result = tag("div", tag("strong", words), class_=f"verdict {tone}")
+    return joined(result, tag("p", imprint.words, class_="meta"))
+
+
 def _verdict(report: Report, imprint: Imprint) -> Markup:
-    counts = [(one, sum(each.severity is one for each in report.findings)) for one in Severity]
-    grave = next((one for one, count in counts if count and one.counts), None)
-    words = "Healthy: nothing is cut off" if grave is None else _grave_words(counts)
-    chips = [tag("li", f"{count} {WORDS[one]}", class_=one.value) for one, count in counts if count]
-    tone = "fine" if grave is None else grave.value
+    counts = {severity: count for severity, count in report.counts.items() if count}
+    grave = [severity for severity in counts if severity.counts]
+    words = ", ".join(f"{counts[severity]} {severity.words}" for severity in grave)
+    chips = [tag("li", f"{count} {each.words}", class_=each.value) for each, count in counts.items()]
     return joined(
-        tag("div", tag("strong", words), class_=f"verdict {tone}"),
-        tag("p", imprint.words, class_="meta"),
+        headline(words or "Healthy: nothing is cut off", grave[0].value if grave else "fine", imprint),
         tag("ul", *chips, class_="counts") if chips else "",
     )
-
-
-def _grave_words(counts: Iterable[tuple[Severity, int]]) -> str:
-    return ", ".join(f"{count} {WORDS[one]}" for one, count in counts if count and one.counts)
 
 
 # -- findings ------------------------------------------------------------------------------------------------
 
 
 def _findings(findings: Iterable[Finding]) -> Iterator[Markup]:
-    for severity, group in groupby(findings, key=lambda one: one.severity):
-        cards = [card for _, kind in groupby(group, key=lambda one: one.check) for card in _kind(list(kind))]
+    for severity, group in groupby(findings, key=lambda finding: finding.severity):
+        kinds = groupby(group, key=lambda finding: finding.check)
+        cards = [card for _, kind in kinds for card in _kind(list(kind))]
         yield tag("section", tag("h2", _HEADINGS[severity]), *cards)
 
 
@@ -123,43 +108,39 @@ def _kind(found: list[Finding]) -> Iterator[Markup]:
     yield from map(_card, found[:_MOST_OF_A_KIND])
     rest = found[_MOST_OF_A_KIND:]
     if rest:
-        items = [tag("li", f"{one.subject}: {one.title}") for one in rest[:_MOST_ROWS]]
-        if len(rest) > _MOST_ROWS:
-            items.append(tag("li", f"and {len(rest) - _MOST_ROWS} more"))
+        items = cut_short([tag("li", f"{each.subject}: {each.title}") for each in rest], _MOST_ROWS, "li")
         summary = tag("summary", f"and {len(rest)} more of this kind [{rest[0].check.value}]")
         yield tag(
             "details", summary, tag("ul", *items, class_="plain"), class_=f"card {rest[0].severity.value}"
         )
 
 
-def _card(one: Finding) -> Markup:
+def _card(finding: Finding) -> Markup:
     head = tag(
         "div",
-        tag("span", WORDS[one.severity], class_="badge"),
-        tag("span", _where(one), class_="where"),
-        tag("span", one.check.value, class_="check"),
+        tag("span", finding.severity.words, class_="badge"),
+        tag("span", finding.where, class_="where"),
+        tag("span", finding.check.value, class_="check"),
         class_="head",
     )
-    command = tag("pre", one.repair.command) if one.repair is not None and one.repair.command else ""
-    details = tag("dl", *_details(one))
-    return tag("article", head, tag("h3", one.title), details, command, class_=f"card {one.severity.value}")
+    repair = finding.repair
+    command = tag("pre", repair.command) if repair is not None and repair.command else ""
+    details = tag("dl", *_details(finding))
+    style = f"card {finding.severity.value}"
+    return tag("article", head, tag("h3", finding.title), details, command, class_=style)
 
 
-def _where(one: Finding) -> str:
-    return one.subject if one.area is Area.UNCHECKED else f"{one.area.value} · {one.subject}"
-
-
-def _details(one: Finding) -> Iterator[Markup]:
-    for label, sentence in zip(chain(["Seen"], repeat("")), one.evidence, strict=False):
+def _details(finding: Finding) -> Iterator[Markup]:
+    for label, sentence in zip(chain(["Seen"], repeat("")), finding.evidence, strict=False):
         yield joined(tag("dt", label), tag("dd", sentence))
-    for symptom in one.symptoms:
+    for symptom in finding.symptoms:
         small = [tag("small", sentence) for sentence in symptom.evidence]
         yield joined(tag("dt", "Follows"), tag("dd", symptom.title, *small, class_="symptom"))
-    if one.consequence:
-        yield joined(tag("dt", "So"), tag("dd", one.consequence))
-    if one.repair is not None:
-        by_itself = " (doctor --fix does this)" if one.repair.step is not None else ""
-        yield joined(tag("dt", "Repair"), tag("dd", f"{one.repair.words}{by_itself}"))
+    if finding.consequence:
+        yield joined(tag("dt", "So"), tag("dd", finding.consequence))
+    if finding.repair is not None:
+        by_itself = " (doctor --fix does this)" if finding.repair.step is not None else ""
+        yield joined(tag("dt", "Repair"), tag("dd", f"{finding.repair.words}{by_itself}"))
 
 
 # -- namespaces by flows -------------------------------------------------------------------------------------
@@ -168,8 +149,8 @@ def _details(one: Finding) -> Iterator[Markup]:
 def _flows(rows: Sequence[Row]) -> Markup:
     if not rows:
         return tag("section", tag("h2", "Namespaces and flows"), tag("p", "There is no managed namespace."))
-    lost = [one for one in rows if not one.is_fine]
-    fine = [one for one in rows if one.is_fine]
+    lost = [row for row in rows if not row.is_fine]
+    fine = [row for row in rows if row.is_fine]
     few = fine if len(fine) <= _FEW else []
     parts = [_table((*lost[:_MOST_OPEN], *few))] if lost or few else []
     if len(lost) > _MOST_OPEN:
@@ -190,25 +171,23 @@ def _more_lost(rows: Sequence[Row]) -> Markup:
 
 def _folded(fine: Sequence[Row], words: str) -> Markup:
     """Return the namespaces without a loss, to be unfolded: of thousands, the names of the first."""
-    names = ", ".join(one.namespace for one in fine[:_MOST_NAMES])
+    names = ", ".join(row.namespace for row in fine[:_MOST_NAMES])
     more = f" and {len(fine) - _MOST_NAMES} more" if len(fine) > _MOST_NAMES else ""
     mark = tag("span", f"In {len(fine)} {words} every flow is open", class_="mark fine")
     return tag("details", tag("summary", mark), tag("p", f"{names}{more}", class_="meta"), class_="card fine")
 
 
 def _table(rows: Iterable[Row]) -> Markup:
-    titles = [tag("th", _COLUMNS[flow], scope="col") for flow in FlowId]
-    head = tag("thead", tag("tr", tag("th", "Namespace", scope="col"), *titles))
-    table = tag("table", head, tag("tbody", *map(_row, rows)), class_="flows")
-    return tag("div", table, class_="scroll")
+    titles = map(column, ("Namespace", *(_COLUMNS[flow] for flow in FlowId)))
+    return table(titles, map(_row, rows), "flows")
 
 
 def _row(row: Row) -> Markup:
-    return tag("tr", tag("th", row.namespace, scope="row"), *(_cell(one, row) for one in row.cells))
+    return tag("tr", tag("th", row.namespace, scope="row"), *(_cell(cell, row) for cell in row.cells))
 
 
 def _cell(cell: Cell, row: Row) -> Markup:
-    mark = tag("span", cell.condition.value, class_=f"mark {_TONES[cell.condition]}")
+    mark = tag("span", cell.condition.value, class_=f"mark {cell.condition.tone}")
     content = mark
     if cell.evidence:
         command = [tag("pre", row.command)] if row.command else []
@@ -220,9 +199,7 @@ def _cell(cell: Cell, row: Row) -> Markup:
 def _fine(sentences: Sequence[str]) -> Markup:
     if not sentences:
         return Markup()
-    shown = [tag("li", one) for one in sentences[:_MOST_ROWS]]
-    if len(sentences) > len(shown):
-        shown.append(tag("li", f"and {len(sentences) - len(shown)} more"))
+    shown = cut_short([tag("li", sentence) for sentence in sentences], _MOST_ROWS, "li")
     summary = tag("summary", tag("strong", f"{len(sentences)} things are as they should be"))
     return tag(
         "section",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 
 from rich.console import Console, RenderableType
@@ -10,19 +10,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from app.doctor.findings import Area, Finding, Report, Severity
+from app.doctor.findings import Finding, FindingSeverity, Report
 
 _STYLES = {
-    Severity.ERROR: "bold red",
-    Severity.WARNING: "yellow",
-    Severity.NOTE: "cyan",
-    Severity.UNCHECKED: "magenta",
-}
-_WORDS = {
-    Severity.ERROR: "BROKEN",
-    Severity.WARNING: "AT RISK",
-    Severity.NOTE: "NOTE",
-    Severity.UNCHECKED: "NOT CHECKED",
+    FindingSeverity.ERROR: "bold red",
+    FindingSeverity.WARNING: "yellow",
+    FindingSeverity.NOTE: "cyan",
+    FindingSeverity.UNCHECKED: "magenta",
 }
 _SHOWN = 3
 _INDENT = 2
@@ -30,10 +24,11 @@ _INDENT = 2
 
 def show(report: Report, console: Console, *, verbose: bool) -> None:
     """Print the report; ``verbose`` adds what is fine, and every finding of a kind in full."""
-    for severity, found in groupby(report.findings, key=lambda one: one.severity):
-        console.print(Text(_WORDS[severity], style=_STYLES[severity]))
-        for group in _kinds(found):
-            _show_group(group, console, most=len(group) if verbose else _SHOWN)
+    for severity, found in groupby(report.findings, key=lambda finding: finding.severity):
+        words = "NOTE" if severity is FindingSeverity.NOTE else severity.words.upper()
+        console.print(Text(words, style=_STYLES[severity]))
+        for _, group in groupby(found, key=lambda finding: (finding.area, finding.check)):
+            _show_group(list(group), console, most=len(report.findings) if verbose else _SHOWN)
         console.print()
     if verbose and report.fine:
         console.print(Text("FINE", style="bold green"))
@@ -45,28 +40,20 @@ def show(report: Report, console: Console, *, verbose: bool) -> None:
 
 def summary(report: Report) -> Text:
     """Return the last line: how many findings of which gravity."""
-    counts = {one: sum(each.severity is one for each in report.findings) for one in Severity}
-    unchecked = f", {counts[Severity.UNCHECKED]} thing(s) not checked" if counts[Severity.UNCHECKED] else ""
-    notes = f", {counts[Severity.NOTE]} note(s)" if counts[Severity.NOTE] else ""
+    errors, warnings, noted, hidden = report.counts.values()
+    rest = f", {noted} note(s)" if noted else ""
+    rest += f", {hidden} thing(s) not checked" if hidden else ""
     if report.is_healthy:
-        return Text(f"healthy: nothing is cut off{notes}{unchecked}", style="bold green")
-    return Text(
-        f"{counts[Severity.ERROR]} broken, {counts[Severity.WARNING]} at risk{notes}{unchecked}",
-        style="bold red" if counts[Severity.ERROR] else "bold yellow",
-    )
-
-
-def _kinds(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
-    for _, group in groupby(findings, key=lambda one: (one.area, one.check)):
-        yield list(group)
+        return Text(f"healthy: nothing is cut off{rest}", style="bold green")
+    return Text(f"{errors} broken, {warnings} at risk{rest}", style="bold red" if errors else "bold yellow")
 
 
 def _show_group(group: list[Finding], console: Console, *, most: int) -> None:
-    for one in group[:most]:
-        _show(one, console)
+    for finding in group[:most]:
+        _show(finding, console)
     rest = group[most:]
     if rest:
-        names = ", ".join(dict.fromkeys(one.subject for one in rest[:10]))
+        names = ", ".join(dict.fromkeys(finding.subject for finding in rest[:10]))
         more = f" and {len(rest) - 10} more" if len(rest) > 10 else ""  # noqa: PLR2004 - as many as fit
         line = (
             f"and {len(rest)} more of this kind [{group[0].check.value}]: {names}{more} (--verbose shows all)"
@@ -74,38 +61,32 @@ def _show_group(group: list[Finding], console: Console, *, most: int) -> None:
         console.print(Padding(Text(line, style="dim"), (0, 0, 0, _INDENT)))
 
 
-def _show(one: Finding, console: Console) -> None:
-    area = "" if one.area is Area.UNCHECKED else f"{one.area.value} · "
-    head = Text(f"{area}{one.subject}", style="bold")
-    head.append(f"  [{one.check.value}]", style="dim")
+def _show(finding: Finding, console: Console) -> None:
+    head = Text(finding.where, style="bold")
+    head.append(f"  [{finding.check.value}]", style="dim")
     console.print(Padding(head, (0, 0, 0, _INDENT)))
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True, style="dim", width=9)
     table.add_column(overflow="fold")
-    for label, text in _rows(one):
+    for label, text in _rows(finding):
         table.add_row(label, text)
     console.print(Padding(table, (0, 0, 0, 2 * _INDENT)))
-    if one.repair is not None and one.repair.command:
-        _show_command(one, console)
+    if finding.repair is not None:
+        # The command stands on lines of its own that are not wrapped, so that it can be copied.
+        for line in finding.repair.command.splitlines():
+            console.print(Text(f"{'':14}{line}", style="green"), soft_wrap=True)
 
 
-def _rows(one: Finding) -> Iterator[tuple[str, RenderableType]]:
-    yield "", Text(one.title, style=_STYLES[one.severity])
-    for sentence in one.evidence:
+def _rows(finding: Finding) -> Iterator[tuple[str, RenderableType]]:
+    yield "", Text(finding.title, style=_STYLES[finding.severity])
+    for sentence in finding.evidence:
         yield "seen", Text(sentence)
-    for symptom in one.symptoms:
+    for symptom in finding.symptoms:
         yield "follows", Text(symptom.title)
         for sentence in symptom.evidence:
             yield "", Text(sentence, style="dim")
-    if one.consequence:
-        yield "so", Text(one.consequence)
-    if one.repair is not None:
-        by_itself = "  (doctor --fix does this)" if one.repair.step is not None else ""
-        yield "repair", Text(f"{one.repair.words}{by_itself}")
-
-
-def _show_command(one: Finding, console: Console) -> None:
-    """Print the command on lines of its own that are not wrapped, so that it can be copied."""
-    if one.repair is not None:
-        for line in one.repair.command.splitlines():
-            console.print(Text(f"{'':14}{line}", style="green"), soft_wrap=True)
+    if finding.consequence:
+        yield "so", Text(finding.consequence)
+    if finding.repair is not None:
+        by_itself = "  (doctor --fix does this)" if finding.repair.step is not None else ""
+        yield "repair", Text(f"{finding.repair.words}{by_itself}")
