@@ -8,10 +8,9 @@ import pytest
 from rich.console import Console
 
 from app.cli.repair import Consent, repair
-from app.doctor.findings import Area, Check, Finding, Report, Severity
+from app.doctor.findings import Check, Finding, FindingSeverity, Report
 from app.doctor.repairs import (
     Repair,
-    advice,
     allowed,
     applied,
     baselines,
@@ -36,11 +35,11 @@ OPERATOR = Reference(DEPLOYMENT, "spark-operator", NS)
 LABELLED = labelled("web", "iomete.com/managed", "true")
 
 
-def report(*repairs: Repair | None, severity: Severity = Severity.ERROR) -> Report:
+def report(*repairs: Repair | None, severity: FindingSeverity = FindingSeverity.ERROR) -> Report:
     """Return a report with one finding for each repair."""
     return Report(
         tuple(
-            Finding(Check.BASELINE_MISSING, severity, Area.NAMESPACES, f"{number}", "", repair=repair)
+            Finding(Check.BASELINE_MISSING, f"{number}", repair=repair, own_severity=severity)
             for number, repair in enumerate(repairs)
         )
     )
@@ -179,9 +178,9 @@ class TestNothingDone:
         [
             report(),
             report(None),
-            report(advice("install it", "netpol-guard bootstrap --image IMAGE")),
-            report(LABELLED, severity=Severity.NOTE),
-            report(LABELLED, severity=Severity.UNCHECKED),
+            report(Repair("install it", "netpol-guard bootstrap --image IMAGE")),
+            report(LABELLED, severity=FindingSeverity.NOTE),
+            report(LABELLED, severity=FindingSeverity.UNCHECKED),
         ],
         ids=["healthy", "no-repair", "only-a-person-can", "a-note", "unchecked"],
     )
