@@ -56,7 +56,9 @@ class Metrics:
         self._authority_expiry = self._gauge(
             "authority_expiry_timestamp_seconds", "When the authority of the certificates ends, in Unix time."
         )
-        self._upkeep = self._counter("upkeep", "What the guard did to its own objects, or failed to.", "what")
+        self._reconciled = self._counter(
+            "upkeep", "What reconciling changed of the guard's own objects, or failed to.", "what"
+        )
         self._gauge("info", "The running version.", "version").labels(__version__).set(1)
         self._children: dict[tuple[str, str, str, str], Counter] = {}
         ProcessCollector(registry=self.registry)
@@ -104,9 +106,9 @@ class Metrics:
         """Note when the authority ends that serving certificates are issued from, in Unix time."""
         self._authority_expiry.set(timestamp)
 
-    def record_upkeep(self, what: str) -> None:
+    def record_reconcile(self, what: str) -> None:
         """Count one change to an object of the guard's own, or ``failed``."""
-        self._upkeep.labels(what).inc()
+        self._reconciled.labels(what).inc()
 
     def render(self) -> tuple[bytes, str]:
         """Return everything in Prometheus' text format, and its media type."""

@@ -46,7 +46,7 @@ def test_gauges_are_asked_for_when_somebody_scrapes() -> None:
     metrics.watch_in_flight(lambda: 3)
     metrics.set_certificate_expiry(1_800_000_000)
     metrics.set_authority_expiry(1_900_000_000)
-    metrics.record_upkeep("configuration: caBundle")
+    metrics.record_reconcile("configuration: caBundle")
     assert "netpol_guard_state_age_seconds 1.5" in _lines(metrics)
     lines = _lines(metrics)
     assert "netpol_guard_state_age_seconds 2.5" in lines

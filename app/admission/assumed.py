@@ -26,7 +26,7 @@ Policies = tuple["Policy", ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Unsettled:
+class _Assumed:
     change: PolicyChange
     until: float
 
@@ -41,14 +41,14 @@ class _Unsettled:
         return others if self.change.new is None else (*others, self.change.new)
 
 
-class UnsettledChanges:
+class AssumedChanges:
     """The changes that one process let through and has not seen in the state since."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = monotonic) -> None:
         """``seconds``: how long the API server may take to make a change, or drop it; 0 remembers nothing."""
         self._seconds = seconds
         self._clock = clock
-        self._known: dict[str, list[_Unsettled]] = defaultdict(list)
+        self._known: dict[str, list[_Assumed]] = defaultdict(list)
 
     def __bool__(self) -> bool:
         """Tell whether there is anything that has not been seen to settle."""
@@ -61,7 +61,7 @@ class UnsettledChanges:
         if len(self._known) >= _MOST_NAMESPACES:
             self._forget_old()
         known = self._known[change.namespace]
-        known.append(_Unsettled(change, self._clock() + self._seconds))
+        known.append(_Assumed(change, self._clock() + self._seconds))
         del known[:-_MOST]
 
     def _forget_old(self) -> None:
@@ -85,7 +85,7 @@ class UnsettledChanges:
                 together = one.applied_to(together)
             yield together, tuple(one.change for one in left)
 
-    def _left(self, namespace: str, policies: Policies) -> list[_Unsettled]:
+    def _left(self, namespace: str, policies: Policies) -> list[_Assumed]:
         known = self._known.get(namespace)
         if not known:
             return []

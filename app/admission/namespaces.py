@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, islice
 
-from app.admission.outcome import Kind, Outcome, Reason
+from app.admission.outcome import OutcomeKind, Reason, ReviewOutcome
 from app.admission.rules import Rules
 from app.engine.cluster import MANAGED, MANAGED_LABEL, Cluster
 from app.engine.explain import loss_lines, main_losses
@@ -38,21 +38,21 @@ class NamespaceJudgement:
         self._before = NamespaceTable({new.name: earlier})
         self._after = NamespaceTable({new.name: new})
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> ReviewOutcome:
         """Return the outcome. Raises ``TooComplexError``."""
         was = self._old is not None and MANAGED.matches(self._old.labels)
         if was:
             return self._still_managed()
         if MANAGED.matches(self._new.labels):
             return self._newly_managed()
-        return Outcome(Kind.ADMIT)
+        return ReviewOutcome(OutcomeKind.ADMIT)
 
-    def _still_managed(self) -> Outcome:
+    def _still_managed(self) -> ReviewOutcome:
         """Judge with the namespace still required, whatever its labels become."""
         verdicts = (one for one in self._verdicts() if one[1].rejected)
         cutting = list(islice(verdicts, _SHOWN + 1))
         if not cutting:
-            return Outcome(Kind.ADMIT, notes=self._left_notes())
+            return ReviewOutcome(OutcomeKind.ADMIT, notes=self._left_notes())
         cut = [loss for _, verdict in cutting for loss in verdict.rejected]
         lines = [self._headline()]
         for state, verdict in cutting[:_SHOWN]:
@@ -67,7 +67,7 @@ class NamespaceJudgement:
             Reason(one.flow.id.value, f"cuts {flow_words(one.flow)}", "metadata.labels")
             for one in main_losses(cut)
         )
-        return Outcome(Kind.REJECT, tuple(lines), reasons, flows=_ids(cut))
+        return ReviewOutcome(OutcomeKind.REJECT, tuple(lines), reasons, flows=_ids(cut))
 
     def _headline(self) -> str:
         name = self._new.name
@@ -96,7 +96,7 @@ class NamespaceJudgement:
             f"namespace {self._new.name} is no longer guarded: NetworkPolicies in it are not judged any more",
         )
 
-    def _newly_managed(self) -> Outcome:
+    def _newly_managed(self) -> ReviewOutcome:
         """Admit, and say which flows its own or others' policies cut."""
         notes: dict[str, None] = {}
         try:
@@ -106,7 +106,7 @@ class NamespaceJudgement:
                     break
         except TooComplexError:
             notes["not all policies could be checked for flows of this namespace in the time there is"] = None
-        return Outcome(Kind.ADMIT, notes=tuple(notes))
+        return ReviewOutcome(OutcomeKind.ADMIT, notes=tuple(notes))
 
     def _own_verdict(self) -> Verdict:
         """Return what the policies of the changed namespace itself cut: all of that is news here."""

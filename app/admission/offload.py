@@ -23,7 +23,7 @@ _THREADS = 1
 """More of them would only take turns: the interpreter does one thing at a time."""
 
 
-class Patience:
+class Offload:
     """Makes judgements, the long ones in a thread of their own."""
 
     def __init__(self, at_once_seconds: float = _AT_ONCE_SECONDS) -> None:

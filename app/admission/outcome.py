@@ -9,7 +9,7 @@ PATCH = "  patch: "
 """How the line of a message begins that is for programs."""
 
 
-class Kind(Enum):
+class OutcomeKind(Enum):
     """The ways a judgement can end."""
 
     ADMIT = "admit"
@@ -29,13 +29,13 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """Kind, message (its first line enough by itself), causes, and notes that become warnings.
+class ReviewOutcome:
+    """OutcomeKind, message (its first line enough by itself), causes, and notes that become warnings.
 
     ``hint`` is one more way out, for whoever is refused.
     """
 
-    kind: Kind
+    kind: OutcomeKind
     lines: tuple[str, ...] = ()
     reasons: tuple[Reason, ...] = ()
     notes: tuple[str, ...] = ()
@@ -43,4 +43,4 @@ class Outcome:
     hint: str = ""
 
 
-ADMITTED = Outcome(Kind.ADMIT)
+ADMITTED = ReviewOutcome(OutcomeKind.ADMIT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.admission.outcome import Outcome
+from app.admission.outcome import ReviewOutcome
 from app.admission.ports import Announcer, ClusterState, OverrideOutcome
 from app.deadline import Deadline
 from app.model.access import Override, question
@@ -16,7 +16,7 @@ OVERRIDE_VERB = "override"
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class OverrideRuling:
     """What came of an override that somebody asked for, and if it does not count, why not, as a sentence."""
 
     outcome: OverrideOutcome
@@ -37,22 +37,22 @@ class Overrides:
         self._state = state
         self._announcer = announcer
 
-    async def rule(self, review: Review, reason: str, deadline: Deadline) -> Ruling:
+    async def rule(self, review: Review, reason: str, deadline: Deadline) -> OverrideRuling:
         """Return whether an override for ``reason`` counts: asks what the user may. Never raises."""
         if not reason.strip():
             refusal = f"The override annotation {OVERRIDE_ANNOTATION} is empty: it must say why."
-            return Ruling(OverrideOutcome.NO_REASON, refusal)
+            return OverrideRuling(OverrideOutcome.NO_REASON, refusal)
         access = await self._state.access(question(review, OVERRIDE_VERB), deadline)
         if access.allowed:
-            return Ruling(OverrideOutcome.HONOURED)
+            return OverrideRuling(OverrideOutcome.HONOURED)
         outcome = OverrideOutcome.REFUSED
         what = f"{review.user.username} may not use verb {OVERRIDE_VERB} on {review.resource.resource}"
         if access.allowed is None:
             outcome = OverrideOutcome.UNANSWERED
             what = "whether the override is allowed could not be found out"
-        return Ruling(outcome, f"The override was not honoured: {what}. {access.reason}".rstrip())
+        return OverrideRuling(outcome, f"The override was not honoured: {what}. {access.reason}".rstrip())
 
-    def announce(self, review: Review, metadata: Metadata, reason: str, outcome: Outcome) -> None:
+    def announce(self, review: Review, metadata: Metadata, reason: str, outcome: ReviewOutcome) -> None:
         """Let an honoured override be known; a dry run leaves no trace."""
         if review.dry_run:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.admission.outcome import ADMITTED, PATCH, Kind, Outcome, Reason
+from app.admission.outcome import ADMITTED, PATCH, OutcomeKind, Reason, ReviewOutcome
 from app.admission.rules import Rules
 from app.admission.standing import Standing
 from app.engine.baselines import Baseline, missing_baselines, recognise
@@ -14,7 +14,7 @@ from app.engine.explain import loss_lines, main_losses, source_lines
 from app.engine.fix import Broken, Fix, find_fix
 from app.engine.judge import NOTHING_LOST, Judge, Loss, State, Verdict
 from app.engine.policy import Policy
-from app.engine.regions import Facts
+from app.engine.regions import World
 from app.engine.requirements import FlowId, RequiredFlow
 from app.engine.words import flow_words, listed, source_words
 from app.wire.networkpolicy.json_patch import edit_words, patch_text
@@ -83,7 +83,7 @@ class PolicyJudgement:
     def _after(self) -> State:
         return State((*self._after_alone, *self._assumed), self._standing.table)
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> ReviewOutcome:
         """Return the outcome. Raises ``TooComplexError``."""
         if not self._standing.is_guarded:
             return ADMITTED
@@ -91,7 +91,9 @@ class PolicyJudgement:
         if verdict.rejected:
             return self._rejection(verdict, self._standing.flows)
         notes = self._notes(verdict)
-        return Outcome(Kind.ADMIT, notes=notes, flows=_ids(verdict.warned)) if notes else ADMITTED
+        return (
+            ReviewOutcome(OutcomeKind.ADMIT, notes=notes, flows=_ids(verdict.warned)) if notes else ADMITTED
+        )
 
     def _verdict(self) -> Verdict:
         """Judge what is not open whatever becomes of this policy: in most changes, nothing."""
@@ -102,7 +104,7 @@ class PolicyJudgement:
 
     # -- rejections ----------------------------------------------------------------------------------------
 
-    def _rejection(self, verdict: Verdict, flows: tuple[RequiredFlow, ...]) -> Outcome:
+    def _rejection(self, verdict: Verdict, flows: tuple[RequiredFlow, ...]) -> ReviewOutcome:
         cut = main_losses(verdict.rejected)
         besides = len(cut) - 1
         more = f" (and {besides} more required flow{'' if besides == 1 else 's'})" if besides else ""
@@ -116,7 +118,7 @@ class PolicyJudgement:
             names = listed(one.name for one in self._assumed)
             lines.append(f"Judged as if the missing baseline stood already: {names}")
         lines += self._ways_out(verdict, flows)
-        return Outcome(Kind.REJECT, tuple(lines), tuple(map(self._reason, cut)), flows=_ids(cut))
+        return ReviewOutcome(OutcomeKind.REJECT, tuple(lines), tuple(map(self._reason, cut)), flows=_ids(cut))
 
     def _loss_lines(self, loss: Loss) -> tuple[str, ...]:
         return loss_lines(loss, self._after.policies)
@@ -185,7 +187,7 @@ class PolicyJudgement:
         if not new.pods:
             return (f"{new.name} has no effect: no pod can match its podSelector",)
         try:
-            if not has_no_effect(new, self._others, Facts(self._standing.table), self._budget):
+            if not has_no_effect(new, self._others, World(self._standing.table), self._budget):
                 return ()
         except TooComplexError:  # the change is known to do no harm, and this is a courtesy
             return ()

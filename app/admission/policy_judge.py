@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.admission.assumed import UnsettledChanges
-from app.admission.outcome import Kind, Outcome
+from app.admission.assumed import AssumedChanges
+from app.admission.outcome import OutcomeKind, ReviewOutcome
 from app.admission.policies import PolicyChange, PolicyJudgement
 from app.admission.refusals import with_others_under_way
 from app.admission.rules import Rules
@@ -17,11 +17,11 @@ from app.names import OURS
 from app.wire.networkpolicy.parse import ParsedPolicy
 from app.wire.review.request import Operation, Review
 
-Case = tuple["Cluster", tuple[PolicyChange, ...]]
+PossibleState = tuple["Cluster", tuple[PolicyChange, ...]]
 """A state to judge by, with the changes under way that lead there from the one that was read."""
 
 
-def changes_in(cases: Sequence[Case]) -> tuple[tuple[PolicyChange, ...], ...]:
+def changes_in(cases: Sequence[PossibleState]) -> tuple[tuple[PolicyChange, ...], ...]:
     """Return the changes under way that ``cases`` count with."""
     return tuple(changes for _, changes in cases)
 
@@ -46,12 +46,12 @@ class PolicyJudge:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._standing = StandingMemory(rules.options)
-        self._unsettled = UnsettledChanges(rules.settling_seconds)
+        self._assumed = AssumedChanges(rules.settling_seconds)
 
-    def cases(self, change: PolicyChange, cluster: Cluster) -> tuple[Case, ...]:
+    def cases(self, change: PolicyChange, cluster: Cluster) -> tuple[PossibleState, ...]:
         """Return the states to judge ``change`` by: as read, and with what was just let through."""
         policies = cluster.policies.get(change.namespace, ())
-        possible = self._unsettled.possible(change.namespace, policies) if self._unsettled else ()
+        possible = self._assumed.possible(change.namespace, policies) if self._assumed else ()
         return (
             (cluster, ()),
             *(
@@ -60,7 +60,7 @@ class PolicyJudge:
             ),
         )
 
-    def outcome(self, change: PolicyChange, cases: Sequence[Case], budget: Budget) -> Outcome:
+    def outcome(self, change: PolicyChange, cases: Sequence[PossibleState], budget: Budget) -> ReviewOutcome:
         """Return what ``change`` comes to; it is refused if it does harm in one of ``cases``.
 
         Remembers nothing, so that any thread may ask. Raises ``TooComplexError``.
@@ -68,15 +68,15 @@ class PolicyJudge:
         (cluster, _), *later = cases
         standing = self._standing.of(cluster, change.namespace, budget)
         outcome = PolicyJudgement(change, standing, self._rules, budget).outcome()
-        if outcome.kind is not Kind.ADMIT:
+        if outcome.kind is not OutcomeKind.ADMIT:
             return outcome
         for possible, changes in later:
             standing = Standing.of(possible, change.namespace, self._rules.options, budget)
             together = PolicyJudgement(change, standing, self._rules, budget).outcome()
-            if together.kind is not Kind.ADMIT:
+            if together.kind is not OutcomeKind.ADMIT:
                 return with_others_under_way(together, changes)
         return outcome
 
     def admitted(self, change: PolicyChange) -> None:
         """Remember that ``change`` was let through."""
-        self._unsettled.admitted(change)
+        self._assumed.admitted(change)

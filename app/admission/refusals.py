@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.admission.outcome import Kind, Outcome, Reason
-from app.admission.overrides import Ruling
+from app.admission.outcome import OutcomeKind, Reason, ReviewOutcome
+from app.admission.overrides import OverrideRuling
 from app.admission.policies import PolicyChange
 from app.engine.words import listed
 from app.errors import StateUnreadable
@@ -15,7 +15,7 @@ from app.wire.networkpolicy.parse import ParsedPolicy
 from app.wire.review.request import Review
 
 
-def with_others_under_way(outcome: Outcome, changes: Sequence[PolicyChange]) -> Outcome:
+def with_others_under_way(outcome: ReviewOutcome, changes: Sequence[PolicyChange]) -> ReviewOutcome:
     """Return the refusal of a change that would do harm only together with others just let through."""
     what = listed(one.title for one in changes)
     return replace(
@@ -28,11 +28,11 @@ def with_others_under_way(outcome: Outcome, changes: Sequence[PolicyChange]) -> 
     )
 
 
-def may_not_weaken(what: str, ruling: Ruling) -> Outcome:
+def may_not_weaken(what: str, ruling: OverrideRuling) -> ReviewOutcome:
     """Return the answer to somebody who weakens a mode and may not override."""
     line = f"{what}: this needs the right to override."
-    return Outcome(
-        Kind.REJECT, (line, ruling.refusal), (Reason("mode", line, f"metadata.labels[{MODE_LABEL}]"),)
+    return ReviewOutcome(
+        OutcomeKind.REJECT, (line, ruling.refusal), (Reason("mode", line, f"metadata.labels[{MODE_LABEL}]"),)
     )
 
 
@@ -42,10 +42,10 @@ def title_of(review: Review) -> str:
     return f"{review.kind.kind} {where}{review.name or '(no name)'}"
 
 
-def unknown_state(review: Review, error: StateUnreadable) -> Outcome:
+def unknown_state(review: Review, error: StateUnreadable) -> ReviewOutcome:
     """Return what becomes of a change whose state could not be read: what that was, and a way through."""
-    return Outcome(
-        Kind.UNKNOWN_STATE,
+    return ReviewOutcome(
+        OutcomeKind.UNKNOWN_STATE,
         (
             f"{title_of(review)} could not be judged: {error}.",
             "Try again. If it lasts: an admin can set onStateError: warn in the guard's settings.",
@@ -54,16 +54,16 @@ def unknown_state(review: Review, error: StateUnreadable) -> Outcome:
     )
 
 
-def unchecked(review: Review, error: StateUnreadable) -> Outcome:
+def unchecked(review: Review, error: StateUnreadable) -> ReviewOutcome:
     """Return what becomes of a namespace that is managed from now on: it is admitted whatever the state."""
     note = f"{title_of(review)} could not be checked for policies that cut it off: {error}"
-    return Outcome(Kind.ADMIT, notes=(note,))
+    return ReviewOutcome(OutcomeKind.ADMIT, notes=(note,))
 
 
-def too_complex(title: str) -> Outcome:
+def too_complex(title: str) -> ReviewOutcome:
     """Return what becomes of a change, ``title``, that could not be judged in time."""
-    return Outcome(
-        Kind.TOO_COMPLEX,
+    return ReviewOutcome(
+        OutcomeKind.TOO_COMPLEX,
         (
             f"{title} is too complex to verify within the time there is.",
             "Use fewer or simpler selectors, or let an admin set onTooComplex: warn in the guard's settings.",
@@ -72,14 +72,16 @@ def too_complex(title: str) -> Outcome:
     )
 
 
-def unreadable(review: Review, parsed: ParsedPolicy) -> Outcome:
+def unreadable(review: Review, parsed: ParsedPolicy) -> ReviewOutcome:
     """Return what becomes of an object that is no NetworkPolicy, with every field that is wrong."""
     causes = tuple(Reason("FieldValueInvalid", one.message, one.path) for one in parsed.errors)
     lines = (f"{title_of(review)} could not be read as a NetworkPolicy.", *map(str, parsed.errors))
-    return Outcome(Kind.UNREADABLE, lines, causes)
+    return ReviewOutcome(OutcomeKind.UNREADABLE, lines, causes)
 
 
-def missing(review: Review) -> Outcome:
+def missing(review: Review) -> ReviewOutcome:
     """Return what becomes of a request without the object that its operation needs."""
     line = f"{title_of(review)}: the request carries no usable object for {review.operation.value}."
-    return Outcome(Kind.UNREADABLE, (line,), (Reason("FieldValueRequired", line, "request.object"),))
+    return ReviewOutcome(
+        OutcomeKind.UNREADABLE, (line,), (Reason("FieldValueRequired", line, "request.object"),)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from textwrap import wrap
 
-from app.admission.outcome import PATCH, Kind, Outcome
+from app.admission.outcome import PATCH, OutcomeKind, ReviewOutcome
 from app.admission.rules import Doubt, Mode, Rules
 from app.wire.review.request import Review
 from app.wire.review.response import Cause, Details, Status, encode_response
@@ -29,9 +29,9 @@ def warnings_of(notes: Iterable[str]) -> tuple[str, ...]:
     return tuple(lines[:_MOST_WARNINGS])
 
 
-def answer(review: Review, outcome: Outcome, mode: Mode, rules: Rules) -> tuple[bytes, str]:
+def answer(review: Review, outcome: ReviewOutcome, mode: Mode, rules: Rules) -> tuple[bytes, str]:
     """Return the AdmissionReview for ``outcome`` under ``mode``, and the verdict in one word."""
-    is_refused = outcome.kind is not Kind.ADMIT
+    is_refused = outcome.kind is not OutcomeKind.ADMIT
     if is_refused and mode is Mode.ENFORCE and not _is_doubt_admitted(outcome, rules):
         return _denied(review, outcome), DENY
     if mode is Mode.AUDIT:
@@ -43,12 +43,12 @@ def answer(review: Review, outcome: Outcome, mode: Mode, rules: Rules) -> tuple[
     return _admitted(review, notes, outcome), "warn" if notes else "admit"
 
 
-def _noted(outcome: Outcome) -> dict[str, str]:
+def _noted(outcome: ReviewOutcome) -> dict[str, str]:
     """Return what would have been a warning, for the audit log alone."""
     return {"notes": "; ".join(outcome.notes)} if outcome.notes else {}
 
 
-def overridden(review: Review, outcome: Outcome, reason: str) -> bytes:
+def overridden(review: Review, outcome: ReviewOutcome, reason: str) -> bytes:
     """Return the answer to a change that would be rejected but is let through by an override."""
     notes = (f"override by {review.user.username}: {reason}", *outcome.lines[:1], *outcome.notes)
     return _admitted(review, notes, outcome, {"override": reason})
@@ -59,17 +59,17 @@ def unjudged(review: Review, note: str = "") -> bytes:
     return encode_response(review.uid, allowed=True, warnings=warnings_of([note] if note else []))
 
 
-def _is_doubt_admitted(outcome: Outcome, rules: Rules) -> bool:
-    if outcome.kind is Kind.UNKNOWN_STATE:
+def _is_doubt_admitted(outcome: ReviewOutcome, rules: Rules) -> bool:
+    if outcome.kind is OutcomeKind.UNKNOWN_STATE:
         return rules.on_state_error is Doubt.WARN
-    return outcome.kind is Kind.TOO_COMPLEX and rules.on_too_complex is Doubt.WARN
+    return outcome.kind is OutcomeKind.TOO_COMPLEX and rules.on_too_complex is Doubt.WARN
 
 
 def _admitted(
-    review: Review, notes: Iterable[str], outcome: Outcome, more: Mapping[str, str] | None = None
+    review: Review, notes: Iterable[str], outcome: ReviewOutcome, more: Mapping[str, str] | None = None
 ) -> bytes:
     annotations = dict(more or {})
-    if outcome.kind is not Kind.ADMIT:
+    if outcome.kind is not OutcomeKind.ADMIT:
         annotations["verdict"] = outcome.kind.value
         annotations["reason"] = outcome.lines[0] if outcome.lines else ""
     if outcome.flows:
@@ -79,7 +79,7 @@ def _admitted(
     )
 
 
-def _denied(review: Review, outcome: Outcome) -> bytes:
+def _denied(review: Review, outcome: ReviewOutcome) -> bytes:
     causes = tuple(Cause(one.reason, one.message, one.field) for one in outcome.reasons)
     details = Details(review.name, review.kind.group, review.kind.kind, causes)
     hint = (outcome.hint,) if outcome.hint else ()

@@ -10,9 +10,9 @@ from time import perf_counter
 from msgspec import Raw
 
 from app.admission.namespaces import NamespaceJudgement
-from app.admission.offload import Patience
-from app.admission.outcome import ADMITTED, Kind, Outcome
-from app.admission.overrides import Overrides, Ruling, hint
+from app.admission.offload import Offload
+from app.admission.outcome import ADMITTED, OutcomeKind, ReviewOutcome
+from app.admission.overrides import OverrideRuling, Overrides, hint
 from app.admission.policies import PolicyChange
 from app.admission.policy_judge import PolicyJudge, change_of, changes_in
 from app.admission.ports import (
@@ -55,7 +55,7 @@ _NAMESPACE_PARTS = ("", "status", "finalize")
 _MODES = {one.value: one for one in Mode}
 # Each look at a member of an enum costs as much as a call, and on the way of a review there are many.
 _CREATE, _UPDATE, _DELETE = Operation.CREATE, Operation.UPDATE, Operation.DELETE
-_ADMIT, _OFF, _ENFORCE, _NOT_ASKED = Kind.ADMIT, Mode.OFF, Mode.ENFORCE, OverrideOutcome.NOT_ASKED
+_ADMIT, _OFF, _ENFORCE, _NOT_ASKED = OutcomeKind.ADMIT, Mode.OFF, Mode.ENFORCE, OverrideOutcome.NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class _Judged:
     be let through.
     """
 
-    outcome: Outcome
+    outcome: ReviewOutcome
     mode: Mode
     metadata: Metadata | None = None
     override: OverrideOutcome = _NOT_ASKED
@@ -86,7 +86,7 @@ class Reviewer:
         self._recorder = recorder
         self._overrides = Overrides(state, announcer or Nobody())
         self._policies = PolicyJudge(rules)
-        self._patience = Patience()
+        self._offload = Offload()
         self._probes = Probes(state, rules.replica)
 
     async def respond(self, body: bytes, budget_seconds: float, peer: str = "") -> tuple[bytes, Afterwards]:
@@ -197,13 +197,13 @@ class Reviewer:
 
     async def _policy_outcome(
         self, review: Review, change: PolicyChange, cluster: Cluster, deadline: Deadline
-    ) -> Outcome:
+    ) -> ReviewOutcome:
         """Return the outcome; found out anew where the state moved on while it was being found out."""
         try:
             while True:
                 cases = self._policies.cases(change, cluster)
                 question = partial(self._policies.outcome, change, cases)
-                outcome, others_answered = await self._patience.ask(question, deadline)
+                outcome, others_answered = await self._offload.ask(question, deadline)
                 if not others_answered or outcome.kind is not _ADMIT:
                     return outcome
                 read, cluster = (
@@ -233,7 +233,7 @@ class Reviewer:
         if new.namespace.terminating or unchanged:
             return _Judged(ADMITTED, mode)
         weaker = _weakening(mode, self._mode(new.namespace.labels), earlier)
-        ruling = Ruling(OverrideOutcome.NOT_ASKED)
+        ruling = OverrideRuling(OverrideOutcome.NOT_ASKED)
         if weaker:
             ruling = await self._overrides.rule(review, weaker, deadline)
         if ruling.refusal:
@@ -244,7 +244,7 @@ class Reviewer:
 
     async def _namespace_outcome(
         self, review: Review, versions: tuple[ParsedNamespace | None, ParsedNamespace], deadline: Deadline
-    ) -> Outcome:
+    ) -> ReviewOutcome:
         old, new = versions
         was_managed = old is not None and MANAGED.matches(old.namespace.labels)
         try:
@@ -255,7 +255,7 @@ class Reviewer:
             before = None if old is None else old.namespace
             question = partial(_namespace_outcome, (before, new.namespace), cluster, self._rules)
             # There are few of them, and one may have to do with all managed namespaces.
-            return await self._patience.ask_aside(question, deadline)
+            return await self._offload.ask_aside(question, deadline)
         except StateUnreadable as error:
             return unknown_state(review, error) if was_managed else unchecked(review, error)
         except TooComplexError:
@@ -284,7 +284,7 @@ class Reviewer:
 
 def _namespace_outcome(
     versions: tuple[Namespace | None, Namespace], cluster: Cluster, rules: Rules, budget: Budget
-) -> Outcome:
+) -> ReviewOutcome:
     return NamespaceJudgement(*versions, cluster, (rules, budget)).outcome()
 
 
@@ -292,7 +292,7 @@ def _policy(raw: Raw | None, namespace: str) -> ParsedPolicy | None:
     return None if raw is None else policy_of(raw, namespace)
 
 
-def _unusable(review: Review, *versions: ParsedPolicy | None) -> Outcome:
+def _unusable(review: Review, *versions: ParsedPolicy | None) -> ReviewOutcome:
     unread = next((one for one in versions if one is not None and one.policy is None), None)
     return missing(review) if unread is None else unreadable(review, unread)
 

@@ -36,7 +36,7 @@ class ClusterObjects(Protocol):
         ...
 
 
-class Server(Protocol):
+class CertificateServer(Protocol):
     """Whoever answers handshakes."""
 
     def take(self, pair: Pair) -> None:
@@ -44,13 +44,13 @@ class Server(Protocol):
         ...
 
 
-class Upkeeping(Protocol):
+class ReconcileCounters(Protocol):
     """Whoever counts what the guard does to its own objects."""
 
     def set_authority_expiry(self, timestamp: float) -> None:
         """Note when the authority in use ends, in Unix time."""
         ...
 
-    def record_upkeep(self, what: str) -> None:
+    def record_reconcile(self, what: str) -> None:
         """Count one change, or one failure, of what the guard looks after."""
         ...

@@ -12,8 +12,8 @@ from enum import Enum
 from http import HTTPStatus
 
 from app.certificates.configuration import CONFIGURATION, OwnConfiguration, apply_patch, configuration_of
-from app.certificates.ports import ClusterObjects, Upkeeping
-from app.certificates.rotator import CertificateKeeper
+from app.certificates.ports import ClusterObjects, ReconcileCounters
+from app.certificates.rotator import CertificateRotator
 from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
 from app.errors import ChangeFailed
 from app.logs import EventLog
@@ -24,29 +24,29 @@ from app.names import NAME, FailurePolicy
 _LOG = EventLog("app.certificates")
 
 
-class Round(Enum):
-    """How one round of upkeep ended."""
+class Result(Enum):
+    """How one reconciliation ended."""
 
     CHANGED = "something was changed"
     WAITING = "something is not as it is wanted yet"
     SETTLED = "all is as it should be"
 
 
-class Upkeep:
+class Reconciler:
     """Looks after what is the guard's own; every replica does, and conflicts between them are harmless.
 
-    ``keeper`` is None where certificates, and with them the bundle, are somebody else's work (cert-manager).
+    ``rotator`` is None where certificates, and with them the bundle, are somebody else's work (cert-manager).
     """
 
     def __init__(
         self,
         objects: ClusterObjects,
-        keeper: CertificateKeeper | None,
+        rotator: CertificateRotator | None,
         policy: FailurePolicy,
-        counters: Upkeeping,
+        counters: ReconcileCounters,
     ) -> None:
         self._objects = objects
-        self._keeper = keeper
+        self._rotator = rotator
         self._policy = policy
         self._counters = counters
         self._said = ""
@@ -54,9 +54,9 @@ class Upkeep:
     @property
     def missing(self) -> str | None:
         """What stands in the way of the first handshake, None from when there is nothing any more."""
-        return None if self._keeper is None else self._keeper.missing
+        return None if self._rotator is None else self._rotator.missing
 
-    def round(self) -> Round:
+    def reconcile(self) -> Result:
         """Look at everything once, and repair what can be repaired. Blocks.
 
         Raises ``StateUnreadable`` and ``ChangeFailed``.
@@ -65,30 +65,30 @@ class Upkeep:
             return self._round()
         except ChangeFailed as error:
             if error.status == HTTPStatus.CONFLICT:  # another replica was quicker: look again
-                return Round.CHANGED
+                return Result.CHANGED
             raise
 
-    def _round(self) -> Round:
+    def _round(self) -> Result:
         # The configuration first: what is then read of the Secret is at least as new as the bundle in it, and
         # the bundle is written on condition that nobody else has written one since.
         found = self._read()
         bundle = None
-        if self._keeper is not None:
-            bundle = self._keeper.refresh(found)
-            self._keeper.adopt(found)
+        if self._rotator is not None:
+            bundle = self._rotator.refresh(found)
+            self._rotator.adopt(found)
         if found is None:
             self._say_once("no webhook configuration of ours: nothing is judged", name=str(CONFIGURATION))
-            return Round.SETTLED
+            return Result.SETTLED
         if bundle is not None and not found.has_bundle(bundle):
             self._apply(found.with_fields(bundle, None), "caBundle")
-            return Round.CHANGED
+            return Result.CHANGED
         policy = self._policy_for(found)
         if policy is None:
-            return Round.WAITING
+            return Result.WAITING
         if not found.has_policy(policy):
             self._apply(found.with_fields(None, policy), f"failurePolicy {policy.value}")
-            return Round.CHANGED
-        return Round.SETTLED
+            return Result.CHANGED
+        return Result.SETTLED
 
     def _read(self) -> OwnConfiguration | None:
         manifest = self._objects.get(CONFIGURATION)
@@ -98,9 +98,9 @@ class Upkeep:
         return found if found.webhooks else None
 
     def _apply(self, wanted: OwnConfiguration, what: str) -> None:
-        self._objects.apply(apply_patch(wanted, owns_bundle=self._keeper is not None), force=True)
+        self._objects.apply(apply_patch(wanted, owns_bundle=self._rotator is not None), force=True)
         _LOG.info("webhook configuration written", what=what, last_set_by=list(wanted.others))
-        self._counters.record_upkeep(f"configuration: {what}")
+        self._counters.record_reconcile(f"configuration: {what}")
         self._said = ""
 
     def _policy_for(self, configuration: OwnConfiguration) -> FailurePolicy | None:

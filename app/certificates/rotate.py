@@ -90,7 +90,7 @@ class View:
     replicas: tuple[Announcement, ...]
 
 
-class Step(Enum):
+class RotationStep(Enum):
     """One step of a rotation."""
 
     RENEW = "a new serving certificate from the same authority"
@@ -99,19 +99,19 @@ class Step(Enum):
     DROP_PREVIOUS = "the previous authority is no longer published"
 
 
-def due(holding: Holding, view: View, lifetimes: Lifetimes) -> Step | None:
+def due(holding: Holding, view: View, lifetimes: Lifetimes) -> RotationStep | None:
     """Return the step that is to be taken now. Raises ``UnreadableCertificate``."""
     serving, authority = validity_of(holding.serving.certificate), validity_of(holding.authority.certificate)
     # An authority that ended, as it may while no guard runs, has nothing to give: its successor is due.
     if _is_late(serving, view.now) and serving.end < authority.end and view.now < authority.end:
-        return Step.RENEW
+        return RotationStep.RENEW
     if holding.next is not None:
         urgent = authority.end - view.now < lifetimes.serving / _RENEWED_PART
-        return Step.ISSUE_FROM_NEXT if urgent or _may_issue(holding, view, lifetimes) else None
+        return RotationStep.ISSUE_FROM_NEXT if urgent or _may_issue(holding, view, lifetimes) else None
     if _is_late(authority, view.now):
-        return Step.PUBLISH_NEXT
+        return RotationStep.PUBLISH_NEXT
     if holding.previous and _may_drop(holding, serving, view, lifetimes):
-        return Step.DROP_PREVIOUS
+        return RotationStep.DROP_PREVIOUS
     return None
 
 
@@ -143,14 +143,14 @@ def is_published(authority: str, view: View, lifetimes: Lifetimes) -> bool:
     return since is not None and view.now - since >= lifetimes.settle
 
 
-def take(step: Step, holding: Holding, now: datetime, making: Making) -> Holding:
+def take(step: RotationStep, holding: Holding, now: datetime, making: Making) -> Holding:
     """Return what the Secret is to hold after ``step``. Raises ``UnusableAuthority``."""
     match step:
-        case Step.RENEW:
+        case RotationStep.RENEW:
             return replace(holding, serving=_issued(holding.authority, now, making))
-        case Step.PUBLISH_NEXT:
+        case RotationStep.PUBLISH_NEXT:
             return replace(holding, next=_authority(now, making[0]))
-        case Step.ISSUE_FROM_NEXT if holding.next is not None:
+        case RotationStep.ISSUE_FROM_NEXT if holding.next is not None:
             serving = _issued(holding.next, now, making)
             previous = bundle_of((holding.authority.certificate, holding.previous))
             return Holding(serving, holding.next, None, _worth_keeping(previous))

@@ -17,7 +17,7 @@ from app.certificates.configuration import OwnConfiguration
 from app.certificates.expiry import validity_of
 from app.certificates.handshake import rejection
 from app.certificates.pairs import Pair, UnusableAuthority, bundle_of, fingerprint
-from app.certificates.ports import ClusterObjects, Server, Upkeeping
+from app.certificates.ports import CertificateServer, ClusterObjects, ReconcileCounters
 from app.certificates.rotate import Announcement, Holding, Lifetimes, View, begin, due, is_published, take
 from app.certificates.secret import UnusableSecret, holding_of, is_ours, secret_with
 from app.errors import ChangeFailed, StateUnreadable
@@ -32,12 +32,12 @@ _HOSTS = (SERVICE_HOST, f"{SERVICE_HOST}.cluster.local")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the keeper works with: objects, server, counters, the Pod it runs in, and the clock."""
+class Dependencies:
+    """What the rotator works with: objects, server, counters, the Pod it runs in, and the clock."""
 
     objects: ClusterObjects
-    server: Server
-    counters: Upkeeping
+    server: CertificateServer
+    counters: ReconcileCounters
     pod: str
     clock: Callable[[], datetime]
 
@@ -50,11 +50,11 @@ class _Served:
     authority: str
 
 
-class CertificateKeeper:
+class CertificateRotator:
     """The certificates of one replica; call ``refresh`` and ``adopt`` in turn, from one thread at a time."""
 
-    def __init__(self, around: Surroundings, lifetimes: Lifetimes) -> None:
-        self._around = around
+    def __init__(self, dependencies: Dependencies, lifetimes: Lifetimes) -> None:
+        self._dependencies = dependencies
         self._lifetimes = lifetimes
         self._since: dict[str, datetime] | None = None
         self._holding: Holding | None = None
@@ -82,7 +82,7 @@ class CertificateKeeper:
         step = due(holding, self._view(configuration, holding), self._lifetimes)
         if step is not None:
             try:
-                holding = take(step, holding, self._around.clock(), (self._lifetimes, _HOSTS))
+                holding = take(step, holding, self._dependencies.clock(), (self._lifetimes, _HOSTS))
             except UnusableAuthority as error:
                 _LOG.warning(
                     "the Secret's authority cannot be used; a new one takes its place", why=str(error)
@@ -90,7 +90,7 @@ class CertificateKeeper:
                 holding = begin(bundle_of((published, holding.bundle)), *self._making)
             self._holding = self._written(holding, step.name.lower())
         end = validity_of(holding.authority.certificate).end
-        self._around.counters.set_authority_expiry(end.timestamp())
+        self._dependencies.counters.set_authority_expiry(end.timestamp())
         return holding.bundle
 
     def adopt(self, configuration: OwnConfiguration | None) -> None:
@@ -105,7 +105,7 @@ class CertificateKeeper:
         authority = fingerprint(holding.authority.certificate)
         served = self._served
         if (served is None or served.pair != holding.serving) and self._may_serve(configuration, holding):
-            self._around.server.take(holding.serving)
+            self._dependencies.server.take(holding.serving)
             self._served = served = _Served(holding.serving, authority)
         if served is not None:
             self._is_trusted = self._is_trusted or self._is_published(configuration, served.authority)
@@ -113,7 +113,7 @@ class CertificateKeeper:
 
     def _may_serve(self, configuration: OwnConfiguration | None, holding: Holding) -> bool:
         """Tell whether a change to what the Secret holds is no loss."""
-        now = self._around.clock()
+        now = self._dependencies.clock()
         if self._served is None or validity_of(self._served.pair.certificate).end <= now:
             return True
         # Made by a replica whose clock is ahead: API servers, with the time as it is, would not take it yet.
@@ -129,11 +129,11 @@ class CertificateKeeper:
 
     def _is_published(self, configuration: OwnConfiguration | None, authority: str) -> bool:
         published = None if configuration is None else self._since
-        return is_published(authority, View(self._around.clock(), published, ()), self._lifetimes)
+        return is_published(authority, View(self._dependencies.clock(), published, ()), self._lifetimes)
 
     @property
     def _making(self) -> tuple[datetime, tuple[Lifetimes, tuple[str, ...]]]:
-        return self._around.clock(), (self._lifetimes, _HOSTS)
+        return self._dependencies.clock(), (self._lifetimes, _HOSTS)
 
     def _note(self, configuration: OwnConfiguration | None) -> None:
         """Remember since when each authority has been published, as far as this process saw.
@@ -146,7 +146,7 @@ class CertificateKeeper:
             return
         known, since = self._since or {}, _LONG_AGO
         if known:
-            since = self._around.clock()
+            since = self._dependencies.clock()
         elif self._since is None and len(configuration.trusted) > 1:
             since = configuration.written or _LONG_AGO
         self._since = {one: known.get(one, since) for one in configuration.trusted}
@@ -155,7 +155,7 @@ class CertificateKeeper:
 
     def _read(self, published: bytes) -> Holding:
         """Return what the Secret holds now; made anew where it is absent or damaged."""
-        secret = self._around.objects.get(_SECRET)
+        secret = self._dependencies.objects.get(_SECRET)
         if secret is None:
             self._version = ""
             return self._written(begin(published, *self._making), "create")
@@ -177,12 +177,12 @@ class CertificateKeeper:
 
     def _written(self, holding: Holding, what: str) -> Holding:
         """Write the Secret if it is still as it was read; return what was written."""
-        objects = self._around.objects
+        objects = self._dependencies.objects
         secret = secret_with(holding, NAME, self._version)
         written = objects.replace(secret) if self._version else objects.create(secret)
         self._version = written.object["metadata"]["resourceVersion"]
         _LOG.info("certificates written", what=what)
-        self._around.counters.record_upkeep(f"certificates: {what}")
+        self._dependencies.counters.record_reconcile(f"certificates: {what}")
         return holding
 
     # -- the other replicas --------------------------------------------------------------------------------
@@ -190,16 +190,18 @@ class CertificateKeeper:
     def _view(self, configuration: OwnConfiguration | None, holding: Holding) -> View:
         own = Announcement("" if self._served is None else self._served.authority, holding.knowledge)
         published = None if configuration is None else self._since
-        return View(self._around.clock(), published, (own, *self._others()))
+        return View(self._dependencies.clock(), published, (own, *self._others()))
 
     def _others(self) -> list[Announcement]:
         """Return what the other ready replicas say; somebody who says nothing counts as knowing nothing."""
         try:
-            pods = self._around.objects.list(POD, NAME, f"{NAME_LABEL}={NAME}")
+            pods = self._dependencies.objects.list(POD, NAME, f"{NAME_LABEL}={NAME}")
         except StateUnreadable as error:
             _LOG.warning("the other replicas are not known: no authority is replaced", why=str(error))
             return [Announcement()]
-        return [_said(pod) for pod in pods if _is_ready(pod) and pod["metadata"]["name"] != self._around.pod]
+        return [
+            _said(pod) for pod in pods if _is_ready(pod) and pod["metadata"]["name"] != self._dependencies.pod
+        ]
 
     def _announce(self, announcement: Announcement) -> None:
         if announcement == self._announced:
@@ -207,7 +209,7 @@ class CertificateKeeper:
         text = json.dumps({"authority": announcement.authority, "bundle": announcement.knowledge})
         patch = {"metadata": {"annotations": {SERVING_ANNOTATION: text}}}
         try:
-            self._around.objects.merge(Reference(POD, self._around.pod, NAME), patch)
+            self._dependencies.objects.merge(Reference(POD, self._dependencies.pod, NAME), patch)
         except ChangeFailed as error:
             _LOG.warning("the other replicas are not told what is served here", why=str(error))
             return

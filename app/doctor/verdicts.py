@@ -89,8 +89,8 @@ class Verdicts:
 
         def ask() -> bool:
             try:
-                facts = State(others, self.table).side().facts
-                return has_no_effect(policy, others, facts, self.budget())
+                world = State(others, self.table).side().world
+                return has_no_effect(policy, others, world, self.budget())
             except TooComplexError:
                 return False
 

@@ -10,7 +10,7 @@ from app.engine.addresses import ALL_OF, Family
 from app.engine.points import Point, rule_matches
 from app.engine.policy import Direction, PodPeer, Policy, Rule
 from app.engine.ports import ALL_NUMBERS
-from app.engine.regions import ExistingPods, Facts, FuturePods, NamespaceTable, Outside, Region
+from app.engine.regions import ExistingPods, FuturePods, NamespaceTable, Outside, Region, World
 from app.engine.requirements import future_namespaces
 from app.engine.search.find import Budget, Side, find_newly_lost, find_unselected
 from app.engine.search.samples import sample_labels, sample_peers, sample_ports
@@ -27,7 +27,7 @@ class Question:
     policy: Policy
     others: Sequence[Policy]
     direction: Direction
-    facts: Facts
+    world: World
 
     def shows_effect(self) -> bool:
         """Tell whether one plain pod or flow proves an effect. Sufficient only.
@@ -52,7 +52,7 @@ class Question:
         """Yield flows that the policy allows; an address outside has no names for its ports (rule 20)."""
         for rule in self.policy.rules(self.direction):
             ports = sample_ports(rule.ports)
-            for peer in sample_peers(rule.peers, self.facts.table):
+            for peer in sample_peers(rule.peers, self.world.table):
                 for place, names in ports:
                     if not names or peer.namespace is not None or self.direction is Direction.INGRESS:
                         yield Point(labels, peer, place, names)
@@ -91,17 +91,17 @@ class Question:
 
     def search_allows_more(self, budget: Budget) -> bool:
         """Tell by the exact search whether the policy allows a flow that the others do not."""
-        before, after = Side([*self.others, self.policy], self.facts), Side(self.others, self.facts)
+        before, after = Side([*self.others, self.policy], self.world), Side(self.others, self.world)
         return any(
             find_newly_lost(region, before, after, budget) is not None
-            for region in everywhere(self.direction, self.policy.pods, self.facts.table)
+            for region in everywhere(self.direction, self.policy.pods, self.world.table)
         )
 
     def _contained(self, rule: Rule) -> bool:
         """Tell whether one rule of one other policy allows all that ``rule`` does. Sufficient only."""
         return any(
             self.policy.pods.is_subset(other.pods)
-            and any(_rule_within(rule, one, self.facts.table) for one in other.rules(self.direction))
+            and any(_rule_within(rule, one, self.world.table) for one in other.rules(self.direction))
             for other in self.others
         )
 
@@ -117,14 +117,14 @@ def everywhere(direction: Direction, pods: Selector, table: NamespaceTable) -> I
         yield Region(direction, pods, peer, ALL_NUMBERS)
 
 
-def has_no_effect(policy: Policy, others: Sequence[Policy], facts: Facts, budget: Budget) -> bool:
+def has_no_effect(policy: Policy, others: Sequence[Policy], world: World, budget: Budget) -> bool:
     """Tell whether ``policy`` restricts nothing and allows nothing new beside ``others``.
 
     ``others`` are the remaining policies of the same namespace; those that are being deleted do not count, as
     they may be gone any moment. Raises ``TooComplexError``.
     """
     staying = [one for one in others if not one.terminating]
-    questions = [Question(policy, staying, one, facts) for one in policy.types]
+    questions = [Question(policy, staying, one, world) for one in policy.types]
     return (
         not any(one.shows_effect() for one in questions)
         and not any(one.isolates_more(budget) for one in questions)

@@ -16,7 +16,7 @@ from app.engine.cluster import Provenance, TargetPort
 from app.engine.intervals import IntervalSet
 from app.engine.points import Point, isolating
 from app.engine.policy import Direction, Policy
-from app.engine.regions import Facts, NamespaceTable, Region, policy_covers
+from app.engine.regions import NamespaceTable, Region, World, policy_covers
 from app.engine.requirements import FlowId, IpBlockMatchesPods, Options, RequiredFlow, Severity
 from app.engine.search.find import Budget, Comparison, Side
 from app.engine.search.witness import simplified
@@ -57,7 +57,7 @@ class State:
 
     def side(self, pod_addresses: IntervalSet | None = None) -> Side:
         """Return the state for a search; ``pod_addresses`` where ``ipBlock`` is to match pods."""
-        return Side(self.policies, Facts(self.table, pod_addresses))
+        return Side(self.policies, World(self.table, pod_addresses))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ def _loss(flow: RequiredFlow, point: Point, age: Age, after: Side) -> Loss:
 def keepers_of(region: Region, state: State) -> Iterator[Policy]:
     """Yield the policies that, alone, let all of ``region`` through; any of them settles it, if it stays."""
     side = state.side()
-    return (one for one in side.policies if policy_covers(one, region, side.facts))
+    return (one for one in side.policies if policy_covers(one, region, side.world))
 
 
 def _has_ip_blocks(direction: Direction, *states: State) -> bool:

@@ -125,7 +125,7 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class World:
     """What a containment test or search needs beside the policies.
 
     ``pod_addresses``: the addresses pods may have where ``ipBlock`` counts as matching pods, else None.
@@ -140,7 +140,7 @@ class Side:
     """Policies with the namespace labels they are judged against: the state before, or after, a change."""
 
     policies: Sequence[Policy]
-    facts: Facts
+    world: World
 
 
 def _ports_cover(rule: Rule, region: Region) -> bool:
@@ -149,32 +149,32 @@ def _ports_cover(rule: Rule, region: Region) -> bool:
     return bool(region.port_names & rule.ports.names)
 
 
-def _peers_cover(peers: Peers | None, region: Region, facts: Facts) -> bool:
+def _peers_cover(peers: Peers | None, region: Region, world: World) -> bool:
     if peers is None:
         return True
     wanted = region.peer
     if isinstance(wanted, Outside):
         return wanted.addresses.is_subset(peers.addresses)
-    if facts.pod_addresses is not None and facts.pod_addresses.is_subset(peers.addresses):
+    if world.pod_addresses is not None and world.pod_addresses.is_subset(peers.addresses):
         return True
     if isinstance(wanted, FuturePods):
         return any(
             wanted.namespaces.is_subset(one.namespaces) and wanted.pods.is_subset(one.pods)
             for one in peers.pods
         )
-    mask = facts.table.mask_of(wanted.namespaces)
+    mask = world.table.mask_of(wanted.namespaces)
     return any(
-        wanted.pods.is_subset(one.pods) and not mask & ~facts.table.mask(one.namespaces) for one in peers.pods
+        wanted.pods.is_subset(one.pods) and not mask & ~world.table.mask(one.namespaces) for one in peers.pods
     )
 
 
-def rule_covers(rule: Rule, region: Region, facts: Facts) -> bool:
+def rule_covers(rule: Rule, region: Region, world: World) -> bool:
     """Tell whether ``rule``, alone, lets all of ``region`` through (judged pods aside). Sufficient only."""
-    return _ports_cover(rule, region) and _peers_cover(rule.peers, region, facts)
+    return _ports_cover(rule, region) and _peers_cover(rule.peers, region, world)
 
 
-def policy_covers(policy: Policy, region: Region, facts: Facts) -> bool:
+def policy_covers(policy: Policy, region: Region, world: World) -> bool:
     """Tell whether ``policy``, alone, surely lets all of ``region`` through. Sufficient, not necessary."""
     return region.subject.is_subset(policy.pods) and any(
-        rule_covers(rule, region, facts) for rule in policy.rules(region.direction)
+        rule_covers(rule, region, world) for rule in policy.rules(region.direction)
     )

@@ -72,10 +72,10 @@ def _network(value: object) -> object:
 
 _NUMBER = BeforeValidator(_no_truth_value)
 Name = Annotated[str, Field(min_length=1)]
-Port = Annotated[int, _NUMBER, Field(ge=0, le=65535)]
+PortNumber = Annotated[int, _NUMBER, Field(ge=0, le=65535)]
 Count = Annotated[int, _NUMBER, Field(ge=1)]
 Days = Annotated[float, _NUMBER, Field(gt=0, le=36500, allow_inf_nan=False)]
-Network = Annotated[str, BeforeValidator(_network)]
+Cidr = Annotated[str, BeforeValidator(_network)]
 
 
 class _Section(BaseModel):
@@ -106,10 +106,10 @@ class PlatformEgress(_Section):
     outside: Annotated[Notice, _word_meant(Notice)] = Notice.OFF
 
 
-class ApiServer(_Section):
+class ApiServerSettings(_Section):
     """Where calls of the API server to webhooks come from, as far as an administrator declares it."""
 
-    sources: tuple[Network, ...] = ()
+    sources: tuple[Cidr, ...] = ()
 
 
 class StateSource(_Section):
@@ -127,23 +127,23 @@ class StateSource(_Section):
         return self
 
 
-class Listen(_Section):
+class ListenSettings(_Section):
     """Addresses and ports; `::` means every address of both families, port 0 takes any free one."""
 
     host: Name = "::"
-    port: Port = 8443
+    port: PortNumber = 8443
     health_host: Name = "::"
-    health_port: Port = 8080
+    health_port: PortNumber = 8080
 
     @model_validator(mode="after")
-    def _two_ports(self) -> Listen:
+    def _two_ports(self) -> ListenSettings:
         if self.port == self.health_port != 0 and self.host == self.health_host:
             msg = f"port and healthPort are both {self.port}; they must differ"
             raise ValueError(msg)
         return self
 
 
-class Webhook(_Section):
+class WebhookSettings(_Section):
     """The guard's own webhook configuration, which it looks after in a cluster.
 
     An annotation on the configuration itself goes before ``failurePolicy`` (``app.names``).
@@ -223,14 +223,14 @@ class Settings(_Section):
         IpBlockMatchesPods.UNKNOWN
     )
     platform_egress: PlatformEgress = PlatformEgress()
-    api_server: ApiServer = ApiServer()
+    api_server: ApiServerSettings = ApiServerSettings()
     # The generated name would be podCidrs; Kubernetes writes podCIDRs.
-    pod_cidrs: tuple[Network, ...] = Field(default=(), alias="podCIDRs")
+    pod_cidrs: tuple[Cidr, ...] = Field(default=(), alias="podCIDRs")
     budget_seconds: Annotated[float, _NUMBER, Field(ge=0.1, le=29, allow_inf_nan=False)] = 1.0
     state: StateSource = StateSource()
-    listen: Listen = Listen()
+    listen: ListenSettings = ListenSettings()
     tls: Tls = Tls()
-    webhook: Webhook = Webhook()
+    webhook: WebhookSettings = WebhookSettings()
     pod: Pod = Pod()
     limits: Limits = Limits()
     log: Log = Log()

@@ -1,4 +1,4 @@
-"""Upkeep in the background of ``serve``: over and over in a thread, and never in the way of an answer."""
+"""Reconciler in the background of ``serve``: over and over in a thread, and never in the way of an answer."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from app.certificates.reconcile import Round, Upkeep
+from app.certificates.reconcile import Reconciler, Result
 from app.certificates.rotate import Lifetimes
-from app.certificates.rotator import CertificateKeeper, Surroundings
+from app.certificates.rotator import CertificateRotator, Dependencies
 from app.errors import ChangeFailed, StateUnreadable
 from app.logs import EventLog
 from app.names import FIELD_MANAGER
@@ -26,7 +26,7 @@ _CALL_SECONDS = 5.0
 """A call that hangs holds up the end of the process, which has its grace period and no more."""
 
 
-def upkeep_of(settings: Settings, certificate: Handshakes, metrics: Metrics) -> Upkeep:
+def reconciler_of(settings: Settings, certificate: Handshakes, metrics: Metrics) -> Reconciler:
     """Return what looks after the guard's own objects; after its certificates, if they are handed over.
 
     Raises ``SettingsError`` where the cluster's credentials cannot be used.
@@ -37,13 +37,13 @@ def upkeep_of(settings: Settings, certificate: Handshakes, metrics: Metrics) -> 
     source = settings.state
     connection = Connection(configuration(source.kubeconfig, source.context))
     objects = Objects(connection, FIELD_MANAGER, _CALL_SECONDS)
-    keeper = None
+    rotator = None
     if isinstance(certificate, HandedCertificate):
-        around = Surroundings(
+        dependencies = Dependencies(
             objects, certificate, metrics, settings.pod.name or "", lambda: datetime.now(UTC)
         )
-        keeper = CertificateKeeper(around, _lifetimes(settings.tls))
-    return Upkeep(objects, keeper, settings.webhook.failure_policy, metrics)
+        rotator = CertificateRotator(dependencies, _lifetimes(settings.tls))
+    return Reconciler(objects, rotator, settings.webhook.failure_policy, metrics)
 
 
 def _lifetimes(tls: Tls) -> Lifetimes:
@@ -58,15 +58,15 @@ def _lifetimes(tls: Tls) -> Lifetimes:
 class Background:
     """Runs the rounds: one after another at first, later every ``seconds``; whatever fails is tried again."""
 
-    def __init__(self, upkeep: Upkeep, metrics: Metrics, seconds: float) -> None:
-        self._upkeep = upkeep
+    def __init__(self, reconciler: Reconciler, metrics: Metrics, seconds: float) -> None:
+        self._reconciler = reconciler
         self._metrics = metrics
         self._seconds = seconds
         self._problem = ""
 
     def reasons(self) -> tuple[str, ...]:
         """Return why handshakes cannot be answered yet."""
-        missing = self._upkeep.missing
+        missing = self._reconciler.missing
         return () if missing is None else (f"serving certificate: {self._problem or missing}",)
 
     async def run(self) -> None:
@@ -74,17 +74,17 @@ class Background:
         pause = _FIRST_PAUSE
         while True:
             ended = await asyncio.to_thread(self._round)
-            pause = min(_FIRST_PAUSE if ended is Round.CHANGED else 2 * pause, self._seconds)
-            wait = self._seconds if ended is Round.SETTLED else pause
+            pause = min(_FIRST_PAUSE if ended is Result.CHANGED else 2 * pause, self._seconds)
+            wait = self._seconds if ended is Result.SETTLED else pause
             # Not all replicas at the same moment: the first to write spares the others the conflict.
             await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, no secret
 
-    def _round(self) -> Round:
+    def _round(self) -> Result:
         try:
-            ended = self._upkeep.round()
+            ended = self._reconciler.reconcile()
         except (StateUnreadable, ChangeFailed) as error:
             self._failed(str(error))
-        except Exception as error:  # noqa: BLE001 - upkeep that ends unseen lets certificates run out
+        except Exception as error:  # noqa: BLE001 - a loop that ends unseen lets certificates run out
             _LOG.failure("upkeep failed in an unexpected way", error)
             self._failed(repr(error))
         else:
@@ -92,10 +92,10 @@ class Background:
                 _LOG.info("upkeep works again")
             self._problem = ""
             return ended
-        return Round.WAITING
+        return Result.WAITING
 
     def _failed(self, problem: str) -> None:
-        self._metrics.record_upkeep("failed")
+        self._metrics.record_reconcile("failed")
         if problem != self._problem:
             _LOG.warning("upkeep failed; it is tried again", why=problem)
         self._problem = problem

@@ -26,7 +26,7 @@ Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class DemoChange:
     """One change of the demonstration, read from ``deploy/changes``."""
 
     title: str
@@ -46,12 +46,12 @@ def own_certificate(folder: Path) -> tuple[Path, Path, Path]:
     return files
 
 
-def read_changes(folder: Path = CHANGES) -> tuple[Change, ...]:
+def read_changes(folder: Path = CHANGES) -> tuple[DemoChange, ...]:
     """Return the changes of the demonstration, in the order of their files' names."""
     found = []
     for file in sorted(folder.glob("*.yaml")):
         change = yaml.load(file.read_text(), Loader=yaml.CSafeLoader)
-        found.append(Change(change["title"], change["command"], _request(change)))
+        found.append(DemoChange(change["title"], change["command"], _request(change)))
     return tuple(found)
 
 

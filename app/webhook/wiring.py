@@ -18,7 +18,7 @@ from app.serving.tls import HandedCertificate, ServingCertificate
 from app.serving.validate import RequestLimits
 from app.settings.engine_options import options_of
 from app.settings.model import Notice, Settings
-from app.webhook.background import Background, upkeep_of
+from app.webhook.background import Background, reconciler_of
 from app.webhook.reviews import DecisionRecord, HttpReviews
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ async def run_webhook(
     background = None
     if is_in_pod(settings):
         background = Background(
-            upkeep_of(settings, certificate, metrics), metrics, settings.webhook.check_seconds
+            reconciler_of(settings, certificate, metrics), metrics, settings.webhook.check_seconds
         )
     health = create_health_app(_Readiness(state, background), metrics=metrics, state=serving)
     listen = settings.listen

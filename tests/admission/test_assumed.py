@@ -4,7 +4,7 @@ import asyncio
 import json
 from dataclasses import dataclass, replace
 
-from app.admission.assumed import UnsettledChanges
+from app.admission.assumed import AssumedChanges
 from app.admission.policies import PolicyChange
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Rules
@@ -30,7 +30,7 @@ class Clock:
         return self.now
 
 
-def _states(changes: UnsettledChanges, *policies: Policy) -> list[set[str]]:
+def _states(changes: AssumedChanges, *policies: Policy) -> list[set[str]]:
     return [{one.name for one in state} for state, _ in changes.possible(NS, policies)]
 
 
@@ -39,7 +39,7 @@ def _deletion(policy: Policy) -> PolicyChange:
 
 
 def test_a_deletion_is_remembered_until_the_state_shows_it() -> None:
-    changes = UnsettledChanges(5.0, Clock())
+    changes = AssumedChanges(5.0, Clock())
     changes.admitted(_deletion(ONE))
     assert _states(changes, ONE, TWO) == [{"two"}]
     assert _states(changes, TWO) == []
@@ -48,14 +48,14 @@ def test_a_deletion_is_remembered_until_the_state_shows_it() -> None:
 
 def test_a_change_is_forgotten_when_it_has_not_come_about_in_time() -> None:
     clock = Clock()
-    changes = UnsettledChanges(5.0, clock)
+    changes = AssumedChanges(5.0, clock)
     changes.admitted(_deletion(ONE))
     clock.now = 5.0
     assert _states(changes, ONE, TWO) == []
 
 
 def test_a_creation_and_an_update_are_remembered_alike() -> None:
-    changes = UnsettledChanges(5.0, Clock())
+    changes = AssumedChanges(5.0, Clock())
     narrowed = replace(ONE, ingress=())
     changes.admitted(PolicyChange(NS, "one", ONE, narrowed))
     changes.admitted(PolicyChange(NS, "two", None, TWO))
@@ -64,13 +64,13 @@ def test_a_creation_and_an_update_are_remembered_alike() -> None:
 
 
 def test_what_somebody_else_made_of_the_policy_since_settles_a_change() -> None:
-    changes = UnsettledChanges(5.0, Clock())
+    changes = AssumedChanges(5.0, Clock())
     changes.admitted(_deletion(ONE))
     assert _states(changes, replace(ONE, egress=()), TWO) == []
 
 
 def test_of_very_many_changes_the_latest_count() -> None:
-    changes = UnsettledChanges(5.0, Clock())
+    changes = AssumedChanges(5.0, Clock())
     policies = [replace(ONE, name=f"p{index}") for index in range(20)]
     for one in policies:
         changes.admitted(_deletion(one))
@@ -79,7 +79,7 @@ def test_of_very_many_changes_the_latest_count() -> None:
 
 def test_namespaces_whose_changes_are_long_past_are_forgotten() -> None:
     clock = Clock()
-    changes = UnsettledChanges(5.0, clock)
+    changes = AssumedChanges(5.0, clock)
     for index in range(1_000):
         changes.admitted(replace(_deletion(ONE), namespace=f"ns-{index}"))
     clock.now = 6.0

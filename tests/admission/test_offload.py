@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.admission.offload import Patience
-from app.admission.outcome import Outcome
+from app.admission.offload import Offload
+from app.admission.outcome import ReviewOutcome
 from app.admission.policies import PolicyJudgement
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Rules
@@ -32,12 +32,12 @@ def hard(budget: Budget) -> str:
 
 
 def test_what_is_answered_at_once_is_not_handed_over() -> None:
-    answer = asyncio.run(Patience().ask(lambda _: is_main_thread(), Deadline.after(5)))
+    answer = asyncio.run(Offload().ask(lambda _: is_main_thread(), Deadline.after(5)))
     assert answer == (True, False)
 
 
 def test_what_takes_long_is_answered_aside() -> None:
-    assert asyncio.run(Patience().ask(hard, Deadline.after(5))) == ("answered aside", True)
+    assert asyncio.run(Offload().ask(hard, Deadline.after(5))) == ("answered aside", True)
 
 
 def test_what_is_only_half_known_when_its_time_is_up_is_asked_again_aside() -> None:
@@ -48,20 +48,20 @@ def test_what_is_only_half_known_when_its_time_is_up_is_asked_again_aside() -> N
             threading.Event().wait(0.001)
         return "half"
 
-    assert asyncio.run(Patience(0.01).ask(half, Deadline.after(5))) == ("whole", True)
+    assert asyncio.run(Offload(0.01).ask(half, Deadline.after(5))) == ("whole", True)
 
 
 def test_others_are_answered_while_a_hard_question_is_open() -> None:
     async def scenario() -> tuple[str, bool]:
-        patience, release = Patience(), threading.Event()
+        offload, release = Offload(), threading.Event()
 
         def waiting(budget: Budget) -> str:
             answer = hard(budget)
             assert release.wait(10)
             return answer
 
-        open_question = asyncio.create_task(patience.ask(waiting, Deadline.after(10)))
-        easy = await patience.ask(lambda _: "easy", Deadline.after(10))
+        open_question = asyncio.create_task(offload.ask(waiting, Deadline.after(10)))
+        easy = await offload.ask(lambda _: "easy", Deadline.after(10))
         assert easy == ("easy", False)
         release.set()
         return await open_question
@@ -71,21 +71,21 @@ def test_others_are_answered_while_a_hard_question_is_open() -> None:
 
 def test_a_question_without_time_left_is_too_complex_and_never_handed_over() -> None:
     with pytest.raises(TooComplexError):
-        asyncio.run(Patience().ask(hard, Deadline.after(0)))
+        asyncio.run(Offload().ask(hard, Deadline.after(0)))
 
 
 def test_the_time_until_its_turn_comes_counts_too() -> None:
     async def scenario() -> bool:
-        patience, deadline = Patience(), Deadline.after(0.05)
+        offload, deadline = Offload(), Deadline.after(0.05)
 
         def blocking(budget: Budget) -> None:
             hard(budget)
             while not deadline.exhausted():
                 threading.Event().wait(0.01)
 
-        first = asyncio.create_task(patience.ask(blocking, Deadline.after(10)))
+        first = asyncio.create_task(offload.ask(blocking, Deadline.after(10)))
         await asyncio.sleep(0)
-        second = await patience.ask_aside(lambda budget: budget.exhausted(), deadline)
+        second = await offload.ask_aside(lambda budget: budget.exhausted(), deadline)
         await first
         return second
 
@@ -103,7 +103,7 @@ def test_a_judgement_made_aside_is_made_anew_where_the_state_moved_on_meanwhile(
     state = FakeState(cluster(operator, isolating, one, two))
     judge = PolicyJudgement.outcome
 
-    def slow(judgement: PolicyJudgement) -> Outcome:
+    def slow(judgement: PolicyJudgement) -> ReviewOutcome:
         if is_main_thread():
             raise TooComplexError
         outcome = judge(judgement)

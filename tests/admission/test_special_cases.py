@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from app.admission.outcome import Kind, Outcome
+from app.admission.outcome import OutcomeKind, ReviewOutcome
 from app.admission.policies import PolicyChange, PolicyJudgement
 from app.admission.ports import OverrideOutcome
 from app.admission.rules import Doubt, Mode, Rules
@@ -575,12 +575,12 @@ class _Looks:
         return self.taken > self.most
 
 
-def _outcome(state: Cluster, new: Policy, budget: _Looks) -> Outcome:
+def _outcome(state: Cluster, new: Policy, budget: _Looks) -> ReviewOutcome:
     standing = Standing.of(state, NS, Rules().options, _Looks(10**9))
     return PolicyJudgement(PolicyChange(NS, new.name, None, new), standing, Rules(), budget).outcome()
 
 
-def _looks_until(state: Cluster, new: Policy, kind: Kind) -> int:
+def _looks_until(state: Cluster, new: Policy, kind: OutcomeKind) -> int:
     """Return how many looks at the budget there are before the first outcome of ``kind``."""
     most = 0
     while True:
@@ -593,8 +593,8 @@ def _looks_until(state: Cluster, new: Policy, kind: Kind) -> int:
 def test_a_change_known_to_do_harm_is_rejected_also_where_no_time_is_left_for_a_fix() -> None:
     deny = world.parsed(DENY_ALL)
     full = _Looks(10**9)
-    assert _outcome(world.cluster(), deny, full).kind is Kind.REJECT
-    least = _looks_until(world.cluster(), deny, Kind.REJECT)
+    assert _outcome(world.cluster(), deny, full).kind is OutcomeKind.REJECT
+    least = _looks_until(world.cluster(), deny, OutcomeKind.REJECT)
     assert least < full.taken, "the fix looks at the budget, too"
     assert "Fix: none found" in "".join(_outcome(world.cluster(), deny, _Looks(least)).lines)
 
@@ -606,7 +606,7 @@ def test_a_change_known_to_do_no_harm_is_admitted_also_where_no_time_is_left_for
     full = _Looks(10**9)
     assert "has no effect" in "".join(_outcome(state, both, full).notes)
     assert full.taken > 0, "whether it has an effect looks at the budget"
-    assert _outcome(state, both, _Looks(0)).kind is Kind.ADMIT
+    assert _outcome(state, both, _Looks(0)).kind is OutcomeKind.ADMIT
 
 
 _BOTH_PORTS = [

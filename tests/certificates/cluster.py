@@ -1,4 +1,4 @@
-"""A cluster's objects in memory, with the rules of the API server that upkeep relies on, and a clock."""
+"""A cluster's objects in memory, with the rules of the API server that reconciling relies on, and a clock."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class FakeCluster:
             shipped["metadata"] |= {name: live["metadata"][name] for name in kept if name in live["metadata"]}
         self.put(shipped)
 
-    # -- what upkeep calls ---------------------------------------------------------------------------------
+    # -- what the reconciler calls ------------------------------------------------------------------------
 
     def get(self, reference: Reference) -> Manifest | None:
         self.before_call()
@@ -154,14 +154,14 @@ class Counters:
     """What was counted."""
 
     def __init__(self) -> None:
-        self.upkeep: list[str] = []
+        self.reconciled: list[str] = []
         self.authority_expiry = 0.0
 
     def set_authority_expiry(self, timestamp: float) -> None:
         self.authority_expiry = timestamp
 
-    def record_upkeep(self, what: str) -> None:
-        self.upkeep.append(what)
+    def record_reconcile(self, what: str) -> None:
+        self.reconciled.append(what)
 
 
 def pod(name: str, *, ready: bool = True) -> dict[str, Any]:

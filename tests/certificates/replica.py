@@ -1,4 +1,4 @@
-"""One replica of the guard as far as upkeep goes: what a process remembers is gone when it ends."""
+"""One replica of the guard as far as reconciling goes: what a process remembers is gone when it ends."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from app.certificates.pairs import Pair
-from app.certificates.reconcile import Round, Upkeep
+from app.certificates.reconcile import Reconciler, Result
 from app.certificates.rotate import Lifetimes
-from app.certificates.rotator import CertificateKeeper, Surroundings
+from app.certificates.rotator import CertificateRotator, Dependencies
 from app.model.kinds import POD, Reference
 from app.names import NAME, FailurePolicy
 from tests.certificates.cluster import Counters, FakeCluster, FakeServer, pod
@@ -45,21 +45,21 @@ class Replica:
     def start(self) -> None:
         """Begin a new process in the same Pod."""
         self.server = FakeServer()
-        around = Surroundings(self.cluster, self.server, self.counters, self.name, self._clock)
-        keeper = CertificateKeeper(around, self.lifetimes)
-        self.upkeep = Upkeep(self.cluster, keeper, self.policy, self.counters)
+        dependencies = Dependencies(self.cluster, self.server, self.counters, self.name, self._clock)
+        rotator = CertificateRotator(dependencies, self.lifetimes)
+        self.reconciler = Reconciler(self.cluster, rotator, self.policy, self.counters)
         self._set_ready(ready=False)
 
-    def round(self) -> Round:
+    def round(self) -> Result:
         """Do one round; the kubelet then looks at readiness, which the process never takes back."""
-        ended = self.upkeep.round()
-        self._set_ready(ready=self.upkeep.missing is None)
+        ended = self.reconciler.reconcile()
+        self._set_ready(ready=self.reconciler.missing is None)
         return ended
 
     def settle(self, rounds: int = 10) -> None:
         """Do rounds until nothing is left to be changed."""
         for _ in range(rounds):
-            if self.round() is not Round.CHANGED:
+            if self.round() is not Result.CHANGED:
                 return
         raise AssertionError(f"still changing after {rounds} rounds: {self.cluster.writes}")
 

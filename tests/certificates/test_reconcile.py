@@ -9,7 +9,7 @@ from app.certificates.configuration import CONFIGURATION, configuration_of
 from app.certificates.expiry import validity_of
 from app.certificates.handshake import rejection
 from app.certificates.pairs import fingerprint, fingerprints
-from app.certificates.reconcile import Round, Upkeep
+from app.certificates.reconcile import Reconciler, Result
 from app.certificates.secret import holding_of
 from app.errors import StateUnreadable
 from app.model.kinds import SECRET, Manifest, Reference
@@ -59,11 +59,11 @@ def test_the_first_replica_makes_the_secret_publishes_the_bundle_and_serves(clus
 
 def test_a_replica_is_not_ready_before_its_certificate_is_trusted(cluster: FakeCluster) -> None:
     replica = Replica("guard-1", cluster)
-    assert replica.upkeep.missing == "no certificate yet"
-    assert replica.round() is Round.CHANGED
+    assert replica.reconciler.missing == "no certificate yet"
+    assert replica.round() is Result.CHANGED
     assert not replica.is_ready
     replica.settle()
-    assert replica.upkeep.missing is None
+    assert replica.reconciler.missing is None
 
 
 def test_of_two_replicas_that_start_at_once_the_slower_takes_the_secret_of_the_other(
@@ -78,7 +78,7 @@ def test_of_two_replicas_that_start_at_once_the_slower_takes_the_secret_of_the_o
 
     calls = iter(range(3))
     cluster.before_call = lambda: between() if next(calls, 2) == 2 else None
-    assert slow.round() is Round.CHANGED  # its create met the other's Secret
+    assert slow.round() is Result.CHANGED  # its create met the other's Secret
     slow.settle()
     assert cluster.writes.count("create Secret") == 1
     assert slow.served == quick.served
@@ -88,7 +88,7 @@ def test_of_two_replicas_that_start_at_once_the_slower_takes_the_secret_of_the_o
 def test_without_a_configuration_a_replica_serves_and_is_ready() -> None:
     cluster = FakeCluster()
     replica = Replica("guard-1", cluster)
-    assert replica.round() is Round.SETTLED
+    assert replica.round() is Result.SETTLED
     assert replica.is_ready
     cluster.kubectl_apply()
     replica.settle()
@@ -100,7 +100,7 @@ def test_when_all_is_as_it_should_be_nothing_is_written(cluster: FakeCluster) ->
     replica = Replica("guard-1", cluster)
     replica.settle()
     cluster.writes.clear()
-    assert [replica.round() for _ in range(3)] == [Round.SETTLED] * 3
+    assert [replica.round() for _ in range(3)] == [Result.SETTLED] * 3
     assert cluster.writes == []
 
 
@@ -121,7 +121,7 @@ def test_the_policy_stays_ignore_until_the_api_server_is_seen_to_reach_a_guard(
 ) -> None:
     replica = Replica("guard-1", cluster)
     replica.settle()
-    assert replica.round() is Round.WAITING
+    assert replica.round() is Result.WAITING
     assert policies(cluster) == {"Ignore"}
     cluster.is_reached = True
     replica.settle()
@@ -176,9 +176,9 @@ def test_where_certificates_are_somebody_elses_work_only_the_policy_is_written(c
         webhook["clientConfig"]["caBundle"] = base64.b64encode(bundle).decode()
     cluster.put(live)
     cluster.is_reached = True
-    upkeep = Upkeep(cluster, None, FailurePolicy.FAIL, other.counters)
-    assert upkeep.missing is None
-    assert upkeep.round() is Round.CHANGED
+    reconciler = Reconciler(cluster, None, FailurePolicy.FAIL, other.counters)
+    assert reconciler.missing is None
+    assert reconciler.reconcile() is Result.CHANGED
     assert policies(cluster) == {"Fail"}
     assert trusted(cluster) == set(fingerprints(bundle))
     assert THE_SECRET not in cluster.objects

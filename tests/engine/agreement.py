@@ -19,7 +19,7 @@ from app.engine.intervals import IntervalSet
 from app.engine.points import Point, is_allowed
 from app.engine.policy import Direction, Policy
 from app.engine.ports import Protocol, port_range
-from app.engine.regions import ExistingPods, Facts, NamespaceTable, Outside, Region, policy_covers
+from app.engine.regions import ExistingPods, NamespaceTable, Outside, Region, World, policy_covers
 from app.engine.search.find import Side, Unlimited, find_lost, find_newly_lost
 from app.engine.search.witness import is_lost, simplified
 from app.engine.selectors import EVERYTHING
@@ -34,7 +34,7 @@ from tests.engine.verdicts import verdicts_agree
 
 POINTS = LARGE.points()
 FEW_POINTS = SMALL.points()
-FACTS = Facts(NamespaceTable(NAMESPACES))
+FACTS = World(NamespaceTable(NAMESPACES))
 _ROUND = 200
 _PORTS = port_range(Protocol.TCP) | port_range(Protocol.UDP)
 

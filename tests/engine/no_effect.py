@@ -8,7 +8,7 @@ from itertools import product
 from random import Random
 
 from app.engine.effects import has_no_effect
-from app.engine.regions import Facts, NamespaceTable
+from app.engine.regions import NamespaceTable, World
 from app.engine.search.find import Unlimited
 from tests.engine import brute, oracle
 from tests.engine.brute import Space
@@ -16,7 +16,7 @@ from tests.engine.oracle import End, Object
 from tests.engine.small import ADDRESSES, PORTS
 from tests.engine.universe import NAMESPACES, OWN, SMALL, Generator, engine_policy
 
-FACTS = Facts(NamespaceTable(NAMESPACES))
+FACTS = World(NamespaceTable(NAMESPACES))
 _DIRECTIONS = ("Ingress", "Egress")
 
 

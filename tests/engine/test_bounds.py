@@ -18,7 +18,7 @@ from app.engine.intervals import IntervalSet, Span
 from app.engine.points import rule_matches
 from app.engine.policy import ALLOW_ALL, Direction, Namespace, Peers, PodPeer, Policy, Rule
 from app.engine.ports import ALL_NUMBERS, PortSet, Protocol, port_range, position
-from app.engine.regions import ExistingPods, Facts, NamespaceTable, Region, Side
+from app.engine.regions import ExistingPods, NamespaceTable, Region, Side, World
 from app.engine.search.boxes import Boxes
 from app.engine.search.classes import GaveUpError, interval_options, minimal
 from app.engine.search.find import find_lost, find_newly_lost
@@ -27,7 +27,7 @@ from app.engine.selectors import EVERYTHING, Selector
 
 INGRESS = frozenset({Direction.INGRESS})
 NAMES = tuple(f"ns-{number}" for number in range(50))
-FACTS = Facts(NamespaceTable({name: Namespace.of(name) for name in NAMES}))
+FACTS = World(NamespaceTable({name: Namespace.of(name) for name in NAMES}))
 
 
 class Looks:

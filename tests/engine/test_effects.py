@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from app.engine.effects import Question, has_no_effect
 from app.engine.policy import Direction, Policy
-from app.engine.regions import Facts, NamespaceTable
+from app.engine.regions import NamespaceTable, World
 from app.engine.search.find import Unlimited
 from tests.engine.no_effect import examine
 from tests.engine.universe import NAMESPACES, SMALL, Generator, engine_policy
 
-FACTS = Facts(NamespaceTable(NAMESPACES))
+FACTS = World(NamespaceTable(NAMESPACES))
 
 
 def _question(seed: int, direction: Direction) -> Question:

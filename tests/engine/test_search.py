@@ -14,7 +14,7 @@ from app.engine.intervals import IntervalSet
 from app.engine.points import Point
 from app.engine.policy import Direction, Namespace, Policy
 from app.engine.ports import ALL_NUMBERS, Protocol, port_range
-from app.engine.regions import ExistingPods, Facts, FuturePods, NamespaceTable, Outside, Region, Side
+from app.engine.regions import ExistingPods, FuturePods, NamespaceTable, Outside, Region, Side, World
 from app.engine.requirements import future_namespaces
 from app.engine.search import sieve, solver
 from app.engine.search.find import (
@@ -58,8 +58,8 @@ def _region(chance: Random) -> Region:
     return Region(chance.choice(tuple(Direction)), subject, peer, *ports)
 
 
-def _facts(chance: Random, table: NamespaceTable) -> Facts:
-    return Facts(table, chance.choice((None, ALL_OF[Family.IPV4])))
+def _facts(chance: Random, table: NamespaceTable) -> World:
+    return World(table, chance.choice((None, ALL_OF[Family.IPV4])))
 
 
 def _check(region: Region, found: Point | None, after: Side, before: Side | None = None) -> None:
@@ -81,10 +81,10 @@ def test_what_is_lost_by_sifting_is_lost_by_the_solver(seed: int) -> None:
 @given(SEEDS)
 def test_what_is_newly_lost_by_sifting_is_newly_lost_by_the_solver(seed: int) -> None:
     chance = Random(seed)
-    region, facts = _region(chance), _facts(chance, TABLE)
+    region, world = _region(chance), _facts(chance, TABLE)
     policies = _policies(chance, 5)
-    before = Side(chance.sample(policies, len(policies) // 2), facts)
-    after = Side(chance.sample(policies, len(policies) * 2 // 3), facts)
+    before = Side(chance.sample(policies, len(policies) // 2), world)
+    after = Side(chance.sample(policies, len(policies) * 2 // 3), world)
     found = find_newly_lost(region, before, after, Unlimited())
     assert (found is None) == (solver.only_allowed(region, before, [after], Unlimited()) is None)
     _check(region, found, after, before)
@@ -94,11 +94,11 @@ def test_what_is_newly_lost_by_sifting_is_newly_lost_by_the_solver(seed: int) ->
 @given(SEEDS)
 def test_among_many_policies_for_few_pods_each_the_same_is_lost_as_by_the_solver(seed: int) -> None:
     chance = Random(seed)
-    region, facts = _region(chance), _facts(chance, TABLE)
+    region, world = _region(chance), _facts(chance, TABLE)
     policies = [engine_policy(one) for one in narrow_policies(chance, 24)]
     gone = chance.sample(policies, 2)
-    before = Side(policies, facts)
-    after = Side([one for one in policies if one not in gone], facts)
+    before = Side(policies, world)
+    after = Side([one for one in policies if one not in gone], world)
     for earlier, later in ((before, after), (after, before)):
         new = find_newly_lost(region, earlier, later, Unlimited())
         assert (new is None) == (solver.only_allowed(region, earlier, [later], Unlimited()) is None)
@@ -113,9 +113,9 @@ def test_other_labels_of_a_namespace_lose_the_same_either_way(seed: int) -> None
     name = chance.choice(NAMES)
     labels = chance.choice(({}, {"team": "x"}, {"iomete.com/managed": "true"}))
     other = NamespaceTable({**NAMESPACES, name: Namespace.of(name, labels)})
-    region, facts = _region(chance), _facts(chance, TABLE)
+    region, world = _region(chance), _facts(chance, TABLE)
     policies = _policies(chance, 5)
-    before, after = Side(policies, facts), Side(policies, replace(facts, table=other))
+    before, after = Side(policies, world), Side(policies, replace(world, table=other))
     found = find_newly_lost(region, before, after, Unlimited())
     assert (found is None) == (solver.only_allowed(region, before, [after], Unlimited()) is None)
     _check(region, found, after, before)
@@ -134,10 +134,10 @@ def test_a_pod_that_nobody_selects_is_found_either_way(seed: int) -> None:
 def test_what_takes_too_many_choices_goes_to_the_solver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sieve, "_MOST_WORK", 0)
     policies = [engine_policy(one) for one in satisfiability(Random(3), 60)]
-    side = Side(policies, Facts(TABLE))
+    side = Side(policies, World(TABLE))
     region = Region(Direction.INGRESS, EVERYTHING, ExistingPods(frozenset(NAMES)), ALL_NUMBERS)
     _check(region, find_lost(region, side, Unlimited()), side)
-    empty = Side((), Facts(TABLE))
+    empty = Side((), World(TABLE))
     _check(region, find_newly_lost(region, empty, side, Unlimited()), side, empty)
 
 
@@ -156,7 +156,7 @@ class _Spent:
 @pytest.mark.parametrize("looks", [0, 1, 5, 20])
 def test_when_time_is_up_every_search_says_so(looks: int) -> None:
     policies = [engine_policy(one) for one in many_values(Random(5), 300)]
-    side, empty = Side(policies, Facts(TABLE)), Side((), Facts(TABLE))
+    side, empty = Side(policies, World(TABLE)), Side((), World(TABLE))
     region = Region(Direction.INGRESS, EVERYTHING, ExistingPods(frozenset(NAMES)), ALL_NUMBERS)
     selectors = [one.pods for one in policies[1:]]
     with pytest.raises(TooComplexError):

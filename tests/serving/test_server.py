@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from app.certificates.expiry import validity_of
-from app.settings.model import Listen
+from app.settings.model import ListenSettings
 from tests.serving.process import HOST, JSON_TYPE, Files, Served, served, until
 
 
@@ -72,7 +72,7 @@ def test_headers_of_proxies_do_not_change_who_the_peer_is(server: Served, name: 
 def test_a_server_at_every_address_serves_both_families_and_knows_the_peer_by_its_own_address(
     tmp_path: Path, peer: str
 ) -> None:
-    with served(tmp_path, Listen().host) as everywhere:
+    with served(tmp_path, ListenSettings().host) as everywhere:
         shown = f"[{peer}]" if ":" in peer else peer
         with httpx.Client(base_url=f"https://{shown}:{everywhere.port}", verify=everywhere.trust()) as client:
             assert client.post("/validate", json={}).json()["peer"] == peer

@@ -57,7 +57,7 @@ class Space:
     def _add_peer(self) -> None:
         wanted = self.region.peer
         self.address: IntervalDimension | None = None
-        domain = wanted.addresses if isinstance(wanted, Outside) else self._sides[0].facts.pod_addresses
+        domain = wanted.addresses if isinstance(wanted, Outside) else self._sides[0].world.pod_addresses
         if domain:
             blocks = [rule.peers.addresses for rule in self._rules if rule.peers is not None]
             self.address = IntervalDimension(self.formula, domain, blocks)
@@ -73,10 +73,10 @@ class Space:
             self._add_existing(wanted)
 
     def _add_existing(self, wanted: ExistingPods) -> None:
-        required = self._sides[0].facts.table.mask_of(wanted.namespaces)
+        required = self._sides[0].world.table.mask_of(wanted.namespaces)
         groups = [required] if required else []
         selectors = {id(one.namespaces): one.namespaces for one in self._peers}.values()
-        masks = {side.facts.table.mask(one) & required for side in self._sides for one in selectors}
+        masks = {side.world.table.mask(one) & required for side in self._sides for one in selectors}
         for mask in masks:
             self.check_budget()
             groups = [part for group in groups for part in (group & mask, group & ~mask) if part]
@@ -143,7 +143,7 @@ class Space:
             return None
         if len(options) == 1:
             return options[0]
-        key = (id(peers), id(side.facts))
+        key = (id(peers), id(side.world))
         member = self._peer_memo.get(key)
         if member is None:
             member = self._peer_memo[key] = self._conjunction(options)
@@ -174,10 +174,10 @@ class Space:
         return [*self.existing.outside(codes), *pods]
 
     def _group_codes(self, peer: PodPeer, side: Side) -> list[int]:
-        key = (id(peer.namespaces), id(side.facts))
+        key = (id(peer.namespaces), id(side.world))
         codes = self._group_memo.get(key)
         if codes is None:
-            mask = side.facts.table.mask(peer.namespaces)
+            mask = side.world.table.mask(peer.namespaces)
             codes = [code for code, group in enumerate(self.groups) if group & mask]
             self._group_memo[key] = codes
         return codes
@@ -236,9 +236,9 @@ class Space:
         labels = decode_labels(self.peer, model)
         if isinstance(self.region.peer, FuturePods):
             namespace = decode_labels(self.namespace, model)
-            name = namespace.get(NAMESPACE_NAME_LABEL) or fresh_value(self._sides[0].facts.table.order)
+            name = namespace.get(NAMESPACE_NAME_LABEL) or fresh_value(self._sides[0].world.table.order)
             return Peer(name, {**namespace, NAMESPACE_NAME_LABEL: name}, labels, address)
-        table = self._sides[-1].facts.table
+        table = self._sides[-1].world.table
         lowest = self.groups[self.existing.decode(model)]
         name = table.order[(lowest & -lowest).bit_length() - 1]
         return Peer(name, table.namespaces[name].labels, labels, address)

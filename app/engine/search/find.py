@@ -13,11 +13,19 @@ from typing import TypeAlias
 from app.engine.budget import Budget, TooComplexError, Unlimited
 from app.engine.points import Point
 from app.engine.policy import Direction, Policy
-from app.engine.regions import Facts, Region, Side
+from app.engine.regions import Region, Side, World
 from app.engine.search import solver
 from app.engine.search.boxes import Boxes, BoxesByPods
 from app.engine.search.classes import GaveUpError, Mask
-from app.engine.search.sieve import Base, Effort, Sieve, find_labels, isolated_parts, parts_in_rule, whole
+from app.engine.search.sieve import (
+    Effort,
+    RegionPart,
+    Sieve,
+    find_labels,
+    isolated_parts,
+    parts_in_rule,
+    whole,
+)
 from app.engine.selectors import NOTHING, Selector
 
 __all__ = [
@@ -33,7 +41,7 @@ __all__ = [
 ]
 
 
-_Part: TypeAlias = "tuple[Base, Boxes, Mask]"
+_Part: TypeAlias = "tuple[RegionPart, Boxes, Mask]"
 """Where a point is looked for, and which of which boxes it must avoid."""
 
 
@@ -54,11 +62,11 @@ class Comparison:
 
         Raises ``TooComplexError`` when the budget does not suffice.
         """
-        base = whole(region, after.facts)
+        base = whole(region, after.world)
         if base is None:
             return None
         try:
-            return self._sifted(region, after.facts, self._on(region.direction).lost_parts(base))
+            return self._sifted(region, after.world, self._on(region.direction).lost_parts(base))
         except GaveUpError:
             return solver.lost(region, after, self._budget)
 
@@ -68,13 +76,13 @@ class Comparison:
         Raises ``TooComplexError`` when the budget does not suffice.
         """
         # Where namespaces have other labels, every rule may mean something else.
-        gone = self._gone if before.facts.table is after.facts.table else self._before
-        base = whole(region, after.facts)
+        gone = self._gone if before.world.table is after.world.table else self._before
+        base = whole(region, after.world)
         if base is None or not (gone or self._added):
             return None
-        parts = self._on(region.direction).newly_lost_parts(base, region, gone, before.facts)
+        parts = self._on(region.direction).newly_lost_parts(base, region, gone, before.world)
         try:
-            return self._sifted(region, after.facts, parts)
+            return self._sifted(region, after.world, parts)
         except GaveUpError:
             return solver.only_allowed(region, before, (after,), self._budget)
 
@@ -88,10 +96,10 @@ class Comparison:
             )
         return ground
 
-    def _sifted(self, region: Region, facts: Facts, parts: Iterable[_Part]) -> Point | None:
+    def _sifted(self, region: Region, world: World, parts: Iterable[_Part]) -> Point | None:
         effort = Effort(self._budget)
         for base, boxes, avoided in parts:
-            found = Sieve(boxes, effort).find(base, region, facts, avoided)
+            found = Sieve(boxes, effort).find(base, region, world, avoided)
             if found is not None:
                 return found
         return None
@@ -105,23 +113,23 @@ class _Ground:
     isolators: tuple[Selector, ...]
     added: tuple[Selector, ...]
 
-    def lost_parts(self, base: Base) -> Iterator[_Part]:
+    def lost_parts(self, base: RegionPart) -> Iterator[_Part]:
         """Yield where a lost point may be, and what it must avoid: isolated, and in no rule."""
         for part in isolated_parts(base, self.isolators):
             boxes = self.boxes.about(part.subject)
             yield part, boxes, boxes.rules
 
     def newly_lost_parts(
-        self, base: Base, region: Region, gone: Sequence[Policy], facts: Facts
+        self, base: RegionPart, region: Region, gone: Sequence[Policy], world: World
     ) -> Iterator[_Part]:
         """Yield where a newly lost point may be, and what it must avoid.
 
-        It was not isolated before, or a rule of ``gone``, with the ``facts`` of then, allowed it.
+        It was not isolated before, or a rule of ``gone``, with the ``world`` of then, allowed it.
         """
         for part in isolated_parts(base, self.added):
             boxes = self.boxes.about(part.subject)
             yield part, boxes, boxes.rules | boxes.isolators
-        for part in _formerly_allowed(base, region, gone, facts):
+        for part in _formerly_allowed(base, region, gone, world):
             for isolated in isolated_parts(part, self.isolators):
                 boxes = self.boxes.about(isolated.subject)
                 yield isolated, boxes, boxes.rules
@@ -134,7 +142,9 @@ def _selectors(policies: Sequence[Policy], direction: Direction) -> tuple[Select
     return tuple({id(one.pods): one.pods for one in isolating}.values())
 
 
-def _formerly_allowed(base: Base, region: Region, gone: Sequence[Policy], facts: Facts) -> Iterator[Base]:
+def _formerly_allowed(
+    base: RegionPart, region: Region, gone: Sequence[Policy], world: World
+) -> Iterator[RegionPart]:
     """Yield the parts of ``base`` that the rules of ``gone`` allowed, as boxes."""
     for policy in gone:
         rules = policy.rules(region.direction)
@@ -142,7 +152,7 @@ def _formerly_allowed(base: Base, region: Region, gone: Sequence[Policy], facts:
         if subject:
             narrowed = replace(base, subject=subject)
             for rule in rules:
-                yield from parts_in_rule(narrowed, rule, region, facts)
+                yield from parts_in_rule(narrowed, rule, region, world)
 
 
 def find_lost(region: Region, after: Side, budget: Budget) -> Point | None:
@@ -168,7 +178,7 @@ def find_only_allowed(region: Region, before: Side, others: Sequence[Side], budg
     """
     if len(others) == 1:
         return find_newly_lost(region, before, others[0], budget)
-    if whole(region, before.facts) is None:
+    if whole(region, before.world) is None:
         return None
     return solver.only_allowed(region, before, others, budget)
 

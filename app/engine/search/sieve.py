@@ -16,7 +16,7 @@ from app.engine.intervals import IntervalSet
 from app.engine.points import Peer, Point
 from app.engine.policy import Direction, Rule
 from app.engine.ports import PortName, at, port_range
-from app.engine.regions import ExistingPods, Facts, FuturePods, Outside, PeerRegion, Region
+from app.engine.regions import ExistingPods, FuturePods, Outside, PeerRegion, Region, World
 from app.engine.search.boxes import Boxes, add_selector
 from app.engine.search.classes import GaveUpError, LabelClasses, Mask, Member, Option, minimal
 from app.engine.search.samples import sample_labels
@@ -25,16 +25,16 @@ from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, Selector, fre
 _MOST_WORK = 4_000
 """Classes that are looked at behind choices, for one question; a millisecond or two."""
 
-Place = tuple[str, str]
+DimensionKey = tuple[str, str]
 """A dimension: of which part of a point, and the label key if it is one of labels."""
 _ADDRESS, _PORT, _NAMESPACE = ("address", ""), ("port", ""), ("namespace", "")
 _SUBJECT, _PODS, _SPACES = "subject", "pods", "namespaces"
-Dimension: TypeAlias = "tuple[Place, list[Option]]"
-Chosen: TypeAlias = "dict[Place, Member]"
+Dimension: TypeAlias = "tuple[DimensionKey, list[Option]]"
+Chosen: TypeAlias = "dict[DimensionKey, Member]"
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class RegionPart:
     """A part of a region in which a point is looked for: a box itself.
 
     ``within`` are the numbers of today's namespaces, as a mask; None where they do not matter.
@@ -86,17 +86,17 @@ class Sieve:
         self._boxes = boxes
         self._effort = effort
 
-    def find(self, base: Base, region: Region, facts: Facts, avoided: Mask) -> Point | None:
+    def find(self, base: RegionPart, region: Region, world: World, avoided: Mask) -> Point | None:
         """Return a point of ``base``, a part of ``region``, in none of ``avoided``.
 
         None if there is none. Raises ``GaveUpError`` and ``TooComplexError``.
         """
         self._effort.look()
         alive = avoided & self._held(base, region.peer)
-        chosen = sift(alive, self._open(base, facts, alive), self._effort)
-        return None if chosen is None else _decoded(base, region, facts, chosen)
+        chosen = sift(alive, self._open(base, world, alive), self._effort)
+        return None if chosen is None else _decoded(base, region, world, chosen)
 
-    def _held(self, base: Base, peer: PeerRegion) -> Mask:
+    def _held(self, base: RegionPart, peer: PeerRegion) -> Mask:
         """Return the boxes that can hold a point of ``base`` at all, by their kind."""
         boxes = self._boxes
         held = ~boxes.unnamed(base.names)
@@ -104,7 +104,7 @@ class Sieve:
             return held & ~boxes.of_pods
         return held if base.addresses is not None else held & ~boxes.of_addresses
 
-    def _open(self, base: Base, facts: Facts, alive: Mask) -> list[Dimension]:
+    def _open(self, base: RegionPart, world: World, alive: Mask) -> list[Dimension]:
         """Return the dimensions in which a class has to be chosen, as some box does not take every one."""
         boxes = self._boxes
         found = [*_label_dimensions(_SUBJECT, boxes.subjects, base.subject, alive)]
@@ -113,7 +113,7 @@ class Sieve:
             if base.within is None:
                 found += _label_dimensions(_SPACES, boxes.future_namespaces(), base.namespaces, alive)
             else:
-                found.append((_NAMESPACE, boxes.namespace_options(facts.table, base.within)))
+                found.append((_NAMESPACE, boxes.namespace_options(world.table, base.within)))
         if base.addresses is not None:
             found.append((_ADDRESS, boxes.address_options(base.addresses)))
         found.append((_PORT, boxes.port_options(base.ports)))
@@ -192,15 +192,15 @@ def _common(dimensions: list[Dimension]) -> Mask:
 # -- from classes to a point -------------------------------------------------------------------------------
 
 
-def _decoded(base: Base, region: Region, facts: Facts, chosen: Chosen) -> Point:
+def _decoded(base: RegionPart, region: Region, world: World, chosen: Chosen) -> Point:
     place = chosen.get(_PORT, base.ports.spans[0][0])
     place = place if isinstance(place, int) else 0
     protocol = at(place)[0]
     names = frozenset(name for named, name in base.names if named is protocol)
-    return Point(_labels(_SUBJECT, base.subject, chosen), _peer(base, region, facts, chosen), place, names)
+    return Point(_labels(_SUBJECT, base.subject, chosen), _peer(base, region, world, chosen), place, names)
 
 
-def _peer(base: Base, region: Region, facts: Facts, chosen: Chosen) -> Peer:
+def _peer(base: RegionPart, region: Region, world: World, chosen: Chosen) -> Peer:
     address = None
     if base.addresses is not None:
         found = chosen.get(_ADDRESS, base.addresses.spans[0][0])
@@ -210,11 +210,11 @@ def _peer(base: Base, region: Region, facts: Facts, chosen: Chosen) -> Peer:
     labels = _labels(_PODS, base.pods, chosen)
     if base.within is None:
         namespace = _labels(_SPACES, base.namespaces, chosen)
-        name = namespace.get(NAMESPACE_NAME_LABEL) or fresh_value(facts.table.order)
+        name = namespace.get(NAMESPACE_NAME_LABEL) or fresh_value(world.table.order)
         return Peer(name, {**namespace, NAMESPACE_NAME_LABEL: name}, labels, address)
     number = chosen.get(_NAMESPACE, (base.within & -base.within).bit_length() - 1)
-    name = facts.table.order[number if isinstance(number, int) else 0]
-    return Peer(name, facts.table.namespaces[name].labels, labels, address)
+    name = world.table.order[number if isinstance(number, int) else 0]
+    return Peer(name, world.table.namespaces[name].labels, labels, address)
 
 
 def _labels(part: str, base: Selector, chosen: Chosen) -> dict[str, str]:
@@ -226,32 +226,32 @@ def _labels(part: str, base: Selector, chosen: Chosen) -> dict[str, str]:
 # -- parts of regions --------------------------------------------------------------------------------------
 
 
-def whole(region: Region, facts: Facts) -> Base | None:
+def whole(region: Region, world: World) -> RegionPart | None:
     """Return all of ``region`` as one box; None where it is empty."""
     peer = region.peer
-    base = Base(region.subject, region.ports, region.port_names)
+    base = RegionPart(region.subject, region.ports, region.port_names)
     match peer:
         case Outside(addresses):
             if region.port_names and region.direction is Direction.EGRESS:
                 return None  # rule 20: a port has no name at an address outside
             base = replace(base, addresses=addresses)
         case ExistingPods(namespaces, pods):
-            within = facts.table.mask_of(namespaces)
-            base = replace(base, pods=pods, within=within, addresses=facts.pod_addresses or None)
+            within = world.table.mask_of(namespaces)
+            base = replace(base, pods=pods, within=within, addresses=world.pod_addresses or None)
         case FuturePods(namespaces, pods):
-            base = replace(base, pods=pods, namespaces=namespaces, addresses=facts.pod_addresses or None)
+            base = replace(base, pods=pods, namespaces=namespaces, addresses=world.pod_addresses or None)
     return base or None
 
 
-def parts_in_rule(base: Base, rule: Rule, region: Region, facts: Facts) -> Iterator[Base]:
+def parts_in_rule(base: RegionPart, rule: Rule, region: Region, world: World) -> Iterator[RegionPart]:
     """Yield the parts of ``base`` that ``rule`` matches, as boxes."""
     for one in _parts_by_port(base, rule, region):
-        for part in _parts_by_peer(one, rule, region, facts):
+        for part in _parts_by_peer(one, rule, region, world):
             if part:
                 yield part
 
 
-def _parts_by_port(base: Base, rule: Rule, region: Region) -> Iterator[Base]:
+def _parts_by_port(base: RegionPart, rule: Rule, region: Region) -> Iterator[RegionPart]:
     if rule.ports.numbers:
         yield replace(base, ports=base.ports & rule.ports.numbers)
     if region.direction is Direction.EGRESS and isinstance(region.peer, Outside):
@@ -260,7 +260,7 @@ def _parts_by_port(base: Base, rule: Rule, region: Region) -> Iterator[Base]:
         yield replace(base, ports=base.ports & port_range(name[0]), names=base.names | {name})
 
 
-def _parts_by_peer(base: Base, rule: Rule, region: Region, facts: Facts) -> Iterator[Base]:
+def _parts_by_peer(base: RegionPart, rule: Rule, region: Region, world: World) -> Iterator[RegionPart]:
     if rule.peers is None:
         yield base
         return
@@ -273,10 +273,10 @@ def _parts_by_peer(base: Base, rule: Rule, region: Region, facts: Facts) -> Iter
         if base.within is None:
             yield replace(part, namespaces=base.namespaces & one.namespaces)
         else:
-            yield replace(part, within=base.within & facts.table.mask(one.namespaces))
+            yield replace(part, within=base.within & world.table.mask(one.namespaces))
 
 
-def isolated_parts(base: Base, isolators: Sequence[Selector]) -> Iterator[Base]:
+def isolated_parts(base: RegionPart, isolators: Sequence[Selector]) -> Iterator[RegionPart]:
     """Yield parts of ``base`` that together are all of its pods that one of ``isolators`` selects."""
     if any(base.subject.is_subset(one) for one in isolators):
         yield base

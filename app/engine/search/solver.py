@@ -45,7 +45,7 @@ def only_allowed(region: Region, before: Side, others: Sequence[Side], budget: B
     """
     kept: set[int] = set()
     for other in others:
-        if before.facts.table is other.facts.table:
+        if before.world.table is other.world.table:
             shared = {id(one) for one in before.policies} & {id(one) for one in other.policies}
             if len(shared) == len(before.policies) == len(other.policies):
                 return None

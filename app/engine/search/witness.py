@@ -55,7 +55,7 @@ def seen_by(point: Point, region: Region, side: Side) -> Point:
     name = point.peer.namespace
     if name is None or not isinstance(region.peer, ExistingPods):
         return point
-    namespace = side.facts.table.namespaces.get(name)
+    namespace = side.world.table.namespaces.get(name)
     if namespace is None:
         return point
     return replace(point, peer=replace(point.peer, namespace_labels=namespace.labels))
@@ -99,7 +99,7 @@ def simplified(
 
 def _about(side: Side, point: Point) -> Side:
     """Return the policies of ``side`` that select the pod of ``point``, or would with some labels fewer."""
-    return Side([one for one in side.policies if one.pods.matches_some_of(point.labels)], side.facts)
+    return Side([one for one in side.policies if one.pods.matches_some_of(point.labels)], side.world)
 
 
 def _first_lost(candidates: Iterator[Point], lost: Callable[[Point], bool]) -> Iterator[Point]:
@@ -117,7 +117,7 @@ def _namespaces(point: Point, region: Region, side: Side) -> Iterator[Point]:
     own = {policy.namespace for policy in side.policies}
     # A flow from elsewhere tells more than one between two pods of the same namespace.
     for name in sorted(wanted.namespaces, key=lambda one: (one in own, one))[:_NAMESPACES_TRIED]:
-        labels = side.facts.table.namespaces[name].labels
+        labels = side.world.table.namespaces[name].labels
         yield replace(point, peer=replace(point.peer, namespace=name, namespace_labels=labels))
 
 
@@ -133,7 +133,7 @@ def _fewer_labels(point: Point, lost: Callable[[Point], bool], side: Side) -> It
         if lost(plainer):
             point = plainer
             yield point
-    if point.peer.namespace in side.facts.table.namespaces:
+    if point.peer.namespace in side.world.table.namespaces:
         return
     for key in sorted(point.peer.namespace_labels)[:_LABELS_TRIED]:
         if key != NAMESPACE_NAME_LABEL:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from app.engine.cluster import MANAGED, Cluster
 from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
-from app.engine.regions import ExistingPods, Facts, NamespaceTable, Region
+from app.engine.regions import ExistingPods, NamespaceTable, Region, World
 from app.engine.search.find import Side, Unlimited, find_newly_lost
 from app.engine.selectors import EVERYTHING
 from app.model.neighbours import Business, business_of
@@ -48,7 +48,7 @@ class Neighbourhood:
     def __init__(self, cluster: Cluster, known: Mapping[str, str]) -> None:
         """``known`` are the neighbours, as ``neighbours`` returns them."""
         self._known = known
-        self._facts = Facts(NamespaceTable(cluster.namespaces))
+        self._facts = World(NamespaceTable(cluster.namespaces))
 
     def cut_off(self, before: Sequence[Policy], after: Sequence[Policy]) -> Iterator[tuple[str, str]]:
         """Yield the neighbours, and how they are known, that reach more pods before than afterwards."""

@@ -22,7 +22,7 @@ from tests.integration.incluster.scenes import deny_all, eventually, make_manage
 from tests.kube.cluster import Cluster
 
 ADMISSION = "admissionregistration.k8s.io"
-KEEPER = "app.certificates.rotator:CertificateKeeper"
+ROTATOR = "app.certificates.rotator:CertificateRotator"
 DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 VALIDATING, MUTATING = "validatingwebhookconfigurations", "mutatingwebhookconfigurations"
 
@@ -67,15 +67,15 @@ NEEDED_BY = {
     Permission("", "pods", "watch", "kube-system"): "app.cluster.state.resources:agents",
     Permission("authorization.k8s.io", "subjectaccessreviews", "create"): "app.cluster.client.access:ask",
     Permission("events.k8s.io", "events", "create"): "app.cluster.events:OverrideEvents",
-    Permission(ADMISSION, VALIDATING, "get", name=NAME): "app.certificates.reconcile:Upkeep._read",
-    Permission(ADMISSION, VALIDATING, "patch", name=NAME): "app.certificates.reconcile:Upkeep._apply",
-    Permission("", "namespaces", "patch", name=NAME): "app.certificates.reconcile:Upkeep._unreached",
-    Permission("", "namespaces", PROBE_VERB, name=NAME): "app.certificates.reconcile:Upkeep._unreached",
-    Permission("", "secrets", "create", NAME): f"{KEEPER}._written",
-    Permission("", "secrets", "get", NAME, TLS_SECRET): f"{KEEPER}._read",
-    Permission("", "secrets", "update", NAME, TLS_SECRET): f"{KEEPER}._written",
-    Permission("", "pods", "list", NAME): f"{KEEPER}._others",
-    Permission("", "pods", "patch", NAME): f"{KEEPER}._announce",
+    Permission(ADMISSION, VALIDATING, "get", name=NAME): "app.certificates.reconcile:Reconciler._read",
+    Permission(ADMISSION, VALIDATING, "patch", name=NAME): "app.certificates.reconcile:Reconciler._apply",
+    Permission("", "namespaces", "patch", name=NAME): "app.certificates.reconcile:Reconciler._unreached",
+    Permission("", "namespaces", PROBE_VERB, name=NAME): "app.certificates.reconcile:Reconciler._unreached",
+    Permission("", "secrets", "create", NAME): f"{ROTATOR}._written",
+    Permission("", "secrets", "get", NAME, TLS_SECRET): f"{ROTATOR}._read",
+    Permission("", "secrets", "update", NAME, TLS_SECRET): f"{ROTATOR}._written",
+    Permission("", "pods", "list", NAME): f"{ROTATOR}._others",
+    Permission("", "pods", "patch", NAME): f"{ROTATOR}._announce",
     Permission("", "configmaps", "list", NAME, SOURCES_CONFIG_MAP): "app.cluster.state.resources:remembered",
     Permission("", "configmaps", "watch", NAME, SOURCES_CONFIG_MAP): "app.cluster.state.resources:remembered",
     Permission("", "configmaps", "patch", NAME, SOURCES_CONFIG_MAP): "app.cluster.probe.peer_watch",
