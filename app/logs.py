@@ -73,7 +73,7 @@ def plain(value: object) -> Fact:
         text = str(value)
         return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… (+{len(text) - LONGEST_TEXT})"
     if isinstance(value, (list, tuple)):
-        shown = [plain(one) for one in value[:LONGEST_LIST]]
+        shown = [plain(item) for item in value[:LONGEST_LIST]]
         return [*shown, f"… (+{len(value) - LONGEST_LIST})"] if len(value) > LONGEST_LIST else shown
     return f"<{kind.__name__}>"
 
@@ -155,7 +155,7 @@ def _without_surrogates(value: Fact | dict[str, Fact]) -> object:
     if isinstance(value, dict):
         return {_without_surrogates(name): _without_surrogates(fact) for name, fact in value.items()}
     if isinstance(value, list):
-        return [_without_surrogates(one) for one in value]
+        return [_without_surrogates(item) for item in value]
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
@@ -178,7 +178,7 @@ def _worded(fact: Fact) -> str:
         text = fact.translate(_UNPRINTABLE)
         return f'"{text}"' if " " in text or not text else text
     if isinstance(fact, list):
-        return "[" + ", ".join(_worded(one) for one in fact) + "]"
+        return "[" + ", ".join(_worded(item) for item in fact) + "]"
     return "-" if fact is None else str(fact)
 
 

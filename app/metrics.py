@@ -1,4 +1,4 @@
-"""What Prometheus can ask for: decisions, their time, overrides, the state's age, the certificate's end.
+"""What Prometheus can ask for: decisions, their time, overrides, the certificate's end.
 
 Everything that is counted on the way of a request is bound to its labels once and found again by one look
 into a dictionary; what can be asked for when somebody scrapes is not counted at all.
@@ -43,8 +43,6 @@ class Metrics:
         )
         self._overrides = self._counter("overrides", "Overrides asked for, by what came of them.", "outcome")
         self._refusals = self._counter("refused_requests", "Requests answered without a decision.", "reason")
-        self._reads = self._counter("state_reads", "Reads of the state.", "outcome")
-        self._state_age = self._gauge("state_age_seconds", "Time since the state was last read as a whole.")
         self._in_flight = self._gauge("in_flight_requests", "Reviews being handled now.")
         self._unknown_peers = self._gauge(
             "unknown_peers",
@@ -81,14 +79,6 @@ class Metrics:
     def record_refusal(self, reason: str) -> None:
         """Count a request that got no decision: ``overload``, ``too large``, ``no JSON``, ..."""
         self._refusals.labels(reason).inc()
-
-    def record_state_read(self, outcome: str) -> None:
-        """Count one read of the state: ``ok`` or ``error``."""
-        self._reads.labels(outcome).inc()
-
-    def watch_state_age(self, seconds: Callable[[], float]) -> None:
-        """Ask ``seconds`` for the state's age whenever somebody scrapes."""
-        self._state_age.set_function(seconds)
 
     def watch_in_flight(self, count: Callable[[], float]) -> None:
         """Ask ``count`` for the number of reviews being handled whenever somebody scrapes."""

@@ -28,28 +28,24 @@ def test_a_decision_is_counted_under_its_labels_with_its_time() -> None:
     assert 'netpol_guard_decision_seconds_bucket{le="+Inf"} 3.0' in lines
 
 
-def test_overrides_refusals_and_reads_are_counted_by_outcome() -> None:
+def test_overrides_and_refusals_are_counted_by_outcome() -> None:
     metrics = Metrics()
     metrics.record_override("honoured")
     metrics.record_refusal("overload")
-    metrics.record_state_read("error")
     lines = _lines(metrics)
     assert 'netpol_guard_overrides_total{outcome="honoured"} 1.0' in lines
     assert 'netpol_guard_refused_requests_total{reason="overload"} 1.0' in lines
-    assert 'netpol_guard_state_reads_total{outcome="error"} 1.0' in lines
 
 
 def test_gauges_are_asked_for_when_somebody_scrapes() -> None:
     metrics = Metrics()
-    ages = iter([1.5, 2.5])
-    metrics.watch_state_age(lambda: next(ages))
-    metrics.watch_in_flight(lambda: 3)
+    counts = iter([2, 3])
+    metrics.watch_in_flight(lambda: next(counts))
     metrics.set_certificate_expiry(1_800_000_000)
     metrics.set_authority_expiry(1_900_000_000)
     metrics.record_reconcile("configuration: caBundle")
-    assert "netpol_guard_state_age_seconds 1.5" in _lines(metrics)
+    assert "netpol_guard_in_flight_requests 2.0" in _lines(metrics)
     lines = _lines(metrics)
-    assert "netpol_guard_state_age_seconds 2.5" in lines
     assert "netpol_guard_in_flight_requests 3.0" in lines
     assert "netpol_guard_certificate_expiry_timestamp_seconds 1.8e+09" in lines
     assert "netpol_guard_authority_expiry_timestamp_seconds 1.9e+09" in lines

@@ -22,22 +22,20 @@ _MOST = 8
 _MOST_NAMESPACES = 1_000
 """Namespaces remembered before those are forgotten whose changes are too old to matter."""
 
-Policies = tuple["Policy", ...]
-
 
 @dataclass(frozen=True, slots=True)
 class _Assumed:
     change: PolicyChange
     until: float
 
-    def is_seen_in(self, policies: Policies) -> bool:
+    def is_seen_in(self, policies: tuple[Policy, ...]) -> bool:
         """Tell whether the state moved on: to what the change makes of it, or to something else."""
-        now = next((one for one in policies if one.name == self.change.name), None)
+        now = next((policy for policy in policies if policy.name == self.change.name), None)
         return now != self.change.old
 
-    def applied_to(self, policies: Policies) -> Policies:
+    def applied_to(self, policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
         """Return the policies as they are once the change is made."""
-        others = tuple(one for one in policies if one.name != self.change.name)
+        others = tuple(policy for policy in policies if policy.name != self.change.name)
         return others if self.change.new is None else (*others, self.change.new)
 
 
@@ -70,27 +68,27 @@ class AssumedChanges:
             del self._known[namespace]
 
     def possible(
-        self, namespace: str, policies: Policies
-    ) -> Iterator[tuple[Policies, Sequence[PolicyChange]]]:
+        self, namespace: str, policies: tuple[Policy, ...]
+    ) -> Iterator[tuple[tuple[Policy, ...], Sequence[PolicyChange]]]:
         """Yield the states that may come of ``policies``, as just read, with the changes that lead there.
 
         Each change by itself, and all together; ``policies`` as they are is not among them.
         """
         left = self._left(namespace, policies)
-        for one in left:
-            yield one.applied_to(policies), (one.change,)
+        for assumed in left:
+            yield assumed.applied_to(policies), (assumed.change,)
         if len(left) > 1:
             together = policies
-            for one in left:
-                together = one.applied_to(together)
-            yield together, tuple(one.change for one in left)
+            for assumed in left:
+                together = assumed.applied_to(together)
+            yield together, tuple(assumed.change for assumed in left)
 
-    def _left(self, namespace: str, policies: Policies) -> list[_Assumed]:
+    def _left(self, namespace: str, policies: tuple[Policy, ...]) -> list[_Assumed]:
         known = self._known.get(namespace)
         if not known:
             return []
         now = self._clock()
-        left = [one for one in known if one.until > now and not one.is_seen_in(policies)]
+        left = [assumed for assumed in known if assumed.until > now and not assumed.is_seen_in(policies)]
         if left:
             self._known[namespace] = left
         else:

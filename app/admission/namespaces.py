@@ -49,7 +49,7 @@ class NamespaceJudgement:
 
     def _still_managed(self) -> ReviewOutcome:
         """Judge with the namespace still required, whatever its labels become."""
-        verdicts = (one for one in self._verdicts() if one[1].rejected)
+        verdicts = (found for found in self._verdicts() if found[1].rejected)
         cutting = list(islice(verdicts, _SHOWN + 1))
         if not cutting:
             return ReviewOutcome(OutcomeKind.ADMIT, notes=self._left_notes())
@@ -58,14 +58,14 @@ class NamespaceJudgement:
         for state, verdict in cutting[:_SHOWN]:
             for loss in main_losses(verdict.rejected):
                 lines += [
-                    f"- {one}" if i == 0 else one for i, one in enumerate(loss_lines(loss, state.policies))
+                    f"- {line}" if i == 0 else line for i, line in enumerate(loss_lines(loss, state.policies))
                 ]
         if len(cutting) > _SHOWN:
             lines.append("- and so with policies of further managed namespaces")
         lines += self._ways_out()
         reasons = tuple(
-            Reason(one.flow.id.value, f"cuts {flow_words(one.flow)}", "metadata.labels")
-            for one in main_losses(cut)
+            Reason(loss.flow.id.value, f"cuts {flow_words(loss.flow)}", "metadata.labels")
+            for loss in main_losses(cut)
         )
         return ReviewOutcome(OutcomeKind.REJECT, tuple(lines), reasons, flows=_ids(cut))
 
@@ -129,7 +129,7 @@ class NamespaceJudgement:
             policies = self._cluster.policies.get(name, ())
             after = State(policies, self._after)
             before = State(policies, self._before) if self._was_managed else State((), self._after)
-            flows = tuple(one for one in managed_flows(name, frozenset({changed})) if not one.is_future)
+            flows = tuple(flow for flow in managed_flows(name, frozenset({changed})) if not flow.is_future)
             verdict = self._judge.compare(before, after, flows)
             if verdict.losses:
                 yield after, verdict
@@ -140,11 +140,11 @@ class NamespaceJudgement:
 
 
 def _cut_note(loss: Loss) -> str:
-    isolating = listed(dict.fromkeys(one.name for one in loss.isolating))
+    isolating = listed(dict.fromkeys(policy.name for policy in loss.isolating))
     return (
         f"{loss.flow.id.value}: as policies stand, they cut {flow_words(loss.flow)}; isolated by {isolating}"
     )
 
 
 def _ids(losses: list[Loss]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one.flow.id.value for one in losses))
+    return tuple(dict.fromkeys(loss.flow.id.value for loss in losses))

@@ -53,7 +53,7 @@ class PolicyJudgement:
         self._budget = budget
         self._judge = Judge(rules.options, budget)
         policies = standing.cluster.policies.get(change.namespace, ())
-        self._others = tuple([one for one in policies if not change.name or one.name != change.name])
+        self._others = tuple([policy for policy in policies if not change.name or policy.name != change.name])
         self._baseline = None if change.new is None else recognise(change.new, self._cluster)
         self._assumed: tuple[Policy, ...] = () if self._baseline is None else self._missing_partner()
 
@@ -66,7 +66,9 @@ class PolicyJudgement:
         before = missing_baselines(self._before.policies, self._cluster, namespace)
         # One that stood before is not on its way: this change takes it away, by writing the other over it.
         return tuple(
-            one for one in missing_baselines(self._after_alone, self._cluster, namespace) if one in before
+            baseline
+            for baseline in missing_baselines(self._after_alone, self._cluster, namespace)
+            if baseline in before
         )
 
     @property
@@ -115,7 +117,7 @@ class PolicyJudgement:
             ]
             lines += source_lines(loss, verdict.rejected)
         if self._assumed:
-            names = listed(one.name for one in self._assumed)
+            names = listed(baseline.name for baseline in self._assumed)
             lines.append(f"Judged as if the missing baseline stood already: {names}")
         lines += self._ways_out(verdict, flows)
         return ReviewOutcome(OutcomeKind.REJECT, tuple(lines), tuple(map(self._reason, cut)), flows=_ids(cut))
@@ -161,7 +163,7 @@ class PolicyJudgement:
         if verdict.losses:
             notes += self._loss_notes(verdict)
         if self._assumed:
-            names = listed(one.name for one in self._assumed)
+            names = listed(baseline.name for baseline in self._assumed)
             notes.append(f"apply the missing baseline too, until then required traffic is cut: {names}")
         if self._baseline is not None:
             return (*notes, *_left_out_notes(self._baseline))
@@ -171,7 +173,7 @@ class PolicyJudgement:
         notes = [self._loss_lines(loss)[0] for loss in main_losses(verdict.warned)]
         notes += [
             f"still cut off, as before: {flow_words(loss.flow)}; isolated by "
-            f"{listed(dict.fromkeys(one.name for one in loss.isolating))}"
+            f"{listed(dict.fromkeys(policy.name for policy in loss.isolating))}"
             for loss in main_losses(verdict.remaining)
             # Egress of the platform is worth a warning once: by the change that takes it away.
             if loss.flow.id is not FlowId.PLATFORM_EGRESS
@@ -191,7 +193,9 @@ class PolicyJudgement:
                 return ()
         except TooComplexError:  # the change is known to do no harm, and this is a courtesy
             return ()
-        keepers = listed(one.name for one in self._others if one.types & new.types and one.pods & new.pods)
+        keepers = listed(
+            policy.name for policy in self._others if policy.types & new.types and policy.pods & new.pods
+        )
         return (f"{new.name} has no effect: {keepers} already isolate its pods and allow all it allows",)
 
 
@@ -208,4 +212,4 @@ def fix_lines(fix: Fix) -> list[str]:
 
 
 def _ids(losses: tuple[Loss, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one.flow.id.value for one in losses))
+    return tuple(dict.fromkeys(loss.flow.id.value for loss in losses))

@@ -17,7 +17,7 @@ from app.wire.review.request import Review
 
 def with_others_under_way(outcome: ReviewOutcome, changes: Sequence[PolicyChange]) -> ReviewOutcome:
     """Return the refusal of a change that would do harm only together with others just let through."""
-    what = listed(one.title for one in changes)
+    what = listed(change.title for change in changes)
     return replace(
         outcome,
         lines=(
@@ -74,7 +74,7 @@ def too_complex(title: str) -> ReviewOutcome:
 
 def unreadable(review: Review, parsed: ParsedPolicy) -> ReviewOutcome:
     """Return what becomes of an object that is no NetworkPolicy, with every field that is wrong."""
-    causes = tuple(Reason("FieldValueInvalid", one.message, one.path) for one in parsed.errors)
+    causes = tuple(Reason("FieldValueInvalid", error.message, error.path) for error in parsed.errors)
     lines = (f"{title_of(review)} could not be read as a NetworkPolicy.", *map(str, parsed.errors))
     return ReviewOutcome(OutcomeKind.UNREADABLE, lines, causes)
 

@@ -38,7 +38,7 @@ def answer(review: Review, outcome: ReviewOutcome, mode: Mode, rules: Rules) -> 
         told = is_refused or outcome.notes
         return _admitted(review, (), outcome, _noted(outcome)), "audit" if told else "admit"
     # A patch does not survive being broken into warnings.
-    lines = [one for one in outcome.lines if not one.startswith(PATCH)]
+    lines = [line for line in outcome.lines if not line.startswith(PATCH)]
     notes = (*lines, *outcome.notes)
     return _admitted(review, notes, outcome), "warn" if notes else "admit"
 
@@ -80,7 +80,7 @@ def _admitted(
 
 
 def _denied(review: Review, outcome: ReviewOutcome) -> bytes:
-    causes = tuple(Cause(one.reason, one.message, one.field) for one in outcome.reasons)
+    causes = tuple(Cause(reason.reason, reason.message, reason.field) for reason in outcome.reasons)
     details = Details(review.name, review.kind.group, review.kind.kind, causes)
     hint = (outcome.hint,) if outcome.hint else ()
     message = "\n".join((*outcome.lines, *outcome.notes, *hint))

@@ -52,7 +52,7 @@ from app.wire.review.response import with_warning
 _POLICIES = ("networking.k8s.io", "networkpolicies")
 _NAMESPACES = ("", "namespaces")
 _NAMESPACE_PARTS = ("", "status", "finalize")
-_MODES = {one.value: one for one in Mode}
+_MODES = {mode.value: mode for mode in Mode}
 # Each look at a member of an enum costs as much as a call, and on the way of a review there are many.
 _CREATE, _UPDATE, _DELETE = Operation.CREATE, Operation.UPDATE, Operation.DELETE
 _ADMIT, _OFF, _ENFORCE, _NOT_ASKED = OutcomeKind.ADMIT, Mode.OFF, Mode.ENFORCE, OverrideOutcome.NOT_ASKED
@@ -293,7 +293,7 @@ def _policy(raw: Raw | None, namespace: str) -> ParsedPolicy | None:
 
 
 def _unusable(review: Review, *versions: ParsedPolicy | None) -> ReviewOutcome:
-    unread = next((one for one in versions if one is not None and one.policy is None), None)
+    unread = next((version for version in versions if version is not None and version.policy is None), None)
     return missing(review) if unread is None else unreadable(review, unread)
 
 

@@ -60,21 +60,21 @@ class OwnConfiguration:
     @property
     def trusted(self) -> frozenset[str]:
         """The fingerprints of the authorities that every webhook of ours trusts."""
-        found = [frozenset(fingerprints(one.bundle)) for one in self.webhooks]
+        found = [frozenset(fingerprints(webhook.bundle)) for webhook in self.webhooks]
         return frozenset.intersection(*found) if found else frozenset()
 
     @property
     def bundle(self) -> bytes:
         """The certificates of all authorities that any webhook of ours trusts."""
-        return bundle_of(one.bundle for one in self.webhooks)
+        return bundle_of(webhook.bundle for webhook in self.webhooks)
 
     def has_bundle(self, bundle: bytes) -> bool:
         """Tell whether every webhook of ours trusts what is in ``bundle``, and nothing else."""
-        return all(fingerprints(one.bundle) == fingerprints(bundle) for one in self.webhooks)
+        return all(fingerprints(webhook.bundle) == fingerprints(bundle) for webhook in self.webhooks)
 
     def has_policy(self, policy: FailurePolicy) -> bool:
         """Tell whether every webhook of ours has this policy."""
-        return all(one.failure_policy is policy for one in self.webhooks)
+        return all(webhook.failure_policy is policy for webhook in self.webhooks)
 
     def with_fields(self, bundle: bytes | None, policy: FailurePolicy | None) -> OwnConfiguration:
         """Return the configuration with these fields; None leaves one as it is."""
@@ -82,11 +82,11 @@ class OwnConfiguration:
             self,
             webhooks=tuple(
                 OwnWebhook(
-                    one.name,
-                    one.bundle if bundle is None else bundle,
-                    one.failure_policy if policy is None else policy,
+                    webhook.name,
+                    webhook.bundle if bundle is None else bundle,
+                    webhook.failure_policy if policy is None else policy,
                 )
-                for one in self.webhooks
+                for webhook in self.webhooks
             ),
         )
 
@@ -95,8 +95,8 @@ def configuration_of(manifest: Manifest) -> OwnConfiguration:
     """Return what the guard needs to know of the manifest; ours are the webhooks that lead to our Service."""
     metadata = manifest["metadata"]
     annotation = metadata.get("annotations", {}).get(FAILURE_POLICY_ANNOTATION)
-    wanted = next((one for one in FailurePolicy if one.value == annotation), None)
-    webhooks = tuple(_webhook(one) for one in manifest.get("webhooks") or () if _is_ours(one))
+    wanted = next((policy for policy in FailurePolicy if policy.value == annotation), None)
+    webhooks = tuple(_webhook(webhook) for webhook in manifest.get("webhooks") or () if _is_ours(webhook))
     return OwnConfiguration(
         metadata.get("resourceVersion", ""), webhooks, wanted, _written(metadata), _others(metadata)
     )
@@ -114,11 +114,11 @@ def apply_patch(configuration: OwnConfiguration, *, owns_bundle: bool) -> Manife
         "metadata": {"name": NAME, "resourceVersion": configuration.version},
         "webhooks": [
             {
-                "name": one.name,
-                "failurePolicy": one.failure_policy.value,
-                **({"clientConfig": {"caBundle": _encoded(one.bundle)}} if owns_bundle else {}),
+                "name": webhook.name,
+                "failurePolicy": webhook.failure_policy.value,
+                **({"clientConfig": {"caBundle": _encoded(webhook.bundle)}} if owns_bundle else {}),
             }
-            for one in configuration.webhooks
+            for webhook in configuration.webhooks
         ],
     }
 
@@ -140,7 +140,9 @@ def _written(metadata: Mapping[str, Any]) -> datetime | None:
 
 def _others(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     entries = metadata.get("managedFields") or ()
-    managers = {str(one.get("manager")) for one in entries if _FIELDS.search(json.dumps(one.get("fieldsV1")))}
+    managers = {
+        str(entry.get("manager")) for entry in entries if _FIELDS.search(json.dumps(entry.get("fieldsV1")))
+    }
     return tuple(sorted(managers - {FIELD_MANAGER}))
 
 

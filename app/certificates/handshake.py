@@ -23,8 +23,8 @@ def rejection(pair: Pair, bundle: bytes, host: str) -> str | None:
             server.load_cert_chain(file, password="")
         client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         client.verify_flags |= _NO_CHECK_TIME
-        for one in certificates_in(bundle):
-            client.load_verify_locations(cadata=one.decode("ascii"))
+        for certificate in certificates_in(bundle):
+            client.load_verify_locations(cadata=certificate.decode("ascii"))
         _shake_hands(server, client, host)
     except (OSError, ValueError) as error:
         return getattr(error, "verify_message", "") or str(error)

@@ -37,7 +37,7 @@ class Inspected:
             return False
         current = self.chain[0]
         for following in (*self.chain[1:], None):
-            if current in authorities or any(_issued(current, one) for one in authorities):
+            if current in authorities or any(_issued(current, authority) for authority in authorities):
                 return True
             if following is None or not _issued(current, following):
                 return False

@@ -39,7 +39,7 @@ def fingerprint(pem: bytes) -> str:
 
 def fingerprints(bundle: bytes) -> tuple[str, ...]:
     """Return the fingerprints of all certificates in ``bundle``, in their order."""
-    return tuple(_digest(one) for one in certificates_in(bundle))
+    return tuple(_digest(certificate) for certificate in certificates_in(bundle))
 
 
 def certificates_in(bundle: bytes) -> tuple[bytes, ...]:
@@ -49,7 +49,7 @@ def certificates_in(bundle: bytes) -> tuple[bytes, ...]:
 
 def bundle_of(certificates: Iterable[bytes]) -> bytes:
     """Return one PEM with every certificate in ``certificates``, each of them once."""
-    each = {_digest(one): one for pem in certificates for one in certificates_in(pem)}
+    each = {_digest(certificate): certificate for pem in certificates for certificate in certificates_in(pem)}
     return b"".join(each.values())
 
 

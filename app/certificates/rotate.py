@@ -123,7 +123,7 @@ def _may_issue(holding: Holding, view: View, lifetimes: Lifetimes) -> bool:
     return (
         holding.next is not None
         and is_published(fingerprint(holding.next.certificate), view, lifetimes)
-        and all(one.knowledge == holding.knowledge for one in view.replicas)
+        and all(replica.knowledge == holding.knowledge for replica in view.replicas)
     )
 
 
@@ -131,7 +131,7 @@ def _may_drop(holding: Holding, serving: Validity, view: View, lifetimes: Lifeti
     # The serving certificate was issued when its authority took over, or later.
     current = fingerprint(holding.authority.certificate)
     return view.now - serving.issued >= lifetimes.overlap and all(
-        one.authority == current for one in view.replicas
+        replica.authority == current for replica in view.replicas
     )
 
 

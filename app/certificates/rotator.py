@@ -117,7 +117,7 @@ class CertificateRotator:
         if self._served is None or validity_of(self._served.pair.certificate).end <= now:
             return True
         # Made by a replica whose clock is ahead: API servers, with the time as it is, would not take it yet.
-        if any(validity_of(one.certificate).start > now for one in (holding.serving, holding.authority)):
+        if any(validity_of(pair.certificate).start > now for pair in (holding.serving, holding.authority)):
             return False
         if configuration is None:
             return True
@@ -149,7 +149,7 @@ class CertificateRotator:
             since = self._dependencies.clock()
         elif self._since is None and len(configuration.trusted) > 1:
             since = configuration.written or _LONG_AGO
-        self._since = {one: known.get(one, since) for one in configuration.trusted}
+        self._since = {authority: known.get(authority, since) for authority in configuration.trusted}
 
     # -- the Secret ----------------------------------------------------------------------------------------
 
@@ -227,4 +227,6 @@ def _said(pod: Manifest) -> Announcement:
 
 def _is_ready(pod: Manifest) -> bool:
     conditions = pod.get("status", {}).get("conditions") or ()
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+    return any(
+        condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions
+    )

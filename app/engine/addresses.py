@@ -61,7 +61,7 @@ def network_set(network: Network) -> IntervalSet:
 
 def block_set(network: Network, excepts: Iterable[Network] = ()) -> IntervalSet:
     """Return the addresses of an ``ipBlock``: in ``network`` and in none of ``excepts`` (rule 13)."""
-    return network_set(network) - IntervalSet.union(network_set(one) for one in excepts)
+    return network_set(network) - IntervalSet.union(network_set(excepted) for excepted in excepts)
 
 
 _NEIGHBOURS = 4
@@ -70,7 +70,7 @@ _NEIGHBOURS = 4
 def one_by_one(network: Network) -> Iterator[Network]:
     """Yield the addresses of a network of a few, one by one as people write hosts down; else the network.
 
-    >>> [str(one) for one in one_by_one(IPv4Network("10.0.0.0/31"))]
+    >>> [str(network) for network in one_by_one(IPv4Network("10.0.0.0/31"))]
     ['10.0.0.0/32', '10.0.0.1/32']
     """
     if network.num_addresses > _NEIGHBOURS:
@@ -82,7 +82,7 @@ def one_by_one(network: Network) -> Iterator[Network]:
 def networks_of(addresses: IntervalSet) -> Iterator[Network]:
     """Yield the fewest CIDRs that make up ``addresses``.
 
-    >>> [str(one) for one in networks_of(network_set(IPv4Network("10.0.0.0/31")))]
+    >>> [str(network) for network in networks_of(network_set(IPv4Network("10.0.0.0/31")))]
     ['10.0.0.0/31']
     """
     for family in ALL_OF.values():

@@ -48,7 +48,7 @@ class Baseline:
 
 def operator_selectors(cluster: Cluster, namespace: str) -> tuple[Selector, ...]:
     """Return the selectors of the webhook Services of ``namespace``; the documented one without any."""
-    real = {one.selector: None for one in cluster.webhooks if one.namespace == namespace}
+    real = {webhook.selector: None for webhook in cluster.webhooks if webhook.namespace == namespace}
     return tuple(real) or (DOCUMENTED_OPERATOR,)
 
 
@@ -73,12 +73,12 @@ def bridges(operators: Iterable[Policy]) -> tuple[Policy, ...]:
     """
     found: dict[Selector, Peers] = {}
     namespace = ""
-    for one in operators:
-        namespace = one.namespace
-        peers = _merged(one.ingress) or Peers()
-        known = found.get(one.pods, Peers((PodPeer(MANAGED),)))
+    for operator in operators:
+        namespace = operator.namespace
+        peers = _merged(operator.ingress) or Peers()
+        known = found.get(operator.pods, Peers((PodPeer(MANAGED),)))
         pods = tuple(dict.fromkeys((*known.pods, *peers.pods)))
-        found[one.pods] = Peers(pods, known.addresses | peers.addresses)
+        found[operator.pods] = Peers(pods, known.addresses | peers.addresses)
     return tuple(
         Policy(namespace, _numbered(BRIDGE_NAME, index), selector, _BOTH, (Rule(peers),), (ALLOW_ALL,))
         for index, (selector, peers) in enumerate(found.items())
@@ -107,10 +107,13 @@ def means_the_same(policy: Policy, other: Policy) -> bool:
 def _adds_up(rules: Sequence[Rule], others: Sequence[Rule]) -> bool:
     if rules == others or (_is_open(rules) and _is_open(others)):
         return True
-    one, two = _merged(rules), _merged(others)
-    if one is None or two is None:
-        return False
-    return set(one.pods) == set(two.pods) and one.addresses == two.addresses
+    peers, wanted = _merged(rules), _merged(others)
+    return peers is not None and wanted is not None and same_peers(peers, wanted)
+
+
+def same_peers(peers: Peers, other: Peers) -> bool:
+    """Tell whether both let in the same, in whatever order they say it."""
+    return set(peers.pods) == set(other.pods) and peers.addresses == other.addresses
 
 
 def _numbered(name: str, index: int) -> str:
@@ -119,8 +122,8 @@ def _numbered(name: str, index: int) -> str:
 
 def _source_peers(sources: Iterable[Source]) -> Peers:
     known = tuple(sources)
-    pods = tuple({one.pods: None for one in known if one.pods is not None})
-    addresses = IntervalSet.union(one.addresses for one in known if one.addresses is not None)
+    pods = tuple({source.pods: None for source in known if source.pods is not None})
+    addresses = IntervalSet.union(source.addresses for source in known if source.addresses is not None)
     return Peers(pods, addresses)
 
 
@@ -151,13 +154,12 @@ def resembles(policy: Policy, cluster: Cluster) -> bool:
 
 
 def _operator_baseline(peers: Peers, sources: tuple[Source, ...]) -> Baseline | None:
-    let_in = [one for one in sources if _lets_in(peers, one)]
+    let_in = [source for source in sources if _lets_in(peers, source)]
     if not let_in:
         return None
-    wanted = _source_peers(let_in)
-    if set(peers.pods) != set(wanted.pods) or peers.addresses != wanted.addresses:
+    if not same_peers(peers, _source_peers(let_in)):
         return None
-    return Baseline(BaselineKind.OPERATOR, tuple(one for one in sources if one not in let_in))
+    return Baseline(BaselineKind.OPERATOR, tuple(source for source in sources if source not in let_in))
 
 
 def _lets_in(peers: Peers, source: Source) -> bool:
@@ -167,7 +169,7 @@ def _lets_in(peers: Peers, source: Source) -> bool:
 
 
 def _is_open(rules: Sequence[Rule]) -> bool:
-    return any(one.peers is None and one.ports == ALL_PORTS for one in rules)
+    return any(rule.peers is None and rule.ports == ALL_PORTS for rule in rules)
 
 
 def _merged(rules: Sequence[Rule]) -> Peers | None:
@@ -188,9 +190,13 @@ def missing_baselines(policies: Iterable[Policy], cluster: Cluster, namespace: s
     What stands for one is a baseline of its kind for the same pods; the documented text stands for nobody's
     where the webhook's pods carry other labels.
     """
-    standing = {(found.kind, one.pods) for one in policies if (found := recognise(one, cluster)) is not None}
+    standing = {
+        (found.kind, policy.pods) for policy in policies if (found := recognise(policy, cluster)) is not None
+    }
     return tuple(
-        one for one in written_baselines(cluster, namespace) if (_kind_of(one), one.pods) not in standing
+        baseline
+        for baseline in written_baselines(cluster, namespace)
+        if (_kind_of(baseline), baseline.pods) not in standing
     )
 
 

@@ -47,13 +47,13 @@ def strongest(sources: Iterable[Source]) -> tuple[Source, ...]:
     """Return the sources, the strongest first, each place once: as what it is known best.
 
     >>> guessed = Source(Provenance.GUESSED, "an EndpointSlice")
-    >>> [one.origin for one in strongest([guessed, Source(Provenance.MEASURED, "a probe")])]
+    >>> [source.origin for source in strongest([guessed, Source(Provenance.MEASURED, "a probe")])]
     ['a probe']
     """
-    order = {one: index for index, one in enumerate(Provenance)}
+    order = {provenance: index for index, provenance in enumerate(Provenance)}
     found: dict[tuple[IntervalSet | None, PodPeer | None], Source] = {}
-    for one in sorted(sources, key=lambda source: order[source.provenance]):
-        found.setdefault((one.addresses, one.pods), one)
+    for source in sorted(sources, key=lambda source: order[source.provenance]):
+        found.setdefault((source.addresses, source.pods), source)
     return tuple(found.values())
 
 

@@ -39,13 +39,13 @@ class Question:
         labels = sample_labels(self.policy.pods)
         is_isolated = False
         allowing: list[Rule] = []
-        for one in self.others:
-            if one.isolates(self.direction) and one.pods.matches(labels):
+        for other in self.others:
+            if other.isolates(self.direction) and other.pods.matches(labels):
                 is_isolated = True
-                allowing += one.rules(self.direction)
+                allowing += other.rules(self.direction)
         samples = islice(self._samples(labels), _MOST_LOOKS // (_size(allowing) + 1) + 1)
         return not is_isolated or any(
-            not any(rule_matches(one, point) for one in allowing) for point in samples
+            not any(rule_matches(rule, point) for rule in allowing) for point in samples
         )
 
     def _samples(self, labels: Mapping[str, str]) -> Iterator[Point]:
@@ -61,8 +61,8 @@ class Question:
         """Tell whether the policy isolates a pod that the others leave alone."""
         if not self.policy.isolates(self.direction):
             return False
-        selectors = [one.pods for one in self.others if one.isolates(self.direction)]
-        if any(self.policy.pods.is_subset(one) for one in selectors):
+        selectors = [other.pods for other in self.others if other.isolates(self.direction)]
+        if any(self.policy.pods.is_subset(selector) for selector in selectors):
             return False
         return find_unselected(self.policy.pods, selectors, budget) is not None
 
@@ -86,7 +86,7 @@ class Question:
     def is_contained(self) -> bool:
         """Tell whether each rule is contained in one rule of one other policy. Sufficient only."""
         rules = self.policy.rules(self.direction)
-        looks = _size(rules) * sum(_size(one.rules(self.direction)) for one in self.others)
+        looks = _size(rules) * sum(_size(other.rules(self.direction)) for other in self.others)
         return looks <= _MOST_LOOKS and all(map(self._contained, rules))
 
     def search_allows_more(self, budget: Budget) -> bool:
@@ -101,7 +101,7 @@ class Question:
         """Tell whether one rule of one other policy allows all that ``rule`` does. Sufficient only."""
         return any(
             self.policy.pods.is_subset(other.pods)
-            and any(_rule_within(rule, one, self.world.table) for one in other.rules(self.direction))
+            and any(_rule_within(rule, wider, self.world.table) for wider in other.rules(self.direction))
             for other in self.others
         )
 
@@ -123,18 +123,18 @@ def has_no_effect(policy: Policy, others: Sequence[Policy], world: World, budget
     ``others`` are the remaining policies of the same namespace; those that are being deleted do not count, as
     they may be gone any moment. Raises ``TooComplexError``.
     """
-    staying = [one for one in others if not one.terminating]
-    questions = [Question(policy, staying, one, world) for one in policy.types]
+    staying = [other for other in others if not other.terminating]
+    questions = [Question(policy, staying, direction, world) for direction in policy.types]
     return (
-        not any(one.shows_effect() for one in questions)
-        and not any(one.isolates_more(budget) for one in questions)
-        and not any(one.allows_more(budget) for one in questions)
+        not any(question.shows_effect() for question in questions)
+        and not any(question.isolates_more(budget) for question in questions)
+        and not any(question.allows_more(budget) for question in questions)
     )
 
 
 def _size(rules: Sequence[Rule]) -> int:
     """Return how many things there are to look at in ``rules``: each rule, and each of its peers."""
-    return sum(1 if one.peers is None else 1 + len(one.peers.pods) for one in rules)
+    return sum(1 if rule.peers is None else 1 + len(rule.peers.pods) for rule in rules)
 
 
 def _rule_within(rule: Rule, other: Rule, table: NamespaceTable) -> bool:
@@ -144,7 +144,7 @@ def _rule_within(rule: Rule, other: Rule, table: NamespaceTable) -> bool:
         return True
     if rule.peers is None or not rule.peers.addresses.is_subset(other.peers.addresses):
         return False
-    return all(any(_peer_within(one, two, table) for two in other.peers.pods) for one in rule.peers.pods)
+    return all(any(_peer_within(peer, two, table) for two in other.peers.pods) for peer in rule.peers.pods)
 
 
 def _peer_within(peer: PodPeer, other: PodPeer, table: NamespaceTable) -> bool:

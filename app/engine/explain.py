@@ -42,7 +42,7 @@ def _as_one(group: list[Loss]) -> Loss:
     first = group[0]
     if first.flow.id is not FlowId.PLATFORM_EGRESS:
         return first
-    label = listed(dict.fromkeys(one.flow.label for one in group))
+    label = listed(dict.fromkeys(loss.flow.label for loss in group))
     return replace(first, flow=replace(first.flow, label=label))
 
 
@@ -51,11 +51,11 @@ def source_lines(loss: Loss, losses: Iterable[Loss]) -> tuple[str, ...]:
     if loss.flow.webhook is None:
         return ()
     lost = dict.fromkeys(
-        one.flow.source
-        for one in losses
-        if one.flow.webhook == loss.flow.webhook and one.flow.source is not None
+        other.flow.source
+        for other in losses
+        if other.flow.webhook == loss.flow.webhook and other.flow.source is not None
     )
-    return tuple(f"  {one.provenance.value + ':':8} {_source_words(one)}" for one in lost)
+    return tuple(f"  {source.provenance.value + ':':8} {_source_words(source)}" for source in lost)
 
 
 def _source_words(source: Source) -> str:
@@ -86,7 +86,7 @@ def _hedge(loss: Loss) -> str:
 def why_words(loss: Loss, policies: Sequence[Policy]) -> str:
     """Return which policies isolate the pod of the witness, and which rule comes closest."""
     direction = loss.flow.region.direction
-    names = listed(dict.fromkeys(one.name for one in loss.isolating))
+    names = listed(dict.fromkeys(policy.name for policy in loss.isolating))
     closest = closest_rule(loss.point, direction, policies)
     sentence = f"isolated for {direction.value} by {names}; no rule lets it through"
     if closest is None:
@@ -104,7 +104,7 @@ def closest_rule(point: Point, direction: Direction, policies: Iterable[Policy])
             for index in range(len(policy.rules(direction)))
         )
     ]
-    best = max(ranked, key=lambda one: one[:2], default=None)
+    best = max(ranked, key=lambda candidate: candidate[:2], default=None)
     return None if best is None or best[0] == 0 else best[2]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from app.engine.baselines import recognise, written_baselines
+from app.engine.baselines import recognise, same_peers, written_baselines
 from app.engine.cluster import MANAGED, Cluster
 from app.engine.judge import Judge, Loss, State
 from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
@@ -82,17 +82,22 @@ def opened(policy: Policy, flow: RequiredFlow) -> Policy:
 def _candidates(broken: Broken) -> Iterator[Fix]:
     yield from _documented(broken)
     needed = tuple(dict.fromkeys(_needed(loss.flow) for loss in broken.losses))
-    yield applied(broken.policy, (_extend_rule(broken.policy, *one) or _add_rule(*one) for one in needed))
-    yield applied(broken.policy, (_add_rule(*one) for one in needed))
+    yield applied(
+        broken.policy, (_extend_rule(broken.policy, *missing) or _add_rule(*missing) for missing in needed)
+    )
+    yield applied(broken.policy, (_add_rule(*missing) for missing in needed))
     lost = {loss.flow.region.direction for loss in broken.losses}
     if broken.policy.types - lost:
-        yield applied(broken.policy, (Edit(EditKind.DROP_TYPE, one) for one in Direction if one in lost))
+        yield applied(
+            broken.policy,
+            (Edit(EditKind.DROP_TYPE, direction) for direction in Direction if direction in lost),
+        )
 
 
 def _documented(broken: Broken) -> Iterator[Fix]:
     """Yield the documented text where the policy is, or was, or is named like, a baseline."""
-    earlier = [one for one in broken.before.policies if one.name == broken.policy.name]
-    kinds = {found.kind for one in earlier if (found := recognise(one, broken.cluster)) is not None}
+    earlier = [policy for policy in broken.before.policies if policy.name == broken.policy.name]
+    kinds = {found.kind for policy in earlier if (found := recognise(policy, broken.cluster)) is not None}
     for text in written_baselines(broken.cluster, broken.policy.namespace):
         found = recognise(text, broken.cluster)
         if text.name == broken.policy.name or (found is not None and found.kind in kinds):
@@ -119,7 +124,7 @@ def _needed_peers(flow: RequiredFlow) -> Peers:
         case FuturePods(namespaces, pods):
             return Peers((PodPeer(namespaces, pods),))
         case ExistingPods(names, pods):
-            return Peers(tuple(PodPeer.own(one, pods) for one in sorted(names)))
+            return Peers(tuple(PodPeer.own(name, pods) for name in sorted(names)))
 
 
 def _add_rule(direction: Direction, rule: Rule) -> Edit:
@@ -132,17 +137,13 @@ def _extend_rule(policy: Policy, direction: Direction, rule: Rule) -> Edit | Non
     Ports are added only where nobody but the peers in need gets them.
     """
     existing = policy.rules(direction)
-    for index, one in enumerate(existing):
-        if rule.peers is not None and one.peers is not None and _same_peers(one.peers, rule.peers):
+    for index, candidate in enumerate(existing):
+        if rule.peers is not None and candidate.peers is not None and same_peers(candidate.peers, rule.peers):
             return Edit(EditKind.ADD_PORT, direction, index, rule)
-    for index, one in enumerate(existing):
-        if one.peers is not None and rule.ports.is_subset(one.ports):
+    for index, candidate in enumerate(existing):
+        if candidate.peers is not None and rule.ports.is_subset(candidate.ports):
             return Edit(EditKind.ADD_PEER, direction, index, rule)
     return None
-
-
-def _same_peers(one: Peers, other: Peers) -> bool:
-    return set(one.pods) == set(other.pods) and one.addresses == other.addresses
 
 
 def applied(policy: Policy, edits: Iterable[Edit]) -> Fix:

@@ -40,7 +40,7 @@ class IntervalSet:
     @classmethod
     def union(cls, sets: Iterable[IntervalSet]) -> IntervalSet:
         """Return everything that is in at least one of ``sets``."""
-        return cls(_canonical(span for one in sets for span in one.spans))
+        return cls(_canonical(span for places in sets for span in places.spans))
 
     def __or__(self, other: IntervalSet) -> IntervalSet:
         return IntervalSet.of(*self.spans, *other.spans)

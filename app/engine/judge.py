@@ -69,17 +69,17 @@ class Verdict:
     @property
     def rejected(self) -> tuple[Loss, ...]:
         """What the change takes away and must not."""
-        return tuple(one for one in self.losses if one.age is Age.NEW and one.severity is Severity.REJECT)
+        return tuple(loss for loss in self.losses if loss.age is Age.NEW and loss.severity is Severity.REJECT)
 
     @property
     def warned(self) -> tuple[Loss, ...]:
         """What the change takes away without being rejected for it."""
-        return tuple(one for one in self.losses if one.age is Age.NEW and one.severity is Severity.WARN)
+        return tuple(loss for loss in self.losses if loss.age is Age.NEW and loss.severity is Severity.WARN)
 
     @property
     def remaining(self) -> tuple[Loss, ...]:
         """What was lost before, and still is."""
-        return tuple(one for one in self.losses if one.age is Age.OLD)
+        return tuple(loss for loss in self.losses if loss.age is Age.OLD)
 
 
 NOTHING_LOST = Verdict()
@@ -145,7 +145,8 @@ class _Change:
         """Tell whether no search is needed: nobody is isolated, or one policy alone allows everything."""
         subject = dict(region.subject.terms)
         return not any(
-            one.isolates(region.direction) and one.pods.overlaps(subject) for one in self._after.policies
+            policy.isolates(region.direction) and policy.pods.overlaps(subject)
+            for policy in self._after.policies
         ) or any(True for _ in keepers_of(region, self._after))
 
     def _has_ip_blocks(self, direction: Direction) -> bool:
@@ -191,7 +192,7 @@ def _loss(flow: RequiredFlow, point: Point, age: Age, after: Side) -> Loss:
 def keepers_of(region: Region, state: State) -> Iterator[Policy]:
     """Yield the policies that, alone, let all of ``region`` through; any of them settles it, if it stays."""
     side = state.side()
-    return (one for one in side.policies if policy_covers(one, region, side.world))
+    return (policy for policy in side.policies if policy_covers(policy, region, side.world))
 
 
 def _has_ip_blocks(direction: Direction, *states: State) -> bool:
@@ -207,12 +208,14 @@ def _weigh_guessed_sources(losses: Iterable[Loss], flows: Sequence[RequiredFlow]
     """Raise lost guessed sources to a rejection where none at all is let in to a webhook's port any more."""
     sources = _sources_by_port(flow for flow in flows if flow.id is FlowId.WEBHOOK_INGRESS)
     gone = _sources_by_port(
-        one.flow for one in losses if one.flow.id is FlowId.WEBHOOK_INGRESS and one.certainty is Certainty.CUT
+        loss.flow
+        for loss in losses
+        if loss.flow.id is FlowId.WEBHOOK_INGRESS and loss.certainty is Certainty.CUT
     )
-    for one in losses:
-        port = _port_of(one.flow)
-        is_last = _is_guess(one.flow) and gone[port] == sources[port]
-        yield _raised(one) if is_last else one
+    for loss in losses:
+        port = _port_of(loss.flow)
+        is_last = _is_guess(loss.flow) and gone[port] == sources[port]
+        yield _raised(loss) if is_last else loss
 
 
 def _port_of(flow: RequiredFlow) -> tuple[str, TargetPort | None]:

@@ -73,7 +73,7 @@ def peers_match(peers: Peers | None, peer: Peer) -> bool:
         return True
     if peer.address is not None and peer.address in peers.addresses:
         return True
-    return any(pod_peer_matches(one, peer) for one in peers.pods)
+    return any(pod_peer_matches(wanted, peer) for wanted in peers.pods)
 
 
 def rule_matches(rule: Rule, point: Point) -> bool:
@@ -85,7 +85,7 @@ def isolating(
     policies: Iterable[Policy], direction: Direction, labels: Mapping[str, str]
 ) -> Iterator[Policy]:
     """Yield the policies that isolate a pod with ``labels`` in ``direction`` (rule 2)."""
-    return (one for one in policies if one.isolates(direction) and one.pods.matches(labels))
+    return (policy for policy in policies if policy.isolates(direction) and policy.pods.matches(labels))
 
 
 def allowing(policies: Iterable[Policy], direction: Direction, point: Point) -> Iterator[RuleRef]:

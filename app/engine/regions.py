@@ -159,12 +159,13 @@ def _peers_cover(peers: Peers | None, region: Region, world: World) -> bool:
         return True
     if isinstance(wanted, FuturePods):
         return any(
-            wanted.namespaces.is_subset(one.namespaces) and wanted.pods.is_subset(one.pods)
-            for one in peers.pods
+            wanted.namespaces.is_subset(peer.namespaces) and wanted.pods.is_subset(peer.pods)
+            for peer in peers.pods
         )
     mask = world.table.mask_of(wanted.namespaces)
     return any(
-        wanted.pods.is_subset(one.pods) and not mask & ~world.table.mask(one.namespaces) for one in peers.pods
+        wanted.pods.is_subset(peer.pods) and not mask & ~world.table.mask(peer.namespaces)
+        for peer in peers.pods
     )
 
 

@@ -96,8 +96,8 @@ def guarded_namespaces(cluster: Cluster) -> frozenset[str]:
     """Return the names of the managed namespaces that are not being deleted."""
     return frozenset(
         name
-        for name, one in cluster.namespaces.items()
-        if MANAGED.matches(one.labels) and not one.terminating
+        for name, namespace in cluster.namespaces.items()
+        if MANAGED.matches(namespace.labels) and not namespace.terminating
     )
 
 
@@ -139,7 +139,7 @@ def _webhook_flows(cluster: Cluster, namespace: str) -> Iterator[RequiredFlow]:
     for webhook in cluster.webhooks:
         if webhook.namespace != namespace:
             continue
-        for source in sorted(cluster.sources, key=lambda one: list(Provenance).index(one.provenance)):
+        for source in sorted(cluster.sources, key=lambda source: list(Provenance).index(source.provenance)):
             peer = _source_region(source, table)
             for port, numbers, names in _target_ports(webhook):
                 region = Region(Direction.INGRESS, webhook.selector, peer, numbers, names)
@@ -171,7 +171,7 @@ def _source_region(source: Source, table: NamespaceTable) -> PeerRegion:
 def pods_region(peer: PodPeer, table: NamespaceTable) -> PeerRegion:
     """Return where the pods of ``peer`` are: in the namespaces that match today, else in one to come."""
     matching = frozenset(
-        name for name, one in table.namespaces.items() if peer.namespaces.matches(one.labels)
+        name for name, namespace in table.namespaces.items() if peer.namespaces.matches(namespace.labels)
     )
     if matching:
         return ExistingPods(matching, peer.pods)
@@ -190,7 +190,7 @@ def _target_ports(
         elif port.name is not None:
             numbers = port_range(port.protocol)
             if port.resolved:
-                spans = (port_range(port.protocol, one, one) for one in port.resolved)
+                spans = (port_range(port.protocol, number, number) for number in port.resolved)
                 numbers = type(numbers).union(spans)
             yield port, numbers, frozenset({(port.protocol, port.name)})
 

@@ -157,8 +157,11 @@ class Selector:
         expressions = selector.get("matchExpressions") or []
         if isinstance(expressions, list):
             terms += [
-                (one["key"], LabelSet.of(Operator(one["operator"]), one.get("values") or ()))
-                for one in expressions
+                (
+                    expression["key"],
+                    LabelSet.of(Operator(expression["operator"]), expression.get("values") or ()),
+                )
+                for expression in expressions
             ]
         return cls.of(terms)
 

@@ -65,9 +65,9 @@ def pods_words(selector: Selector) -> str:
 def addresses_words(addresses: IntervalSet) -> str:
     """Return the CIDRs of ``addresses``, single addresses without their prefix length."""
     return listed(
-        str(one.network_address) if one.prefixlen == one.max_prefixlen else str(one)
+        str(shown.network_address) if shown.prefixlen == shown.max_prefixlen else str(shown)
         for network in networks_of(addresses)
-        for one in one_by_one(network)
+        for shown in one_by_one(network)
     )
 
 
@@ -110,7 +110,7 @@ def peers_words(peers: Peers | None) -> str:
     """Return the peers of a rule in words."""
     if peers is None:
         return "anyone"
-    found = [peer_words(one) for one in peers.pods]
+    found = [peer_words(peer) for peer in peers.pods]
     if peers.addresses:
         found.append(addresses_words(peers.addresses))
     return listed(found) or "nobody"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
+from starlette.types import Message, Receive, Scope, Send
 
 from app import __version__
 from app.logs import EventLog
@@ -22,15 +22,12 @@ from app.serving.validate import RequestLimits, Validate, error_reply, send_repl
 VALIDATE_PATH = "/validate"
 
 _LOG = EventLog("app.serving")
-_Scope = MutableMapping[str, Any]
-_Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-def _ending_the_connection(send: _Send) -> _Send:
+def _ending_the_connection(send: Send) -> Send:
     """Tell the client that the next request needs a new connection, which then goes to another replica."""
 
-    async def ending(message: MutableMapping[str, Any]) -> None:
+    async def ending(message: Message) -> None:
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
         await send(message)
@@ -41,7 +38,7 @@ def _ending_the_connection(send: _Send) -> _Send:
 class _ExactRoute(Route):
     """A route for one path without parameters: comparing two texts is enough to match it."""
 
-    def matches(self, scope: _Scope) -> tuple[Match, _Scope]:
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return whether the request is for this route, and what to add to its scope."""
         if scope["path"] == self.path and scope["method"] in (self.methods or ()):
             return Match.FULL, {"endpoint": self.endpoint, "path_params": {}}
@@ -59,7 +56,7 @@ class _Application(FastAPI):
         super().__init__(**options)
         self._serving_state = state
 
-    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to the router, and answer what no route answered."""
         scope["app"] = self  # what makes the router raise a 404 or 405 instead of answering in plain text
         if self._serving_state.is_draining:

@@ -63,7 +63,11 @@ class BoundedHeads(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _are_too_many(self) -> bool:
-        same = [one for one in self.connections if isinstance(one, BoundedHeads) and one.host == self.host]
+        same = [
+            connection
+            for connection in self.connections
+            if isinstance(connection, BoundedHeads) and connection.host == self.host
+        ]
         return len(same) > self.most_connections
 
     @property

@@ -7,18 +7,16 @@ dependencies, a `Response`) costs more than everything here. It stands in the ap
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+
+from starlette.types import Scope, Send
 
 from app.logs import EventLog
 from app.serving.bodies import BodyReader, NoBody, Receive
 from app.serving.budget import budget_for
 from app.serving.reviews import JSON, Reply, Reviews
-
-Scope = Mapping[str, Any]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _LOG = EventLog("app.serving")
 _JSON_HEADER = (b"content-type", JSON.encode())

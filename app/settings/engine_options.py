@@ -19,12 +19,15 @@ def options_of(settings: Settings) -> Options:
     options = Options(
         ip_block_matches_pods=settings.ip_block_matches_pods,
         dns=tuple(
-            PodPeer(Selector.labels({NAMESPACE_NAME_LABEL: one.namespace}), Selector.labels(one.pod_labels))
-            for one in platform.dns
+            PodPeer(
+                Selector.labels({NAMESPACE_NAME_LABEL: service.namespace}),
+                Selector.labels(service.pod_labels),
+            )
+            for service in platform.dns
         ),
         outside=platform.outside is Notice.WARN,
     )
     if not settings.pod_cidrs:
         return options
-    addresses = IntervalSet.union(network_set(ip_network(one)) for one in settings.pod_cidrs)
+    addresses = IntervalSet.union(network_set(ip_network(cidr)) for cidr in settings.pod_cidrs)
     return replace(options, pod_addresses=addresses)

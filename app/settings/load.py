@@ -230,9 +230,11 @@ def _keys_at(path: KeyPath) -> list[str]:
     model: object = Settings
     for part in path:
         if isinstance(part, str) and isinstance(model, type) and issubclass(model, BaseModel):
-            model = next((one.annotation for one in model.model_fields.values() if one.alias == part), None)
+            model = next(
+                (info.annotation for info in model.model_fields.values() if info.alias == part), None
+            )
         else:
             model = next(iter(get_args(model)), None)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return []
-    return [one.alias or name for name, one in model.model_fields.items()]
+    return [info.alias or name for name, info in model.model_fields.items()]

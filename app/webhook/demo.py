@@ -131,7 +131,7 @@ def submit(request: Object, port: int, context: ssl.SSLContext) -> Object:
 
 def as_kubectl_shows(response: Object, request: Object) -> str:
     """Return what kubectl prints for ``response``."""
-    lines = [f"Warning: {one}" for one in response.get("warnings", ())]
+    lines = [f"Warning: {warning}" for warning in response.get("warnings", ())]
     webhook = _WEBHOOKS[request["resource"]["resource"]]
     if response["allowed"]:
         verb = {"CREATE": "created", "UPDATE": "configured", "DELETE": "deleted"}[request["operation"]]

@@ -96,7 +96,7 @@ def _certificate(files: tuple[Path, Path] | None, metrics: Metrics) -> Handshake
 
 def state_of(settings: Settings) -> RunningState:
     """Return the state that the settings name. Raises ``SettingsError`` where it cannot be used."""
-    declared = tuple(declared_source(one) for one in settings.api_server.sources)
+    declared = tuple(declared_source(source) for source in settings.api_server.sources)
     source = settings.state
     if source.directory is not None:
         from app.cluster.state.folder import DirectoryState
@@ -163,7 +163,7 @@ async def run_webhook(
         )
     health = create_health_app(_Readiness(state, background), metrics=metrics, state=serving)
     listen = settings.listen
-    running = [asyncio.create_task(one.run()) for one in (state, background, peers) if one is not None]
+    running = [asyncio.create_task(part.run()) for part in (state, background, peers) if part is not None]
     try:
         return await serve(
             Applications(webhook, health, serving),

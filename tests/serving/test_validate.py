@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 import pytest
@@ -36,7 +36,7 @@ class Client:
     """One request, in the pieces given, each on time or late."""
 
     def __init__(self, *pieces: bytes, ends: bool = True, delay: float = 0) -> None:
-        self.sent: list[dict[str, Any]] = []
+        self.sent: list[MutableMapping[str, Any]] = []
         self._ends = ends
         self._delay = delay
         self._messages = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
@@ -53,7 +53,7 @@ class Client:
         await asyncio.Event().wait()
         raise AssertionError
 
-    async def send(self, message: dict[str, Any]) -> None:
+    async def send(self, message: MutableMapping[str, Any]) -> None:
         self.sent.append(message)
 
     @property

@@ -184,8 +184,8 @@ class BoxesByPods:
         self, direction: Direction, before: Sequence[Policy], after: Sequence[Policy], budget: Budget
     ) -> None:
         self._direction = direction
-        self._allowing = [one for one in after if one.rules(direction)]
-        self._isolating = [one for one in before if one.isolates(direction)]
+        self._allowing = [policy for policy in after if policy.rules(direction)]
+        self._isolating = [policy for policy in before if policy.isolates(direction)]
         self._budget = budget
         self._boxes: dict[Selector, Boxes] = {}
 
@@ -201,8 +201,8 @@ class BoxesByPods:
 
     def _of_few(self, pods: Selector) -> Boxes | None:
         terms = dict(pods.terms)
-        allowing = [one for one in self._allowing if one.pods.overlaps(terms)]
-        isolating = [one for one in self._isolating if one.pods.overlaps(terms)]
+        allowing = [policy for policy in self._allowing if policy.pods.overlaps(terms)]
+        isolating = [policy for policy in self._isolating if policy.pods.overlaps(terms)]
         if _FEW * (len(allowing) + len(isolating)) > len(self._allowing) + len(self._isolating):
             return None
         return Boxes(self._direction, allowing, isolating, self._budget)

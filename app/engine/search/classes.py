@@ -156,6 +156,6 @@ def minimal(options: Iterable[Option], alive: Mask) -> list[Option]:
                 break
         else:
             if kept:
-                kept = [one for one in kept if left & ~one[1]]
+                kept = [option for option in kept if left & ~option[1]]
             kept.append((member, left))
     return kept

@@ -51,7 +51,7 @@ class Formula:
         if len(chosen) == 1:
             return chosen[0]
         name = self.variable()
-        self.clauses.extend([-name, one] for one in chosen)
+        self.clauses.extend([-name, literal] for literal in chosen)
         return name
 
 
@@ -73,7 +73,7 @@ class CodedDimension:
         """Return a literal from which follows that the class is ``code``."""
         found = self._equal.get(code)
         if found is None:
-            found = self._equal[code] = self._formula.all_of(-one for one in self.differs(code))
+            found = self._equal[code] = self._formula.all_of(-literal for literal in self.differs(code))
         return found
 
     def outside(self, codes: Collection[int]) -> Clause:
@@ -160,7 +160,7 @@ class IntervalDimension:
 
     def __init__(self, formula: Formula, domain: IntervalSet, sets: Iterable[IntervalSet]) -> None:
         low, high = domain.spans[0][0], domain.spans[-1][1]
-        borders = {border for one in (domain, *sets) for span in one.spans for border in span}
+        borders = {border for places in (domain, *sets) for span in places.spans for border in span}
         self._formula = formula
         self.cuts = sorted({low, high, *(border for border in borders if low < border < high)})
         inner = [formula.variable() for _ in self.cuts[1:-1]]

@@ -32,10 +32,12 @@ class Space:
         self.region = region
         self._sides = sides
         self._budget = budget
-        self._policies = [one for side in sides for one in side.policies if one.isolates(region.direction)]
-        self._rules = [rule for one in self._policies for rule in one.rules(region.direction)]
-        self._peers = [one for rule in self._rules if rule.peers is not None for one in rule.peers.pods]
-        self.subject = self._labels([region.subject, *(one.pods for one in self._policies)])
+        self._policies = [
+            policy for side in sides for policy in side.policies if policy.isolates(region.direction)
+        ]
+        self._rules = [rule for policy in self._policies for rule in policy.rules(region.direction)]
+        self._peers = [peer for rule in self._rules if rule.peers is not None for peer in rule.peers.pods]
+        self.subject = self._labels([region.subject, *(policy.pods for policy in self._policies)])
         self.peer: dict[str, LabelDimension] = {}
         self.namespace: dict[str, LabelDimension] = {}
         self.groups: list[int] = []
@@ -64,10 +66,10 @@ class Space:
             self._require(self.address.inside(domain))
         if isinstance(wanted, Outside):
             return
-        self.peer = self._labels([wanted.pods, *(one.pods for one in self._peers)])
+        self.peer = self._labels([wanted.pods, *(peer.pods for peer in self._peers)])
         self._require_selector(self.peer, wanted.pods)
         if isinstance(wanted, FuturePods):
-            self.namespace = self._labels([wanted.namespaces, *(one.namespaces for one in self._peers)])
+            self.namespace = self._labels([wanted.namespaces, *(peer.namespaces for peer in self._peers)])
             self._require_selector(self.namespace, wanted.namespaces)
         else:
             self._add_existing(wanted)
@@ -75,8 +77,8 @@ class Space:
     def _add_existing(self, wanted: ExistingPods) -> None:
         required = self._sides[0].world.table.mask_of(wanted.namespaces)
         groups = [required] if required else []
-        selectors = {id(one.namespaces): one.namespaces for one in self._peers}.values()
-        masks = {side.world.table.mask(one) & required for side in self._sides for one in selectors}
+        selectors = {id(peer.namespaces): peer.namespaces for peer in self._peers}.values()
+        masks = {side.world.table.mask(selector) & required for side in self._sides for selector in selectors}
         for mask in masks:
             self.check_budget()
             groups = [part for group in groups for part in (group & mask, group & ~mask) if part]
@@ -159,8 +161,8 @@ class Space:
         if peers.addresses and self.address is not None:
             yield self.address.outside(peers.addresses)
         if not isinstance(self.region.peer, Outside):
-            for one in peers.pods:
-                yield self._pod_peer_outside(one, side)
+            for peer in peers.pods:
+                yield self._pod_peer_outside(peer, side)
 
     def _pod_peer_outside(self, peer: PodPeer, side: Side) -> Clause | None:
         pods = selector_outside(self.peer, peer.pods.terms)
@@ -189,7 +191,7 @@ class Space:
         if peers.addresses and self.address is not None:
             options.append(self.address.inside(peers.addresses))
         if not isinstance(self.region.peer, Outside):
-            options += [self._pod_peer_inside(one, side) for one in peers.pods]
+            options += [self._pod_peer_inside(peer, side) for peer in peers.pods]
         return self.formula.any_of(options)
 
     def _pod_peer_inside(self, peer: PodPeer, side: Side) -> Literal:

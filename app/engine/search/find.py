@@ -49,11 +49,11 @@ class Comparison:
     """The policies of one namespace before and after a change: what all questions about it share."""
 
     def __init__(self, before: Sequence[Policy], after: Sequence[Policy], budget: Budget) -> None:
-        earlier, later = {id(one) for one in before}, {id(one) for one in after}
+        earlier, later = {id(policy) for policy in before}, {id(policy) for policy in after}
         self._before = before
         self._after = after
-        self._gone = [one for one in before if id(one) not in later]
-        self._added = [one for one in after if id(one) not in earlier]
+        self._gone = [policy for policy in before if id(policy) not in later]
+        self._added = [policy for policy in after if id(policy) not in earlier]
         self._budget = budget
         self._ground: dict[Direction, _Ground] = {}
 
@@ -137,9 +137,9 @@ class _Ground:
 
 def _selectors(policies: Sequence[Policy], direction: Direction) -> tuple[Selector, ...]:
     """Return what the isolating policies select; those of policies without rules first."""
-    isolating = [one for one in policies if one.isolates(direction)]
-    isolating.sort(key=lambda one: len(one.rules(direction)))
-    return tuple({id(one.pods): one.pods for one in isolating}.values())
+    isolating = [policy for policy in policies if policy.isolates(direction)]
+    isolating.sort(key=lambda policy: len(policy.rules(direction)))
+    return tuple({id(policy.pods): policy.pods for policy in isolating}.values())
 
 
 def _formerly_allowed(

@@ -52,14 +52,14 @@ def sample_peers(peers: Peers | None, table: NamespaceTable) -> Iterator[Peer]:
     if peers.addresses:
         yield Peer(address=peers.addresses.spans[0][0])
         yield Peer(address=peers.addresses.spans[-1][1] - 1)
-    for one in peers.pods:
-        labels = _future_namespace(one.namespaces, table)
-        if labels is not None and one.pods:
-            yield Peer(labels[NAMESPACE_NAME_LABEL], labels, sample_labels(one.pods))
-    for one in peers.pods:
-        if one.pods:
-            for name in _existing_namespaces(one.namespaces, table):
-                yield Peer(name, table.namespaces[name].labels, sample_labels(one.pods))
+    for wanted in peers.pods:
+        labels = _future_namespace(wanted.namespaces, table)
+        if labels is not None and wanted.pods:
+            yield Peer(labels[NAMESPACE_NAME_LABEL], labels, sample_labels(wanted.pods))
+    for wanted in peers.pods:
+        if wanted.pods:
+            for name in _existing_namespaces(wanted.namespaces, table):
+                yield Peer(name, table.namespaces[name].labels, sample_labels(wanted.pods))
 
 
 def _future_namespace(selector: Selector, table: NamespaceTable) -> dict[str, str] | None:

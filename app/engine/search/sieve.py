@@ -126,8 +126,8 @@ def find_labels(pods: Selector, selectors: Sequence[Selector], budget: Budget) -
     Raises ``GaveUpError`` and ``TooComplexError``.
     """
     classes: dict[str, LabelClasses] = {}
-    for index, one in enumerate(selectors):
-        add_selector(classes, one, 1 << index)
+    for index, selector in enumerate(selectors):
+        add_selector(classes, selector, 1 << index)
     alive = (1 << len(selectors)) - 1
     chosen = sift(alive, [*_label_dimensions(_SUBJECT, classes, pods, alive)], Effort(budget))
     return None if chosen is None else _labels(_SUBJECT, pods, chosen)
@@ -137,9 +137,9 @@ def _label_dimensions(
     part: str, classes: Mapping[str, LabelClasses], base: Selector, alive: Mask
 ) -> Iterator[Dimension]:
     wanted = dict(base.terms)
-    for key, one in classes.items():
-        if alive & one.restricted:
-            yield (part, key), one.options(wanted.get(key))
+    for key, labels in classes.items():
+        if alive & labels.restricted:
+            yield (part, key), labels.options(wanted.get(key))
 
 
 def sift(alive: Mask, dimensions: list[Dimension], effort: Effort) -> Chosen | None:
@@ -169,10 +169,10 @@ def sift(alive: Mask, dimensions: list[Dimension], effort: Effort) -> Chosen | N
 
 def _tried(undecided: list[Dimension], effort: Effort) -> Chosen | None:
     """Try each class of the dimension that has the fewest, the most promising first."""
-    place, options = min(undecided, key=lambda one: len(one[1]))
-    others = [one for one in undecided if one[0] != place]
+    place, options = min(undecided, key=lambda dimension: len(dimension[1]))
+    others = [dimension for dimension in undecided if dimension[0] != place]
     work = 1 + sum(len(left) for _, left in others)
-    for member, left in sorted(options, key=lambda one: one[1].bit_count()):
+    for member, left in sorted(options, key=lambda option: option[1].bit_count()):
         effort.spend(work)
         rest = sift(left, others, effort)
         if rest is not None:
@@ -245,8 +245,8 @@ def whole(region: Region, world: World) -> RegionPart | None:
 
 def parts_in_rule(base: RegionPart, rule: Rule, region: Region, world: World) -> Iterator[RegionPart]:
     """Yield the parts of ``base`` that ``rule`` matches, as boxes."""
-    for one in _parts_by_port(base, rule, region):
-        for part in _parts_by_peer(one, rule, region, world):
+    for narrowed in _parts_by_port(base, rule, region):
+        for part in _parts_by_peer(narrowed, rule, region, world):
             if part:
                 yield part
 
@@ -268,20 +268,20 @@ def _parts_by_peer(base: RegionPart, rule: Rule, region: Region, world: World) -
         yield replace(base, addresses=base.addresses & rule.peers.addresses)
     if isinstance(region.peer, Outside):
         return
-    for one in rule.peers.pods:
-        part = replace(base, pods=base.pods & one.pods)
+    for peer in rule.peers.pods:
+        part = replace(base, pods=base.pods & peer.pods)
         if base.within is None:
-            yield replace(part, namespaces=base.namespaces & one.namespaces)
+            yield replace(part, namespaces=base.namespaces & peer.namespaces)
         else:
-            yield replace(part, within=base.within & world.table.mask(one.namespaces))
+            yield replace(part, within=base.within & world.table.mask(peer.namespaces))
 
 
 def isolated_parts(base: RegionPart, isolators: Sequence[Selector]) -> Iterator[RegionPart]:
     """Yield parts of ``base`` that together are all of its pods that one of ``isolators`` selects."""
-    if any(base.subject.is_subset(one) for one in isolators):
+    if any(base.subject.is_subset(selector) for selector in isolators):
         yield base
         return
-    for one in isolators:
-        subject = base.subject & one
+    for selector in isolators:
+        subject = base.subject & selector
         if subject:
             yield replace(base, subject=subject)

@@ -46,11 +46,11 @@ def only_allowed(region: Region, before: Side, others: Sequence[Side], budget: B
     kept: set[int] = set()
     for other in others:
         if before.world.table is other.world.table:
-            shared = {id(one) for one in before.policies} & {id(one) for one in other.policies}
+            shared = {id(policy) for policy in before.policies} & {id(policy) for policy in other.policies}
             if len(shared) == len(before.policies) == len(other.policies):
                 return None
             kept |= shared
-    gone = [one for one in before.policies if id(one) not in kept]
+    gone = [policy for policy in before.policies if id(policy) not in kept]
     space = Space(region, [before, *others], budget)
     for other in others:
         _demand_not_allowed(space, other)
@@ -73,18 +73,18 @@ def unselected(pods: Selector, selectors: Sequence[Selector], budget: Budget) ->
     formula = Formula()
     dimensions = label_dimensions(formula, [pods, *selectors])
     formula.clauses += [[dimensions[key].inside(accepted)] for key, accepted in pods.terms]
-    formula.clauses += [selector_outside(dimensions, one.terms) for one in selectors]
+    formula.clauses += [selector_outside(dimensions, selector.terms) for selector in selectors]
     model = _solve(formula, budget)
     return None if model is None else decode_labels(dimensions, model)
 
 
 def _demand_isolated(space: Space, policies: Sequence[Policy]) -> None:
     direction = space.region.direction
-    selecting = [one for one in policies if one.isolates(direction)]
+    selecting = [policy for policy in policies if policy.isolates(direction)]
     for key, accepted in space.region.subject.terms:
         space.formula.clauses.append([space.subject[key].inside(accepted)])
-    if not any(one.pods == EVERYTHING for one in selecting):
-        space.formula.clauses.append([space.subject_inside(one) for one in selecting])
+    if not any(policy.pods == EVERYTHING for policy in selecting):
+        space.formula.clauses.append([space.subject_inside(policy) for policy in selecting])
 
 
 def _demand_not_allowed(space: Space, side: Side) -> None:
@@ -129,5 +129,5 @@ def _solve(formula: Formula, budget: Budget) -> set[int] | None:
             solver.prop_budget(_PROPAGATIONS)
             answer: bool | None = solver.solve_limited()
             if answer is not None:
-                return {one for one in solver.get_model() if one > 0} if answer else None
+                return {literal for literal in solver.get_model() if literal > 0} if answer else None
             demand(budget)

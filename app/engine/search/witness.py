@@ -99,7 +99,7 @@ def simplified(
 
 def _about(side: Side, point: Point) -> Side:
     """Return the policies of ``side`` that select the pod of ``point``, or would with some labels fewer."""
-    return Side([one for one in side.policies if one.pods.matches_some_of(point.labels)], side.world)
+    return Side([policy for policy in side.policies if policy.pods.matches_some_of(point.labels)], side.world)
 
 
 def _first_lost(candidates: Iterator[Point], lost: Callable[[Point], bool]) -> Iterator[Point]:
@@ -116,7 +116,7 @@ def _namespaces(point: Point, region: Region, side: Side) -> Iterator[Point]:
         return
     own = {policy.namespace for policy in side.policies}
     # A flow from elsewhere tells more than one between two pods of the same namespace.
-    for name in sorted(wanted.namespaces, key=lambda one: (one in own, one))[:_NAMESPACES_TRIED]:
+    for name in sorted(wanted.namespaces, key=lambda name: (name in own, name))[:_NAMESPACES_TRIED]:
         labels = side.world.table.namespaces[name].labels
         yield replace(point, peer=replace(point.peer, namespace=name, namespace_labels=labels))
 
