@@ -8,13 +8,13 @@ from itertools import chain, islice
 
 from app.admission.outcome import OutcomeKind, Reason, ReviewOutcome
 from app.admission.rules import Rules
+from app.engine.budget import Budget, TooComplexError
 from app.engine.cluster import MANAGED, MANAGED_LABEL, Cluster
-from app.engine.explain import loss_lines, main_losses
+from app.engine.explain import flow_ids, item_lines, main_losses
 from app.engine.judge import Judge, Loss, State, Verdict
 from app.engine.policy import Namespace
 from app.engine.regions import NamespaceTable
 from app.engine.requirements import guarded_namespaces, managed_flows, required_flows
-from app.engine.search.find import Budget, TooComplexError
 from app.engine.words import flow_words, listed
 
 _SHOWN = 3
@@ -40,8 +40,7 @@ class NamespaceJudgement:
 
     def outcome(self) -> ReviewOutcome:
         """Return the outcome. Raises ``TooComplexError``."""
-        was = self._old is not None and MANAGED.matches(self._old.labels)
-        if was:
+        if self._was_managed:
             return self._still_managed()
         if MANAGED.matches(self._new.labels):
             return self._newly_managed()
@@ -57,9 +56,7 @@ class NamespaceJudgement:
         lines = [self._headline()]
         for state, verdict in cutting[:_SHOWN]:
             for loss in main_losses(verdict.rejected):
-                lines += [
-                    f"- {line}" if i == 0 else line for i, line in enumerate(loss_lines(loss, state.policies))
-                ]
+                lines += item_lines(loss, state.policies)
         if len(cutting) > _SHOWN:
             lines.append("- and so with policies of further managed namespaces")
         lines += self._ways_out()
@@ -67,7 +64,7 @@ class NamespaceJudgement:
             Reason(loss.flow.id.value, f"cuts {flow_words(loss.flow)}", "metadata.labels")
             for loss in main_losses(cut)
         )
-        return ReviewOutcome(OutcomeKind.REJECT, tuple(lines), reasons, flows=_ids(cut))
+        return ReviewOutcome(OutcomeKind.REJECT, tuple(lines), reasons, flows=flow_ids(cut))
 
     def _headline(self) -> str:
         name = self._new.name
@@ -144,7 +141,3 @@ def _cut_note(loss: Loss) -> str:
     return (
         f"{loss.flow.id.value}: as policies stand, they cut {flow_words(loss.flow)}; isolated by {isolating}"
     )
-
-
-def _ids(losses: list[Loss]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(loss.flow.id.value for loss in losses))

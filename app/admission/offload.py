@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from app.deadline import Deadline
-from app.engine.search.find import Budget, TooComplexError
+from app.engine.budget import Budget, TooComplexError
 
 T = TypeVar("T")
 

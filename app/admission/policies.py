@@ -10,7 +10,7 @@ from app.admission.standing import Standing
 from app.engine.baselines import Baseline, missing_baselines, recognise
 from app.engine.budget import Budget, TooComplexError
 from app.engine.effects import has_no_effect
-from app.engine.explain import loss_lines, main_losses, source_lines
+from app.engine.explain import flow_ids, item_lines, loss_lines, main_losses, source_lines
 from app.engine.fix import Broken, Fix, find_fix
 from app.engine.judge import NOTHING_LOST, Judge, Loss, State, Verdict
 from app.engine.policy import Policy
@@ -94,7 +94,9 @@ class PolicyJudgement:
             return self._rejection(verdict, self._standing.flows)
         notes = self._notes(verdict)
         return (
-            ReviewOutcome(OutcomeKind.ADMIT, notes=notes, flows=_ids(verdict.warned)) if notes else ADMITTED
+            ReviewOutcome(OutcomeKind.ADMIT, notes=notes, flows=flow_ids(verdict.warned))
+            if notes
+            else ADMITTED
         )
 
     def _verdict(self) -> Verdict:
@@ -112,18 +114,15 @@ class PolicyJudgement:
         more = f" (and {besides} more required flow{'' if besides == 1 else 's'})" if besides else ""
         lines = [f"{self._change.title} would cut {flow_words(cut[0].flow)}{more}."]
         for loss in cut:
-            lines += [
-                f"- {line}" if index == 0 else line for index, line in enumerate(self._loss_lines(loss))
-            ]
+            lines += item_lines(loss, self._after.policies)
             lines += source_lines(loss, verdict.rejected)
         if self._assumed:
             names = listed(baseline.name for baseline in self._assumed)
             lines.append(f"Judged as if the missing baseline stood already: {names}")
         lines += self._ways_out(verdict, flows)
-        return ReviewOutcome(OutcomeKind.REJECT, tuple(lines), tuple(map(self._reason, cut)), flows=_ids(cut))
-
-    def _loss_lines(self, loss: Loss) -> tuple[str, ...]:
-        return loss_lines(loss, self._after.policies)
+        return ReviewOutcome(
+            OutcomeKind.REJECT, tuple(lines), tuple(map(self._reason, cut)), flows=flow_ids(cut)
+        )
 
     def _reason(self, loss: Loss) -> Reason:
         field = f"spec.{loss.flow.region.direction.field}" if self._change.new is not None else ""
@@ -170,7 +169,7 @@ class PolicyJudgement:
         return tuple(notes) or self._effect_notes()
 
     def _loss_notes(self, verdict: Verdict) -> list[str]:
-        notes = [self._loss_lines(loss)[0] for loss in main_losses(verdict.warned)]
+        notes = [loss_lines(loss, self._after.policies)[0] for loss in main_losses(verdict.warned)]
         notes += [
             f"still cut off, as before: {flow_words(loss.flow)}; isolated by "
             f"{listed(dict.fromkeys(policy.name for policy in loss.isolating))}"
@@ -209,7 +208,3 @@ def fix_lines(fix: Fix) -> list[str]:
     """Return a fix in words."""
     words = [edit_words(edit) for edit in fix.edits]
     return [f"Fix: {'; '.join(words)}.", f"{PATCH}{patch_text(fix)}"]
-
-
-def _ids(losses: tuple[Loss, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(loss.flow.id.value for loss in losses))

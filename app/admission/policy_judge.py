@@ -11,8 +11,8 @@ from app.admission.policies import PolicyChange, PolicyJudgement
 from app.admission.refusals import with_others_under_way
 from app.admission.rules import Rules
 from app.admission.standing import Standing, StandingMemory
+from app.engine.budget import Budget
 from app.engine.cluster import Cluster
-from app.engine.search.find import Budget
 from app.names import OURS
 from app.wire.networkpolicy.parse import ParsedPolicy
 from app.wire.review.request import Operation, Review

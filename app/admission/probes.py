@@ -8,15 +8,13 @@ the TCP peer alone; headers of proxies are never read for it.
 from __future__ import annotations
 
 from app.admission.ports import ClusterState
-from app.admission.rules import Replica
+from app.admission.rules import NAMESPACES, POLICIES, Replica
 from app.deadline import Deadline
 from app.model.access import question
 from app.model.probe import PROBE_ANNOTATION, PROBE_VERB, ProbeRefusal, Refusal, is_nonce, seen
 from app.wire.objects.metadata import annotations_of
 from app.wire.review.request import Review
 
-_POLICIES = ("networking.k8s.io", "networkpolicies")
-_NAMESPACES = ("", "namespaces")
 _MALFORMED = (
     f"netpol-guard: the annotation {PROBE_ANNOTATION} is ignored: it must be 16 to 64 letters, digits, - or _"
 )
@@ -26,7 +24,7 @@ def probe_in(review: Review) -> str | None:
     """Return what the probe annotation of a dry run says, None where there is none."""
     if not review.dry_run or review.object is None:
         return None
-    if (review.resource.group, review.resource.resource) not in (_POLICIES, _NAMESPACES):
+    if (review.resource.group, review.resource.resource) not in (POLICIES, NAMESPACES):
         return None
     return annotations_of(review.object).get(PROBE_ANNOTATION)
 

@@ -36,16 +36,12 @@ def answer(review: Review, outcome: ReviewOutcome, mode: Mode, rules: Rules) -> 
         return _denied(review, outcome), DENY
     if mode is Mode.AUDIT:
         told = is_refused or outcome.notes
-        return _admitted(review, (), outcome, _noted(outcome)), "audit" if told else "admit"
+        noted = {"notes": "; ".join(outcome.notes)} if outcome.notes else {}
+        return _admitted(review, (), outcome, noted), "audit" if told else "admit"
     # A patch does not survive being broken into warnings.
     lines = [line for line in outcome.lines if not line.startswith(PATCH)]
     notes = (*lines, *outcome.notes)
     return _admitted(review, notes, outcome), "warn" if notes else "admit"
-
-
-def _noted(outcome: ReviewOutcome) -> dict[str, str]:
-    """Return what would have been a warning, for the audit log alone."""
-    return {"notes": "; ".join(outcome.notes)} if outcome.notes else {}
 
 
 def overridden(review: Review, outcome: ReviewOutcome, reason: str) -> bytes:

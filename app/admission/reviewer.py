@@ -35,11 +35,11 @@ from app.admission.refusals import (
     unreadable,
 )
 from app.admission.responses import DENY, answer, overridden, unjudged
-from app.admission.rules import Mode, Rules
+from app.admission.rules import NAMESPACES, POLICIES, Mode, Rules
 from app.deadline import Deadline
+from app.engine.budget import Budget, TooComplexError
 from app.engine.cluster import MANAGED, Cluster
 from app.engine.policy import Namespace
-from app.engine.search.find import Budget, TooComplexError
 from app.errors import StateUnreadable
 from app.model.access import Scope
 from app.names import MODE_LABEL, OVERRIDE_ANNOTATION
@@ -49,8 +49,6 @@ from app.wire.objects.namespaces import ParsedNamespace, namespace_of
 from app.wire.review.request import Operation, Review, decode_review, policy_of
 from app.wire.review.response import with_warning
 
-_POLICIES = ("networking.k8s.io", "networkpolicies")
-_NAMESPACES = ("", "namespaces")
 _NAMESPACE_PARTS = ("", "status", "finalize")
 _MODES = {mode.value: mode for mode in Mode}
 # Each look at a member of an enum costs as much as a call, and on the way of a review there are many.
@@ -162,9 +160,9 @@ class Reviewer:
         """Return the judgement, None for what the guard does not know."""
         what, operation = (review.resource.group, review.resource.resource), review.operation
         changes = operation is _UPDATE or operation is _CREATE
-        if what == _POLICIES and not review.sub_resource and (changes or operation is _DELETE):
+        if what == POLICIES and not review.sub_resource and (changes or operation is _DELETE):
             return await self._judged_policy(review, deadline)
-        if what == _NAMESPACES and changes and review.sub_resource in _NAMESPACE_PARTS:
+        if what == NAMESPACES and changes and review.sub_resource in _NAMESPACE_PARTS:
             return await self._judged_namespace(review, deadline)
         return None
 

@@ -8,6 +8,10 @@ from enum import Enum
 from app.engine.requirements import Options
 from app.names import NAME
 
+POLICIES = ("networking.k8s.io", "networkpolicies")
+NAMESPACES = ("", "namespaces")
+"""What is judged: API group and resource."""
+
 
 class Mode(Enum):
     """What becomes of a change that would cut required flows; weakest last."""

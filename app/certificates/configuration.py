@@ -81,10 +81,10 @@ class OwnConfiguration:
         return replace(
             self,
             webhooks=tuple(
-                OwnWebhook(
-                    webhook.name,
-                    webhook.bundle if bundle is None else bundle,
-                    webhook.failure_policy if policy is None else policy,
+                replace(
+                    webhook,
+                    bundle=webhook.bundle if bundle is None else bundle,
+                    failure_policy=policy or webhook.failure_policy,
                 )
                 for webhook in self.webhooks
             ),

@@ -12,13 +12,13 @@ from typing import TypeVar
 
 from app.deadline import Deadline
 from app.engine.baselines import Baseline, recognise
+from app.engine.budget import Budget, TooComplexError
 from app.engine.cluster import Cluster
 from app.engine.effects import has_no_effect
 from app.engine.judge import Judge, Loss, State
 from app.engine.policy import Policy
 from app.engine.regions import NamespaceTable
 from app.engine.requirements import Options, RequiredFlow, guarded_namespaces, required_flows
-from app.engine.search.find import Budget, TooComplexError
 
 V = TypeVar("V")
 _Key = tuple[object, ...]

@@ -75,6 +75,17 @@ def loss_lines(loss: Loss, policies: Sequence[Policy]) -> tuple[str, ...]:
     )
 
 
+def item_lines(loss: Loss, policies: Sequence[Policy]) -> tuple[str, ...]:
+    """Return the lines that explain one lost flow as an item of a list."""
+    first, *rest = loss_lines(loss, policies)
+    return (f"- {first}", *rest)
+
+
+def flow_ids(losses: Iterable[Loss]) -> tuple[str, ...]:
+    """Return the rows of the table of required flows that ``losses`` are of, each once."""
+    return tuple(dict.fromkeys(loss.flow.id.value for loss in losses))
+
+
 def _hedge(loss: Loss) -> str:
     if loss.certainty is Certainty.IP_BLOCK_ONLY:
         return " (only an ipBlock keeps this open, which not every network plugin applies to pods)"

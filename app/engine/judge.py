@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from app.engine.budget import demand
+from app.engine.budget import Budget, demand
 from app.engine.cluster import Provenance, TargetPort
 from app.engine.intervals import IntervalSet
 from app.engine.points import Point, isolating
 from app.engine.policy import Direction, Policy
-from app.engine.regions import NamespaceTable, Region, World, policy_covers
+from app.engine.regions import NamespaceTable, Region, Side, World, policy_covers
 from app.engine.requirements import FlowId, IpBlockMatchesPods, Options, RequiredFlow, Severity
-from app.engine.search.find import Budget, Comparison, Side
+from app.engine.search.find import Comparison
 from app.engine.search.witness import simplified
 
 
@@ -179,9 +179,7 @@ class _Change:
         perhaps = self._certain_loss(flow, None) if surely is None else self._new_loss(flow, None)
         if perhaps is None:
             return surely
-        return Loss(
-            flow, perhaps.point, perhaps.age, Severity.WARN, Certainty.IP_BLOCK_ONLY, perhaps.isolating
-        )
+        return replace(perhaps, severity=Severity.WARN, certainty=Certainty.IP_BLOCK_ONLY)
 
 
 def _loss(flow: RequiredFlow, point: Point, age: Age, after: Side) -> Loss:
@@ -215,7 +213,7 @@ def _weigh_guessed_sources(losses: Iterable[Loss], flows: Sequence[RequiredFlow]
     for loss in losses:
         port = _port_of(loss.flow)
         is_last = _is_guess(loss.flow) and gone[port] == sources[port]
-        yield _raised(loss) if is_last else loss
+        yield replace(loss, severity=Severity.REJECT) if is_last else loss
 
 
 def _port_of(flow: RequiredFlow) -> tuple[str, TargetPort | None]:
@@ -237,7 +235,3 @@ def _is_guess(flow: RequiredFlow) -> bool:
         return False
     unresolved = flow.port is not None and flow.port.name is not None and not flow.port.resolved
     return not flow.webhook.assumed and not unresolved
-
-
-def _raised(loss: Loss) -> Loss:
-    return Loss(loss.flow, loss.point, loss.age, Severity.REJECT, loss.certainty, loss.isolating)

@@ -136,17 +136,9 @@ def source_words(source: Source) -> str:
 def far_end_words(peer: Peer) -> str:
     """Return the far end of a witness: a pod in a namespace, or an address."""
     if peer.namespace is None:
-        return addresses_words_of(peer.address)
+        place = peer.address
+        return "an address" if place is None else addresses_words(IntervalSet.of((place, place + 1)))
     return f"{labels_words(peer.labels)} in {peer.namespace}"
-
-
-def addresses_words_of(place: int | None) -> str:
-    """Return one address of the axis in words."""
-    return "an address" if place is None else addresses_words(_single(place))
-
-
-def _single(place: int) -> IntervalSet:
-    return IntervalSet.of((place, place + 1))
 
 
 def witness_words(flow: RequiredFlow, point: Point) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from app.engine.budget import TooComplexError
 from app.engine.cluster import Cluster
 from app.engine.fix import Broken, Fix, find_fix, opened
 from app.engine.judge import Age, Judge, Loss, State
 from app.engine.points import allowing
 from app.engine.policy import Policy
 from app.engine.requirements import RequiredFlow
-from app.engine.search.find import TooComplexError
 from app.lint.overlap import Neighbours
 
 

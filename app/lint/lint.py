@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from app.engine.baselines import documented_webhook, missing_baselines
+from app.engine.budget import Budget, TooComplexError
 from app.engine.cluster import Cluster
 from app.engine.explain import loss_lines, main_losses
 from app.engine.fix import Fix
@@ -17,7 +18,6 @@ from app.engine.judge import Judge, Loss, State
 from app.engine.policy import Policy
 from app.engine.regions import NamespaceTable
 from app.engine.requirements import FlowId, Options, Severity, guarded_namespaces, required_flows
-from app.engine.search.find import Budget, TooComplexError
 from app.lint.blame import Case, Charge, Charges, charges, fixes
 from app.lint.findings import Finding, Level, Report, Rule
 from app.lint.given import Given, read_given

@@ -15,7 +15,7 @@ from app.admission.policies import PolicyJudgement
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Rules
 from app.deadline import Deadline
-from app.engine.search.find import Budget, TooComplexError
+from app.engine.budget import Budget, TooComplexError
 from tests.admission.world import DENY_ALL, NS, FakeState, Log, cluster, guarded, parsed, rendered, request
 
 

@@ -11,12 +11,12 @@ from time import perf_counter, process_time
 
 from app.deadline import Deadline
 from app.engine.baselines import written_baselines
+from app.engine.budget import TooComplexError
 from app.engine.cluster import Cluster
 from app.engine.judge import Judge, State
 from app.engine.policy import Policy
 from app.engine.regions import NamespaceTable
 from app.engine.requirements import Options, guarded_namespaces, required_flows
-from app.engine.search.find import TooComplexError
 from tests.admission.world import source, webhook
 from tests.bench.policies import many_values, narrow_policies, random_policies, satisfiability
 from tests.engine.oracle import Object

@@ -15,12 +15,13 @@ from random import Random
 from typing import Any
 
 from app.engine.addresses import place_of
+from app.engine.budget import Unlimited
 from app.engine.intervals import IntervalSet
 from app.engine.points import Point, is_allowed
 from app.engine.policy import Direction, Policy
 from app.engine.ports import Protocol, port_range
-from app.engine.regions import ExistingPods, NamespaceTable, Outside, Region, World, policy_covers
-from app.engine.search.find import Side, Unlimited, find_lost, find_newly_lost
+from app.engine.regions import ExistingPods, NamespaceTable, Outside, Region, Side, World, policy_covers
+from app.engine.search.find import find_lost, find_newly_lost
 from app.engine.search.witness import is_lost, simplified
 from app.engine.selectors import EVERYTHING
 from tests.admission.changes import reviews_agree

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import product
 from random import Random
 
+from app.engine.budget import Unlimited
 from app.engine.effects import has_no_effect
 from app.engine.regions import NamespaceTable, World
-from app.engine.search.find import Unlimited
 from tests.engine import brute, oracle
 from tests.engine.brute import Space
 from tests.engine.oracle import End, Object

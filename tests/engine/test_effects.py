@@ -8,10 +8,10 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.engine.budget import Unlimited
 from app.engine.effects import Question, has_no_effect
 from app.engine.policy import Direction, Policy
 from app.engine.regions import NamespaceTable, World
-from app.engine.search.find import Unlimited
 from tests.engine.no_effect import examine
 from tests.engine.universe import NAMESPACES, SMALL, Generator, engine_policy
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.engine.addresses import ALL_OF, Family
+from app.engine.budget import TooComplexError, Unlimited
 from app.engine.intervals import IntervalSet
 from app.engine.points import Point
 from app.engine.policy import Direction, Namespace, Policy
@@ -17,14 +18,7 @@ from app.engine.ports import ALL_NUMBERS, Protocol, port_range
 from app.engine.regions import ExistingPods, FuturePods, NamespaceTable, Outside, Region, Side, World
 from app.engine.requirements import future_namespaces
 from app.engine.search import sieve, solver
-from app.engine.search.find import (
-    TooComplexError,
-    Unlimited,
-    find_lost,
-    find_newly_lost,
-    find_only_allowed,
-    find_unselected,
-)
+from app.engine.search.find import find_lost, find_newly_lost, find_only_allowed, find_unselected
 from app.engine.search.witness import is_lost
 from app.engine.selectors import EVERYTHING, Selector
 from tests.bench.policies import many_values, narrow_policies, random_policies, satisfiability

@@ -17,11 +17,11 @@ from typing import Any
 from app.cluster.state.manifests import read_state
 from app.cluster.state.snapshot import Snapshot, snapshot_of
 from app.engine.addresses import network_set
+from app.engine.budget import Unlimited
 from app.engine.cluster import Cluster, Provenance, Source
 from app.engine.judge import Age, Judge, Loss, State
 from app.engine.regions import NamespaceTable
 from app.engine.requirements import Options, guarded_namespaces, required_flows
-from app.engine.search.find import Unlimited
 from app.wire.text.documents import read_documents
 from tests.kube.api import ApiClient
 from tests.kube.watching import Change, Watch

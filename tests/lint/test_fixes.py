@@ -9,9 +9,9 @@ from random import Random
 import pytest
 import yaml
 
+from app.engine.budget import Unlimited
 from app.engine.cluster import Cluster
 from app.engine.requirements import Options
-from app.engine.search.find import Unlimited
 from app.lint.findings import Report
 from app.lint.fixing import mend
 from app.lint.lint import Assumptions, Work, lint

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.engine.budget import Unlimited
 from app.engine.cluster import Cluster
 from app.engine.policy import Namespace, Policy
 from app.engine.requirements import Options
-from app.engine.search.find import Unlimited
 from app.lint.findings import Finding, Level, Report, Rule
 from app.lint.lint import Assumptions, Work, lint
 from app.lint.overlap import Neighbours

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from app.engine.budget import Budget, TooComplexError, Unlimited
+from app.engine.budget import Budget
 from app.engine.points import Point
 from app.engine.policy import Direction, Policy
 from app.engine.regions import Region, Side, World
@@ -27,19 +27,6 @@ from app.engine.search.sieve import (
     whole,
 )
 from app.engine.selectors import NOTHING, Selector
-
-__all__ = [
-    "Budget",
-    "Comparison",
-    "Side",
-    "TooComplexError",
-    "Unlimited",
-    "find_lost",
-    "find_newly_lost",
-    "find_only_allowed",
-    "find_unselected",
-]
-
 
 _Part: TypeAlias = "tuple[RegionPart, Boxes, Mask]"
 """Where a point is looked for, and which of which boxes it must avoid."""

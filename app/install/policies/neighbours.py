@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from app.engine.budget import Unlimited
 from app.engine.cluster import MANAGED, Cluster
 from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
-from app.engine.regions import ExistingPods, NamespaceTable, Region, World
-from app.engine.search.find import Side, Unlimited, find_newly_lost
+from app.engine.regions import ExistingPods, NamespaceTable, Region, Side, World
+from app.engine.search.find import find_newly_lost
 from app.engine.selectors import EVERYTHING
 from app.model.neighbours import Business, business_of
 from app.wire.objects.services import ServiceFacts
