@@ -52,7 +52,9 @@ def random_change(chance: Random, small: Small) -> Change:
 def _some_baselines(chance: Random, small: Small) -> list[Object]:
     if chance.random() < 0.5:
         return []
-    made = [json.loads(json.dumps(render_policy(one))) for one in written_baselines(small.cluster, OWN)]
+    made = [
+        json.loads(json.dumps(render_policy(baseline))) for baseline in written_baselines(small.cluster, OWN)
+    ]
     return made if chance.random() < 0.7 else [chance.choice(made)]
 
 

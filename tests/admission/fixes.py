@@ -49,7 +49,7 @@ def _kind(operation: Object) -> str:
 
 
 def _patch_of(answer: Answer) -> list[Object] | None:
-    lines = [one for one in answer.message.splitlines() if one.startswith(_PATCH)]
+    lines = [line for line in answer.message.splitlines() if line.startswith(_PATCH)]
     return json.loads(lines[0].removeprefix(_PATCH)) if lines else None
 
 

@@ -14,8 +14,8 @@ class PatchError(ValueError):
 def apply_patch(document: Any, operations: Sequence[dict[str, Any]]) -> Any:  # noqa: ANN401 - any JSON
     """Return a copy of ``document`` with ``operations`` carried out. Raises ``PatchError``."""
     result = copy.deepcopy(document)
-    for one in operations:
-        _apply(result, one)
+    for operation in operations:
+        _apply(result, operation)
     return result
 
 

@@ -24,7 +24,7 @@ _RULES = Rules(options=Options(IpBlockMatchesPods.NO))
 def _labels(chance: Random) -> dict[str, str]:
     team = chance.choice((None, "x", "true", "zz"))
     chosen = {**MANAGED, **({} if team is None else {"team": team})}
-    return chosen if chance.random() < 0.7 else {key: one for key, one in chosen.items() if key == "team"}
+    return chosen if chance.random() < 0.7 else {key: item for key, item in chosen.items() if key == "team"}
 
 
 def labels_agree(count: int, seed: int) -> int:
@@ -35,7 +35,7 @@ def labels_agree(count: int, seed: int) -> int:
         old, new = {**MANAGED, **_labels(chance)}, _labels(chance)
         spaces = {**NAMESPACES, CHANGED: Namespace.of(CHANGED, old)}
         cluster = replace(
-            Cluster(namespaces=spaces), policies={OWN: tuple(engine_policy(one) for one in policies)}
+            Cluster(namespaces=spaces), policies={OWN: tuple(engine_policy(policy) for policy in policies)}
         )
         answer = ask(cluster, request("UPDATE", namespace(CHANGED, new), namespace(CHANGED, old)), _RULES)
         told = set() if answer.allowed else set(answer.decision.flows)
@@ -58,13 +58,13 @@ def _newly_lost(
             Space(
                 OWN,
                 tuple(SMALL.labels),
-                tuple(End(CHANGED, {**one, **named}, pod) for pod in SMALL.labels),
+                tuple(End(CHANGED, {**label, **named}, pod) for pod in SMALL.labels),
                 PORTS,
             ),
             policies,
             direction,
         )
-        for one in labels
+        for label in labels
     )
     everyone = frozenset(range(len(SMALL.labels)))
     yield from brute.newly_lost(Box(everyone, everyone, (1 << len(PORTS)) - 1), before, after).values()

@@ -72,8 +72,8 @@ def test_what_somebody_else_made_of_the_policy_since_settles_a_change() -> None:
 def test_of_very_many_changes_the_latest_count() -> None:
     changes = AssumedChanges(5.0, Clock())
     policies = [replace(ONE, name=f"p{index}") for index in range(20)]
-    for one in policies:
-        changes.admitted(_deletion(one))
+    for policy in policies:
+        changes.admitted(_deletion(policy))
     assert len(_states(changes, *policies)) == 9
 
 

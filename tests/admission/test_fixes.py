@@ -51,7 +51,7 @@ def test_a_missing_port_is_added_to_the_rule_that_has_its_peers_and_nobody_else(
     )
     answer = world.ask(world.cluster(), world.request("CREATE", narrow))
     assert "add to ingress[1]: TCP 9443; add to ingress[0]: all ports" in answer.message
-    patch = json.loads(next(one for one in answer.message.splitlines() if "patch: " in one)[9:])
+    patch = json.loads(next(line for line in answer.message.splitlines() if "patch: " in line)[9:])
     assert patch == [
         {"op": "add", "path": "/spec/ingress/1/ports/-", "value": {"protocol": "TCP", "port": 9443}},
         {"op": "remove", "path": "/spec/ingress/0/ports"},

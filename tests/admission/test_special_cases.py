@@ -38,7 +38,7 @@ def test_the_first_policy_of_a_namespace_without_baselines_is_rejected_with_flow
     assert "isolated for Ingress by default-deny" in answer.message
     assert "patch: [" in answer.message
     assert "netpol-guard bootstrap --baselines-only -n data-plane" in answer.message
-    assert {one["reason"] for one in answer.response["status"]["details"]["causes"]} == {
+    assert {cause["reason"] for cause in answer.response["status"]["details"]["causes"]} == {
         "webhook-ingress",
         "managed-ingress",
         "managed-egress",
@@ -49,7 +49,7 @@ def test_a_default_deny_beside_the_baselines_is_admitted_with_the_news_that_it_h
     answer = ask(world.guarded(), request("CREATE", DENY_ALL))
     assert answer.allowed
     assert "default-deny has no effect: iomete-spark-operator and iomete-ingress-egress" in answer.warnings
-    assert all(len(one) <= 120 for one in answer.response["warnings"])
+    assert all(len(warning) <= 120 for warning in answer.response["warnings"])
 
 
 def test_no_effect_is_not_mentioned_when_switched_off() -> None:

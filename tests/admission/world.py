@@ -47,7 +47,7 @@ def cluster(*policies: Policy, namespaces: dict[str, dict[str, str]] | None = No
     """Return a cluster: two managed namespaces and an unmanaged one, policies all in ``NS``."""
     labels = namespaces or {NS: MANAGED, "iomete-system": MANAGED, "web": {}}
     return Cluster(
-        namespaces={name: Namespace.of(name, one) for name, one in labels.items()},
+        namespaces={name: Namespace.of(name, item) for name, item in labels.items()},
         policies={NS: policies},
         sources=(source(),),
         webhooks=(webhook(),),

@@ -76,7 +76,7 @@ def time_decisions(shape: Shape, count: int, repeats: int) -> Timing:
         cpu.append(min(one.cpu_seconds for one in tries))
         slowest = max(slowest, min(one.seconds for one in tries))
         answers.append(tries[0].answer)
-    counted = ", ".join(f"{answers.count(one)} {one}" for one in dict.fromkeys(answers))
+    counted = ", ".join(f"{answers.count(answer)} {answer}" for answer in dict.fromkeys(answers))
     return Timing(shape, count, median(cpu), slowest, counted)
 
 

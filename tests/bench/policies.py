@@ -32,8 +32,8 @@ def random_policies(chance: Random, count: int) -> list[Object]:
 def narrow_policies(chance: Random, count: int) -> list[Object]:
     """Return random policies of which none selects every pod: no single one settles a flow."""
     policies = random_policies(chance, count)
-    for one in policies:
-        one["spec"]["podSelector"].setdefault("matchLabels", {})["app"] = f"app-{chance.randrange(count)}"
+    for policy in policies:
+        policy["spec"]["podSelector"].setdefault("matchLabels", {})["app"] = f"app-{chance.randrange(count)}"
     return policies
 
 

@@ -67,10 +67,10 @@ class Requests:
         """Return the best of each measure over all turns."""
         runs = self.runs[case, server]
         return Run(
-            min(one.p50_us for one in runs),
-            min(one.p99_us for one in runs),
-            max(one.rps for one in runs),
-            min(one.cpu_us for one in runs),
+            min(run.p50_us for run in runs),
+            min(run.p99_us for run in runs),
+            max(run.rps for run in runs),
+            min(run.cpu_us for run in runs),
         )
 
 
@@ -100,8 +100,8 @@ def measure_requests(folder: Path, rounds: int, tell: Callable[[str], None]) -> 
     starts.append(started)
     return Requests(
         runs,
-        min(one.ready_seconds for one in starts),
-        median(one.resident_mb for one in starts),
+        min(start.ready_seconds for start in starts),
+        median(start.resident_mb for start in starts),
         after,
     )
 

@@ -120,7 +120,7 @@ def cpu_seconds(pid: int) -> float:
         threads = [one.read_text() for one in Path(f"/proc/{pid}/task").glob("*/schedstat")]
     except OSError:
         return float("nan")
-    return sum(int(one.split()[0]) for one in threads) / 1e9 if threads else float("nan")
+    return sum(int(thread.split()[0]) for thread in threads) / 1e9 if threads else float("nan")
 
 
 def _ready_port(process: subprocess.Popen[bytes], log: Path) -> int:

@@ -20,7 +20,9 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def shipped_configuration() -> Manifest:
-    (found,) = (one for one in guard_manifests() if one["kind"] == "ValidatingWebhookConfiguration")
+    (found,) = (
+        manifest for manifest in guard_manifests() if manifest["kind"] == "ValidatingWebhookConfiguration"
+    )
     return found
 
 
@@ -83,8 +85,8 @@ class FakeCluster:
         self.before_call()
         assert labels == f"{NAME_LABEL}={NAME}"
         return [
-            copy.deepcopy(one)
-            for reference, one in self.objects.items()
+            copy.deepcopy(item)
+            for reference, item in self.objects.items()
             if (reference.kind, reference.namespace) == (kind, namespace)
         ]
 

@@ -28,7 +28,7 @@ def test_what_is_applied_is_our_fields_and_nothing_else() -> None:
 
 def test_a_bundle_that_is_somebody_elses_is_not_applied() -> None:
     patch = apply_patch(configuration_of(shipped_configuration()), owns_bundle=False)
-    assert all(one.keys() == {"name", "failurePolicy"} for one in patch["webhooks"])
+    assert all(webhook.keys() == {"name", "failurePolicy"} for webhook in patch["webhooks"])
 
 
 def test_a_webhook_without_a_policy_fails_as_the_api_defaults_it() -> None:

@@ -34,7 +34,7 @@ def secret(cluster: FakeCluster) -> Manifest:
 
 
 def policies(cluster: FakeCluster) -> set[str]:
-    return {one["failurePolicy"] for one in cluster.objects[CONFIGURATION]["webhooks"]}
+    return {webhook["failurePolicy"] for webhook in cluster.objects[CONFIGURATION]["webhooks"]}
 
 
 def trusted(cluster: FakeCluster) -> frozenset[str]:

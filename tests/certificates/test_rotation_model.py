@@ -143,8 +143,8 @@ class Rotation(RuleBasedStateMachine):
                 self._rest()
         holding = holding_of(self.cluster.objects[THE_SECRET])
         webhooks = configuration_of(self.cluster.objects[CONFIGURATION])
-        assert {one.failure_policy.value for one in webhooks.webhooks} == {"Fail"}
-        assert all(one.is_ready and one.served == holding.serving for one in self.replicas)
+        assert {webhook.failure_policy.value for webhook in webhooks.webhooks} == {"Fail"}
+        assert all(replica.is_ready and replica.served == holding.serving for replica in self.replicas)
         assert webhooks.trusted == {fingerprint(holding.authority.certificate)}
 
     def _rest(self) -> None:

@@ -53,7 +53,7 @@ ALL_CASES = [*FLOW_CASES, *MANIFEST_CASES, *SPECIAL_CASES]
 def gaps(cases: Iterable[Object]) -> list[str]:
     """Return the rules and special cases that have no passing case, or no failing one."""
     known = list(cases)
-    subjects: list[tuple[str, int | str]] = [("rule", one) for one in RULES]
+    subjects: list[tuple[str, int | str]] = [("rule", rule) for rule in RULES]
     subjects += [("case", one) for one in SPECIAL]
     return [
         f"{kind} {subject}: no {word} case"

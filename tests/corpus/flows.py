@@ -61,7 +61,7 @@ def _peer(end: oracle.End) -> Peer:
 def product_allows(case: Object) -> bool:
     """Return the verdict of the product: the source's egress and the destination's ingress (rule 4)."""
     flow = read_flow(case["flow"])
-    parsed = [parse_policy(one, validation=Validation.NEW) for one in manifests(case)]
+    parsed = [parse_policy(manifest, validation=Validation.NEW) for manifest in manifests(case)]
     assert [error for one in parsed for error in one.errors] == []
     policies = [one.policy for one in parsed if one.policy is not None]
     place = position(Protocol(flow.protocol), flow.port)
@@ -71,7 +71,7 @@ def product_allows(case: Object) -> bool:
     )
     return all(
         is_allowed(
-            [one for one in policies if one.namespace == pod.namespace],
+            [policy for policy in policies if policy.namespace == pod.namespace],
             direction,
             Point(pod.labels, _peer(other), place, flow.names),
         )
@@ -93,4 +93,6 @@ def oracle_allows(case: Object) -> bool:
 
 def is_for_oracle(case: Object) -> bool:
     """Tell whether the oracle, which reads objects as stored, can read the case: types given, plain IPv4."""
-    return all(one.get("policyTypes") for one in case["policies"]) and "::ffff:" not in str(case["flow"])
+    return all(policy.get("policyTypes") for policy in case["policies"]) and "::ffff:" not in str(
+        case["flow"]
+    )

@@ -56,7 +56,7 @@ def cluster_of(state: Object) -> Cluster:
         one = world.parsed(manifest)
         standing.append(replace(one, terminating=one.terminating or one.name in state.get("terminating", [])))
     gone = state.get("namespace being deleted")
-    namespaces = {name: replace(one, terminating=name == gone) for name, one in cluster.namespaces.items()}
+    namespaces = {name: replace(item, terminating=name == gone) for name, item in cluster.namespaces.items()}
     return replace(cluster, namespaces=namespaces, policies={world.NS: tuple(standing)})
 
 

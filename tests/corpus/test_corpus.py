@@ -45,7 +45,7 @@ def test_manifest(case: Object) -> None:
         **case["manifest"],
     }
     parsed = parse_policy(manifest, validation=Validation(case.get("object", "new")))
-    errors, dropped = [one.path for one in parsed.errors], [one.path for one in parsed.unknown_fields]
+    errors, dropped = [error.path for error in parsed.errors], [field.path for field in parsed.unknown_fields]
     wrong, lost = case["expect"] == "invalid", case["expect"] == "dropped"
     assert errors == ([case["field"]] if wrong else [])
     assert dropped == ([case["field"]] if lost else [])
@@ -69,12 +69,12 @@ def test_every_rule_and_every_special_case_has_a_passing_and_a_failing_case() ->
 
 @pytest.mark.parametrize(("word", "is_one"), [("passing", passes), ("failing", fails)])
 @pytest.mark.parametrize(
-    ("kind", "subject"), [*(("rule", one) for one in RULES), *(("case", one) for one in SPECIAL)]
+    ("kind", "subject"), [*(("rule", rule) for rule in RULES), *(("case", one) for one in SPECIAL)]
 )
 def test_a_rule_or_special_case_that_loses_its_cases_is_noticed(
     kind: str, subject: object, word: str, is_one: Callable[[Object], bool]
 ) -> None:
-    left = [one for one in ALL_CASES if one.get(kind) != subject or not is_one(one)]
+    left = [case for case in ALL_CASES if case.get(kind) != subject or not is_one(case)]
     assert gaps(left) == [f"{kind} {subject}: no {word} case"]
 
 
@@ -84,9 +84,9 @@ def test_there_are_at_least_120_cases_and_each_has_a_name_of_its_own() -> None:
 
 
 def test_every_case_belongs_to_a_known_rule_or_special_case() -> None:
-    assert {one["case"] for one in SPECIAL_CASES} == set(SPECIAL)
+    assert {case["case"] for case in SPECIAL_CASES} == set(SPECIAL)
     assert {one["rule"] for one in (*FLOW_CASES, *MANIFEST_CASES)} == set(RULES)
-    outcomes = {one["expect"] for one in ALL_CASES}
+    outcomes = {case["expect"] for case in ALL_CASES}
     assert outcomes <= {
         *("allowed", "denied", "valid", "invalid", "dropped"),
         *("admitted", "warned", "rejected"),

@@ -45,7 +45,7 @@ def flows_agree(count: int, seed: int) -> int:
     chance, done = Random(seed), 0
     while done < count:
         manifests = Generator(chance).policies(5)
-        policies = [engine_policy(one) for one in manifests]
+        policies = [engine_policy(manifest) for manifest in manifests]
         for point in chance.sample(POINTS, _ROUND):
             for direction in Direction:
                 ours = is_allowed(policies, direction, point)
@@ -71,7 +71,7 @@ def brute_force_agrees(count: int, seed: int) -> int:
 
 
 def _regions(direction: Direction) -> list[Region]:
-    outside = IntervalSet.of(*((place_of(one), place_of(one) + 1) for one in SMALL.addresses))
+    outside = IntervalSet.of(*((place_of(address), place_of(address) + 1) for address in SMALL.addresses))
     return [
         Region(direction, EVERYTHING, ExistingPods(frozenset({"ns-a", "ns-b"})), _PORTS),
         Region(direction, EVERYTHING, ExistingPods(frozenset({"ns-c"})), _PORTS),
@@ -109,14 +109,14 @@ def cyclonus_agrees(count: int, seed: int) -> int:
     with Cyclonus() as other:
         while done < count:
             manifests = Generator(chance).policies(4)
-            policies = [engine_policy(one) for one in manifests]
+            policies = [engine_policy(manifest) for manifest in manifests]
             keys = set(_not_in_keys(manifests))
             points = [one for one in chance.sample(POINTS, _ROUND) if not _is_rule_15(one, keys)]
             for direction in Direction:
                 flows = [_question(one, direction) for one in points]
                 answers = other.ask(manifests, flows)
                 ingress = direction is Direction.INGRESS
-                verdicts = [one.ingress if ingress else one.egress for one in answers]
+                verdicts = [answer.ingress if ingress else answer.egress for answer in answers]
                 for point, theirs in zip(points, verdicts, strict=True):
                     assert is_allowed(policies, direction, point) == theirs, (manifests, point, direction)
             done += 2 * len(points)

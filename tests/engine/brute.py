@@ -47,15 +47,15 @@ class Space:
     def matching_peers(self, items: Sequence[Object]) -> int:
         """Return the mask of the peers that one of ``items`` matches; no items match everyone (rule 9)."""
         found = 0 if items else (1 << len(self.peers)) - 1
-        for one in items:
-            found |= self._remembered(one, self._peers_of)
+        for item in items:
+            found |= self._remembered(item, self._peers_of)
         return found
 
     def matching_ports(self, items: Sequence[Object]) -> int:
         """Return the mask of the ports that one of ``items`` matches; no items match all (rule 9)."""
         found = 0 if items else self.all_ports
-        for one in items:
-            found |= self._remembered(one, self._ports_of)
+        for item in items:
+            found |= self._remembered(item, self._ports_of)
         return found
 
     def _remembered(self, item: Object, mask_of: Callable[[Object], int]) -> int:
@@ -67,12 +67,12 @@ class Space:
         return mask
 
     def _peers_of(self, item: Object) -> int:
-        matches = (oracle.peer_matches(item, one, self.namespace) for one in self.peers)
+        matches = (oracle.peer_matches(item, peer, self.namespace) for peer in self.peers)
         return sum(1 << index for index, matching in enumerate(matches) if matching)
 
     def _ports_of(self, item: Object) -> int:
         nobody = End()
-        flows = (Flow(nobody, nobody, one.protocol, one.number, one.names) for one in self.ports)
+        flows = (Flow(nobody, nobody, port.protocol, port.number, port.names) for port in self.ports)
         return sum(1 << index for index, one in enumerate(flows) if oracle.port_matches(item, one))
 
 
@@ -82,7 +82,9 @@ Allowed = tuple[tuple[int, ...], ...]
 
 def allowed(space: Space, policies: Sequence[Object], direction: str) -> Allowed:
     """Return what ``policies``, all of the space's namespace, allow in ``direction``."""
-    judged = [_Policy(space, one, direction) for one in policies if direction in one["spec"]["policyTypes"]]
+    judged = [
+        _Policy(space, policy, direction) for policy in policies if direction in policy["spec"]["policyTypes"]
+    ]
     return tuple(_ports_by_peer(space, judged, labels) for labels in space.own)
 
 

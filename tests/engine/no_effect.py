@@ -27,9 +27,9 @@ def _far_ends(addresses: tuple[str | None, ...]) -> Iterator[End]:
     values = (None, "x", "true", "zz")
     for team, managed, labels, ip in product(values, values, SMALL.labels, addresses):
         chosen = {"team": team, "iomete.com/managed": managed, "kubernetes.io/metadata.name": "ns-new"}
-        yield End("ns-new", {key: one for key, one in chosen.items() if one is not None}, labels, ip)
-    for one in ADDRESSES:
-        yield End(ip=one)
+        yield End("ns-new", {key: item for key, item in chosen.items() if item is not None}, labels, ip)
+    for address in ADDRESSES:
+        yield End(ip=address)
 
 
 _SPACES = tuple(
@@ -56,7 +56,7 @@ def examine(count: int, seed: int) -> Claims:
     for _ in range(count):
         others, policy = Generator(chance, SMALL).policies(3), _policy(chance)
         claimed = has_no_effect(
-            engine_policy(policy), [engine_policy(one) for one in others], FACTS, Unlimited()
+            engine_policy(policy), [engine_policy(other) for other in others], FACTS, Unlimited()
         )
         true = has_truly_none(policy, others)
         assert true or not claimed, (seed, policy, others)
@@ -86,7 +86,8 @@ def has_truly_none(policy: Object, others: Sequence[Object]) -> bool:
 
 def _isolates_more(policy: Object, others: Sequence[Object], direction: str) -> bool:
     return any(
-        _isolates(policy, labels, direction) and not any(_isolates(one, labels, direction) for one in others)
+        _isolates(policy, labels, direction)
+        and not any(_isolates(other, labels, direction) for other in others)
         for labels in SMALL.labels
     )
 

@@ -38,7 +38,7 @@ def selects(selector: Object, labels: dict[str, str]) -> bool:
     wanted = selector.get("matchLabels") or {}
     if any(key not in labels or labels[key] != value for key, value in wanted.items()):
         return False
-    return all(_holds(one, labels) for one in selector.get("matchExpressions") or [])
+    return all(_holds(matchexpression, labels) for matchexpression in selector.get("matchExpressions") or [])
 
 
 def _holds(requirement: Object, labels: dict[str, str]) -> bool:
@@ -88,8 +88,8 @@ def port_matches(port: Object, flow: Flow) -> bool:
 def _rule_matches(rule: Object, peers_field: str, flow: Flow, own_namespace: str) -> bool:
     other = flow.source if peers_field == "from" else flow.destination
     peers, ports = rule.get(peers_field) or [], rule.get("ports") or []
-    return (not peers or any(peer_matches(one, other, own_namespace) for one in peers)) and (
-        not ports or any(port_matches(one, flow) for one in ports)
+    return (not peers or any(peer_matches(peer, other, own_namespace) for peer in peers)) and (
+        not ports or any(port_matches(port, flow) for port in ports)
     )
 
 
@@ -107,6 +107,6 @@ def allowed(policies: list[Object], flow: Flow, direction: str) -> bool:
             continue
         isolated = True
         rules = spec.get(rules_field) or []
-        if any(_rule_matches(one, peers_field, flow, own_namespace) for one in rules):
+        if any(_rule_matches(rule, peers_field, flow, own_namespace) for rule in rules):
             return True
     return not isolated

@@ -57,7 +57,9 @@ Key = tuple[str, str]
 
 def _labels(selector: dict[str, str]) -> frozenset[int]:
     return frozenset(
-        index for index, one in enumerate(SMALL.labels) if all(one.get(k) == v for k, v in selector.items())
+        index
+        for index, label in enumerate(SMALL.labels)
+        if all(label.get(k) == v for k, v in selector.items())
     )
 
 
@@ -68,15 +70,15 @@ def _far_ends(addresses: tuple[str | None, ...]) -> Iterator[End]:
     for name, team, labels, ip in product(FUTURE, teams, SMALL.labels, addresses):
         own = {"iomete.com/managed": "true", "kubernetes.io/metadata.name": name.removeprefix("managed ")}
         yield End(name, {**own, **team}, labels, ip)
-    for one in ADDRESSES:
-        yield End(ip=one)
+    for address in ADDRESSES:
+        yield End(ip=address)
 
 
 def space(pod_cidr: str | None) -> Space:
     """Return all flows of the small universe; pods have addresses of ``pod_cidr``, or none that counts."""
     addresses: tuple[str | None, ...] = (None,)
     if pod_cidr is not None:
-        addresses = tuple(one for one in POD_ADDRESS_CLASSES if _within(one, pod_cidr))
+        addresses = tuple(cls_ for cls_ in POD_ADDRESS_CLASSES if _within(cls_, pod_cidr))
     return Space(OWN, tuple(SMALL.labels), tuple(_far_ends(addresses)), PORTS)
 
 
@@ -193,12 +195,12 @@ class Small:
 
     def _of(self, key: Key, direction: str, where: Where, *, rejects: bool) -> Required:
         own, is_peer, is_port = where
-        ports = sum(1 << index for index, one in enumerate(PORTS) if is_port(one))
+        ports = sum(1 << index for index, port in enumerate(PORTS) if is_port(port))
         boxes = [
-            Box(own, frozenset(index for index, one in enumerate(flows.peers) if is_peer(one)), ports)
+            Box(own, frozenset(index for index, peer in enumerate(flows.peers) if is_peer(peer)), ports)
             for flows in (WITHOUT_ADDRESSES, self.with_addresses)
         ]
-        is_pods = any(WITHOUT_ADDRESSES.peers[one].namespace is not None for one in boxes[0].peers)
+        is_pods = any(WITHOUT_ADDRESSES.peers[peer].namespace is not None for peer in boxes[0].peers)
         return Required(key, direction, is_pods, boxes[0], boxes[1], rejects)
 
 

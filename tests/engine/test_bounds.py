@@ -78,7 +78,7 @@ def test_the_budget_is_looked_at_while_one_large_policy_becomes_boxes() -> None:
 def test_the_budget_is_looked_at_while_namespaces_are_told_apart() -> None:
     chance = Random(1)
     spaces = [Selector.label("team", str(one)) for one in range(5_000)]
-    peers = Peers(tuple(PodPeer(one, Selector.label("a", "b")) for one in spaces))
+    peers = Peers(tuple(PodPeer(space, Selector.label("a", "b")) for space in spaces))
     labels = {name: Namespace.of(name, {"team": str(chance.randrange(5_000))}) for name in NAMES}
     table = NamespaceTable(labels)
     boxes = Boxes(

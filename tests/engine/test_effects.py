@@ -20,7 +20,7 @@ FACTS = World(NamespaceTable(NAMESPACES))
 
 def _question(seed: int, direction: Direction) -> Question:
     make = Generator(Random(seed), SMALL)
-    others = [engine_policy(one) for one in make.policies(3)]
+    others = [engine_policy(policy) for policy in make.policies(3)]
     return Question(engine_policy(make.policy("new")), others, direction, FACTS)
 
 
@@ -75,7 +75,7 @@ def test_samples_settle_most_random_policies() -> None:
     for seed in range(300):
         questions = [_question(seed, one) for one in Direction]
         policy, others = questions[0].policy, questions[0].others
-        if any(one.shows_effect() for one in questions):
+        if any(question.shows_effect() for question in questions):
             shown += 1
         elif not has_no_effect(policy, others, FACTS, Unlimited()):
             searched += 1

@@ -89,10 +89,10 @@ def test_what_is_newly_lost_by_sifting_is_newly_lost_by_the_solver(seed: int) ->
 def test_among_many_policies_for_few_pods_each_the_same_is_lost_as_by_the_solver(seed: int) -> None:
     chance = Random(seed)
     region, world = _region(chance), _facts(chance, TABLE)
-    policies = [engine_policy(one) for one in narrow_policies(chance, 24)]
+    policies = [engine_policy(policy) for policy in narrow_policies(chance, 24)]
     gone = chance.sample(policies, 2)
     before = Side(policies, world)
-    after = Side([one for one in policies if one not in gone], world)
+    after = Side([policy for policy in policies if policy not in gone], world)
     for earlier, later in ((before, after), (after, before)):
         new = find_newly_lost(region, earlier, later, Unlimited())
         assert (new is None) == (solver.only_allowed(region, earlier, [later], Unlimited()) is None)
@@ -119,10 +119,10 @@ def test_other_labels_of_a_namespace_lose_the_same_either_way(seed: int) -> None
 @given(SEEDS)
 def test_a_pod_that_nobody_selects_is_found_either_way(seed: int) -> None:
     policies = _policies(Random(seed), 6)
-    pods, *selectors = [EVERYTHING, *(one.pods for one in policies)]
+    pods, *selectors = [EVERYTHING, *(policy.pods for policy in policies)]
     found = find_unselected(pods, selectors, Unlimited())
     assert (found is None) == (solver.unselected(pods, selectors, Unlimited()) is None)
-    assert found is None or not any(one.matches(found) for one in selectors)
+    assert found is None or not any(selector.matches(found) for selector in selectors)
 
 
 def test_what_takes_too_many_choices_goes_to_the_solver(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,10 +149,10 @@ class _Spent:
 
 @pytest.mark.parametrize("looks", [0, 1, 5, 20])
 def test_when_time_is_up_every_search_says_so(looks: int) -> None:
-    policies = [engine_policy(one) for one in many_values(Random(5), 300)]
+    policies = [engine_policy(value) for value in many_values(Random(5), 300)]
     side, empty = Side(policies, World(TABLE)), Side((), World(TABLE))
     region = Region(Direction.INGRESS, EVERYTHING, ExistingPods(frozenset(NAMES)), ALL_NUMBERS)
-    selectors = [one.pods for one in policies[1:]]
+    selectors = [policy.pods for policy in policies[1:]]
     with pytest.raises(TooComplexError):
         solver.lost(region, side, _Spent(looks))
     with pytest.raises(TooComplexError):

@@ -54,14 +54,14 @@ class Universe:
     def points(self, namespaces: tuple[str, ...] = NAMES) -> list[Point]:
         """Return a point for every class of labels, peer and port that policies can tell apart."""
         labels = self.labels
-        peers = [Peer(name, NAMESPACES[name].labels, one) for name in namespaces for one in labels]
-        peers += [Peer(address=place_of(one)) for one in self.addresses]
+        peers = [Peer(name, NAMESPACES[name].labels, label) for name in namespaces for label in labels]
+        peers += [Peer(address=place_of(address)) for address in self.addresses]
         numbers = sorted({1, *self.ports, *(one + 1 for one in self.ports if one < PORTS[-1])})
         places = [position(protocol, port) for protocol in self.protocols for port in numbers]
         named = ((), *((one,) for one in self.port_names))
         return [
-            Point(one, peer, place, frozenset(names))
-            for one in labels
+            Point(label, peer, place, frozenset(names))
+            for label in labels
             for peer in peers
             for place in places
             for names in named
@@ -182,7 +182,7 @@ def engine_policy(manifest: Object) -> Policy:
         meta["namespace"],
         meta["name"],
         Selector.parse(spec["podSelector"]),
-        frozenset(Direction(one) for one in spec["policyTypes"]),
+        frozenset(Direction(policytype) for policytype in spec["policyTypes"]),
         tuple(_engine_rule(one, "from", meta["namespace"]) for one in spec["ingress"]),
         tuple(_engine_rule(one, "to", meta["namespace"]) for one in spec["egress"]),
     )
@@ -192,12 +192,14 @@ def _engine_rule(rule: Object, peers_field: str, namespace: str) -> Rule:
     peers = None
     if rule.get(peers_field):
         items = rule[peers_field]
-        blocks = [one["ipBlock"] for one in items if "ipBlock" in one]
+        blocks = [item["ipBlock"] for item in items if "ipBlock" in item]
         addresses = IntervalSet.union(
-            block_set(ip_network(one["cidr"]), [ip_network(x) for x in one.get("except", [])])
-            for one in blocks
+            block_set(ip_network(block["cidr"]), [ip_network(x) for x in block.get("except", [])])
+            for block in blocks
         )
-        peers = Peers(tuple(_engine_peer(one, namespace) for one in items if "ipBlock" not in one), addresses)
+        peers = Peers(
+            tuple(_engine_peer(item, namespace) for item in items if "ipBlock" not in item), addresses
+        )
     return Rule(peers, _engine_ports(rule["ports"]) if rule.get("ports") else ALL_PORTS)
 
 

@@ -66,7 +66,7 @@ def _expected(flow: Required, before: Views, after: Views, small: Small) -> tupl
 def expected(before: Views, after: Views, small: Small) -> Expected:
     """Return what the verdict on a change must be."""
     flows = tuple(small.required())
-    found = {one.key: fits for one in flows if (fits := _expected(one, before, after, small)) is not None}
+    found = {flow.key: fits for flow in flows if (fits := _expected(flow, before, after, small)) is not None}
     for group in _by_target(flows):
         if all(one.key in found and found[one.key][2] == "cut" for one in group):
             for one in group:
@@ -78,9 +78,9 @@ def expected(before: Views, after: Views, small: Small) -> Expected:
 def _by_target(flows: Iterable[Required]) -> Iterable[list[Required]]:
     """Return the flows to each target port of the webhook: one for each source."""
     groups: dict[int, list[Required]] = defaultdict(list)
-    for one in flows:
-        if one.target is not None:
-            groups[one.target].append(one)
+    for flow in flows:
+        if flow.target is not None:
+            groups[flow.target].append(flow)
     return groups.values()
 
 

@@ -58,7 +58,7 @@ PROBE: Object = {"annotations": {PROBE_ANNOTATION: "0123456789abcdef"}}
 
 def valid_reviews(chance: Random) -> tuple[Object, ...]:
     """Return reviews as an API server sends them: every operation, policies and namespaces."""
-    first, second = (rendered(one) for one in baselines())
+    first, second = (rendered(baseline) for baseline in baselines())
     plain = manifest("random", {**Generator(chance).policy("random")["spec"]})
     return tuple(
         review(one)
@@ -217,7 +217,7 @@ def _selectors(chance: Random, valid: Object) -> bytes:
 def _valid_terms(chance: Random) -> Object:
     pairs = chance.sample(range(40), 3)
     operators = ("Exists", "DoesNotExist")
-    terms: list[Object] = [{"key": f"k{one}", "operator": chance.choice(operators)} for one in pairs[:2]]
+    terms: list[Object] = [{"key": f"k{pair}", "operator": chance.choice(operators)} for pair in pairs[:2]]
     terms.append({"key": f"k{pairs[2]}", "operator": "NotIn", "values": ["a", "b"]})
     return {"matchExpressions": terms}
 

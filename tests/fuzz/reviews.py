@@ -136,7 +136,7 @@ def _defect_of_review(answer: Any, uid: object) -> str:  # noqa: ANN401 - any JS
     if not response["allowed"] and not (isinstance(status.get("message"), str) and status["message"]):
         return "denied without a message"
     texts = [*response.get("warnings", ()), *response.get("auditAnnotations", {}).values()]
-    return "" if all(isinstance(one, str) for one in texts) else "a warning or annotation is no text"
+    return "" if all(isinstance(text, str) for text in texts) else "a warning or annotation is no text"
 
 
 def main() -> int:
@@ -149,7 +149,7 @@ def main() -> int:
     statuses = sorted({status for _, status in found.answers})
     print(f"{'mutation':20}" + "".join(f"{status:>9}" for status in statuses))
     for mutation in mutations:
-        print(f"{mutation:20}" + "".join(f"{found.answers[mutation, one]:9,}" for one in statuses))
+        print(f"{mutation:20}" + "".join(f"{found.answers[mutation, statuse]:9,}" for statuse in statuses))
     print(
         f"{count:,} reviews in {perf_counter() - began:.0f} s (seed {seed}), {found.failed} answered wrongly"
     )

@@ -125,8 +125,8 @@ class SocketFuzz:
         with ThreadPoolExecutor(CLIENTS + 1) as threads:
             shares = [threads.submit(self._reviews, index, count) for index in range(CLIENTS)]
             shares.append(threads.submit(self._misuses))
-            for one in shares:
-                one.result()
+            for share in shares:
+                share.result()
         return self.found
 
     def _reviews(self, index: int, count: int) -> None:
@@ -206,7 +206,7 @@ def main() -> int:
     began = perf_counter()
     found = fuzz_sockets(count, seed)
     mutated = Counter[int]()
-    names = {one.name for one in MISUSES}
+    names = {misuse.name for misuse in MISUSES}
     for (name, status), times in sorted(found.answers.items()):
         if name in names:
             print(f"{name:40}{status or 'connection ended':>6}")

@@ -8,4 +8,4 @@ def test_over_real_connections_nothing_is_answered_wrongly_or_not_at_all() -> No
     found = fuzz_sockets(1_000, seed=3)
     assert not found.failed, "\n".join(found.failures)
     assert {200, 400, 422} <= {status for _, status in found.answers}
-    assert {one.name for one in MISUSES} <= {name for name, _ in found.answers}
+    assert {misuse.name for misuse in MISUSES} <= {name for name, _ in found.answers}

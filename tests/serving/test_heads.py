@@ -122,7 +122,7 @@ def test_one_address_does_not_take_all_connections_and_those_that_it_has_go_on()
             end = await _rest(refused)
             writer.write(WHOLE)
             answer = await reader.readuntil(b"\r\n\r\n")
-            for one in (unused, *(one for _, one in others)):
+            for one in (unused, *(other for _, other in others)):
                 one.close()
             return end, answer
 

@@ -45,7 +45,7 @@ def run(reconciler: Scripted, until: int) -> tuple[list[str], str]:
     async def main() -> None:
         task = asyncio.create_task(background.run())
         while len(reconciler.outcomes) > until or not (reconciler.outcomes and background.reasons() == ()):
-            seen.extend(one for one in background.reasons() if one not in seen)
+            seen.extend(reason for reason in background.reasons() if reason not in seen)
             await asyncio.sleep(0.001)
         task.cancel()
         with suppress(asyncio.CancelledError):
