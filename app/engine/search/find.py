@@ -1,7 +1,8 @@
 """The exact search for a point of a region that policies leave out.
 
-Sifting (``app.engine.search.sieve``) answers nearly always; the solver takes what is left. Both are exact,
-and the tests hold them against each other and against brute force.
+Sifting (``app.engine.search.sieve``) answers nearly always; the solver takes what is left: policies
+made to be hard, a hundred and more of them. Both are exact, and the tests hold them against each other and
+against brute force.
 """
 
 from __future__ import annotations
