@@ -16,10 +16,8 @@ SAMPLE = DEPLOY / "sample"
 CHANGES = DEPLOY / "changes"
 """Changes to the sample, for the demonstration."""
 
-Manifest = dict[str, Any]
 
-
-def guard_manifests() -> list[Manifest]:
+def guard_manifests() -> list[dict[str, Any]]:
     """Return the objects that make the guard a workload, in the order of ``deploy/kustomization.yaml``.
 
     They are what ``kubectl apply -k deploy`` applies: the kustomization lists files and does nothing else.
@@ -27,7 +25,7 @@ def guard_manifests() -> list[Manifest]:
     """
     import yaml  # noqa: PLC0415 - serving needs none of this
 
-    found: list[Manifest] = []
+    found: list[dict[str, Any]] = []
     try:
         listed = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())["resources"]
         for name in listed:

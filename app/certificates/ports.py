@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from app.certificates.pairs import Pair
-from app.model.kinds import Kind, Manifest, Reference, Rehearsal, Written
+from app.model.kinds import DryRun, Kind, Manifest, Reference, Written
 
 
 class ClusterObjects(Protocol):
@@ -31,7 +31,7 @@ class ClusterObjects(Protocol):
         """Apply server-side."""
         ...
 
-    def merge(self, reference: Reference, patch: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+    def merge(self, reference: Reference, patch: Manifest, dry_run: DryRun = DryRun.NONE) -> Written:
         """Merge ``patch`` in."""
         ...
 

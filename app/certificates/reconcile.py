@@ -17,7 +17,7 @@ from app.certificates.rotator import CertificateRotator
 from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
 from app.errors import ChangeFailed
 from app.logs import EventLog
-from app.model.kinds import NAMESPACE, Reference, Rehearsal
+from app.model.kinds import NAMESPACE, DryRun, Reference
 from app.model.probe import PROBE_ANNOTATION, new_nonce, read_answer
 from app.names import NAME, FailurePolicy
 
@@ -120,7 +120,7 @@ class Reconciler:
         metadata = {"labels": {MANAGED_LABEL: MANAGED_VALUE}, "annotations": {PROBE_ANNOTATION: nonce}}
         try:
             own = Reference(NAMESPACE, NAME)
-            answer = self._objects.merge(own, {"metadata": metadata}, Rehearsal.DRY_RUN)
+            answer = self._objects.merge(own, {"metadata": metadata}, DryRun.ALL)
         except ChangeFailed as error:
             return str(error)
         if read_answer(answer.warnings, nonce) is None:

@@ -100,12 +100,12 @@ def command(
     from app.cli.terminal import LineTerminal, this_command
     from app.install.bootstrap import bring_guard
     from app.install.gitops import manifests_as_yaml
-    from app.install.prepare import Request, bring_baselines
+    from app.install.prepare import BootstrapRequest, bring_baselines
     from app.model.declared_sources import declared_sources
 
     if label and not namespace:
         raise InputError("--label", "name the namespaces to label with -n")
-    request = Request(
+    request = BootstrapRequest(
         namespaces=tuple(namespace or ()),
         label=label,
         declared=declared_sources(api_server or ()),

@@ -12,7 +12,7 @@ from rich.text import Text
 from app.doctor.repairs import Apply, Baselines, JsonPatch, MergePatch, Repair, RepairStep
 from app.engine.words import listed
 from app.errors import ChangeFailed, GuardError
-from app.install.prepare import Request, bring_baselines
+from app.install.prepare import BootstrapRequest, bring_baselines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,8 +35,12 @@ class Consent:
 
 def plan_of(report: Report) -> tuple[Repair, ...]:
     """Return what ``--fix`` can do about a report, each thing once, in the order of the findings."""
-    found = (one.repair for one in report.findings if one.severity.counts)
-    return tuple({one.command: one for one in found if one is not None and one.step is not None}.values())
+    found = (finding.repair for finding in report.findings if finding.severity.counts)
+    return tuple(
+        {
+            planned.command: planned for planned in found if planned is not None and planned.step is not None
+        }.values()
+    )
 
 
 def repair(report: Report, console: Console, consent: Consent, *, site: Site, terminal: Terminal) -> bool:
@@ -75,7 +79,7 @@ def _acts(
         elif planned.step is not None:
             yield planned.words, partial(_write, planned.step, site.objects)
     for allow, namespaces in wanted.items():
-        request = Request(
+        request = BootstrapRequest(
             namespaces=tuple(dict.fromkeys(namespaces)),
             declared=consent.declared,
             openings=allow,
@@ -85,7 +89,7 @@ def _acts(
         yield f"both baselines in {listed(request.namespaces)}", partial(_bring, site, terminal, request)
 
 
-def _bring(site: Site, terminal: Terminal, request: Request) -> None:
+def _bring(site: Site, terminal: Terminal, request: BootstrapRequest) -> None:
     if bring_baselines(site, terminal, request) != 0:
         raise ChangeFailed(f"write the baselines of {listed(request.namespaces)}", "see the lines above")
 

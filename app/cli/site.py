@@ -82,9 +82,9 @@ class LiveSite:
         """
         found = self.prober.measure(namespace, ProbeTimeouts(for_first_answer=seconds))
         now = datetime.now(UTC)
-        known = {one.key: one.last_seen for one in recall(self.connection).measured}
+        known = {measured.key: measured.last_seen for measured in recall(self.connection).measured}
         # A run that finds what is known changes nothing; what was not seen for long must not expire.
-        if any(now - known.get(key_of(one.place), _LONG_AGO) > _REMEMBERED for one in found.found):
+        if any(now - known.get(key_of(place.place), _LONG_AGO) > _REMEMBERED for place in found.found):
             remember(self.connection, found, by=self.server.user() or "netpol-guard bootstrap")
         return found
 
@@ -103,7 +103,7 @@ class LiveSite:
         for name in only or ("",):
             listed += self.objects.list(NETWORK_POLICY, name)
         stored = by_namespace(listed)
-        policies = {name: tuple(one.policy for one in found) for name, found in stored.items()}
+        policies = {name: tuple(policy.policy for policy in found) for name, found in stored.items()}
         cluster = snapshot.with_policies(policies)
         return Inventory(cluster, stored, neighbours(cluster, self._services()), snapshot.notes)
 
@@ -128,6 +128,6 @@ class LiveSite:
     def _services(self) -> list[ServiceFacts]:
         """Return all Services; none where they must not be read: they only help to warn."""
         try:
-            return [service_facts(one) for one in self.objects.list(SERVICE)]
+            return [service_facts(service) for service in self.objects.list(SERVICE)]
         except StateUnreadable:
             return []

@@ -49,11 +49,11 @@ def command(
     """
     from app.cli.site import LiveSite
     from app.cli.terminal import LineTerminal, this_command
-    from app.install.uninstall import Request, take_away
+    from app.install.uninstall import UninstallRequest, take_away
 
     if namespace and not baselines:
         raise InputError("--namespace", "goes with --baselines: the guard is there once for all namespaces")
-    request = Request(
+    request = UninstallRequest(
         tuple(namespace or ()),
         guard=not namespace,
         baselines=baselines,

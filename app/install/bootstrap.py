@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from app.engine.words import listed
 from app.errors import ChangeFailed
-from app.install.dry_run import Step
-from app.install.execution import Act
+from app.install.dry_run import PlanStep
+from app.install.execution import RunStep
 from app.install.guard.manifests import (
     CONFIGURATION,
-    GuardWishes,
+    GuardChoices,
     foreign_problem,
     found_objects,
     guard_steps,
@@ -29,8 +29,8 @@ from app.install.guard.selftest import SelfTest
 from app.install.plan import Plan
 from app.install.ports import Site, Terminal, Tone
 from app.install.preflight import permissions
-from app.install.prepare import Ground, Request, all_pass, changing, prepare
-from app.install.procedure import agreed, perform, policy_acts, refuse, rehearsed
+from app.install.prepare import BootstrapRequest, Preparation, all_pass, changing, prepare
+from app.install.procedure import agreed, perform, policy_run, refuse, tried
 from app.install.words import measurement_lines, note_lines, source_lines
 from app.model.access import Permission
 from app.model.kinds import NETWORK_POLICY, POD, Reference
@@ -59,7 +59,7 @@ _AND_NOW = (
 _LATER = ("measure where the API server calls from", "baselines", "self-test", "failurePolicy Fail")
 
 
-def bring_guard(site: Site, terminal: Terminal, request: Request) -> int:
+def bring_guard(site: Site, terminal: Terminal, request: BootstrapRequest) -> int:
     """Bring the guard and both baselines into the cluster; return the exit code.
 
     Raises ``CannotInstall`` where something is in the way, and nothing was changed then.
@@ -70,7 +70,7 @@ def bring_guard(site: Site, terminal: Terminal, request: Request) -> int:
 class _Guarding:
     """One run, from what is there to what it came to."""
 
-    def __init__(self, site: Site, terminal: Terminal, request: Request) -> None:
+    def __init__(self, site: Site, terminal: Terminal, request: BootstrapRequest) -> None:
         self._site = site
         self._terminal = terminal
         self._request = request
@@ -80,26 +80,28 @@ class _Guarding:
 
     def run(self) -> int:
         needed = (*changing(self._request), *_permissions(self._manifests, self._request))
-        ground = prepare(self._site, self._request, needed)
+        preparation = prepare(self._site, self._request, needed)
         found = found_objects(self._site.objects, self._manifests)
         refuse(foreign_problem(found))
-        wishes = GuardWishes(self._request.image, networks_in(self._request.declared), self._request.adopt)
-        plan = ground.policies()
-        guard = guard_steps(self._manifests, found, wishes)
-        steps = rehearsed(self._site, Plan((*guard, *plan.steps), plan.notes, plan.problems))
+        choices = GuardChoices(self._request.image, networks_in(self._request.declared), self._request.adopt)
+        plan = preparation.policies()
+        guard = guard_steps(self._manifests, found, choices)
+        steps = tried(self._site, Plan((*guard, *plan.steps), plan.notes, plan.problems))
         there = found.get(CONFIGURATION)
-        if not self._agreed(ground, plan, steps, is_pending=there is None or is_held(there)):
+        if not self._agreed(preparation, plan, steps, is_pending=there is None or is_held(there)):
             return 0 if self._request.dry_run else 2
-        acts = self._install([one for one in steps if one.change is None], ground)
-        titles = {one.title for one in acts}
-        if not self._perform(acts, [one for one in _LATER if one not in titles]):
+        acts = self._install([step for step in steps if step.change is None], preparation)
+        titles = {act.title for act in acts}
+        if not self._perform(acts, [title for title in _LATER if title not in titles]):
             return 2
-        return self._baselines(ground, steps)
+        return self._baselines(preparation, steps)
 
-    def _agreed(self, ground: Ground, plan: Plan, steps: Sequence[Step], *, is_pending: bool) -> bool:
+    def _agreed(
+        self, preparation: Preparation, plan: Plan, steps: Sequence[PlanStep], *, is_pending: bool
+    ) -> bool:
         """Show what is to be done, and ask where anything is; return whether to go on."""
-        self._terminal.show(source_lines(ground.inventory.cluster.sources))
-        notes = ground.notes(plan)
+        self._terminal.show(source_lines(preparation.inventory.cluster.sources))
+        notes = preparation.notes(plan)
         if is_pending:
             notes = {**notes, "": (*notes[""], _AFTERWARDS)}
         if steps or is_pending:
@@ -114,13 +116,13 @@ class _Guarding:
 
     # -- the guard, and what it measures -------------------------------------------------------------------
 
-    def _install(self, steps: Sequence[Step], ground: Ground) -> list[Act]:
-        acts = list(policy_acts(self._site, ground.inventory.cluster, steps, 0))
+    def _install(self, steps: Sequence[PlanStep], preparation: Preparation) -> list[RunStep]:
+        acts = list(policy_run(self._site, preparation.inventory.cluster, steps, 0))
         if not self._request.wait:
             return acts
-        acts.append(Act("wait for the guard", self._wait))
-        if ground.names and not ground.declared:
-            acts.append(Act(_LATER[0], lambda: self._measure(ground.names[0])))
+        acts.append(RunStep("wait for the guard", self._wait))
+        if preparation.names and not preparation.declared:
+            acts.append(RunStep(_LATER[0], lambda: self._measure(preparation.names[0])))
         return acts
 
     def _wait(self) -> str:
@@ -128,34 +130,34 @@ class _Guarding:
 
     def _measure(self, namespace: str) -> str:
         self._measured = self._site.measure(namespace, self._request.timeout)
-        places = listed([str(one.place) for one in self._measured.found], most=8)
+        places = listed([str(found.place) for found in self._measured.found], most=8)
         return f"{places or 'nothing'} ({self._measured.probes} probes)"
 
     # -- the baselines -------------------------------------------------------------------------------------
 
-    def _baselines(self, ground: Ground, shown: Sequence[Step]) -> int:
+    def _baselines(self, preparation: Preparation, shown: Sequence[PlanStep]) -> int:
         measured = () if self._measured is None else self._measured.sources
         if self._measured is not None:
-            self._terminal.show(measurement_lines(self._measured, ground.inventory.cluster.sources))
-        inventory = self._site.inventory(ground.declared, measured, only=self._request.namespaces)
+            self._terminal.show(measurement_lines(self._measured, preparation.inventory.cluster.sources))
+        inventory = self._site.inventory(preparation.declared, measured, only=self._request.namespaces)
         limit = self._site.plugin_limit(inventory.cluster.sources)
         if limit is not None:
             self._terminal.show([f"Stopped: {limit}"], Tone.BAD)
             self._say_where_it_stands()
             return 2
-        ground = replace(ground, inventory=inventory)
-        steps = rehearsed(self._site, ground.policies())
+        preparation = replace(preparation, inventory=inventory)
+        steps = tried(self._site, preparation.policies())
         if not self._still_agreed(steps, shown):
             return 2
-        acts = policy_acts(self._site, inventory.cluster, steps, self._request.pause)
+        acts = policy_run(self._site, inventory.cluster, steps, self._request.pause)
         if not self._perform(acts, _LATER[2:]):
             return 2
         if self._request.wait:
-            return self._test(ground, changed=bool(shown or steps))
+            return self._test(preparation, changed=bool(shown or steps))
         self._terminal.show(_NOT_TESTED)
         return 0
 
-    def _still_agreed(self, steps: Sequence[Step], shown: Sequence[Step]) -> bool:
+    def _still_agreed(self, steps: Sequence[PlanStep], shown: Sequence[PlanStep]) -> bool:
         """Show what measuring has changed in the plan; ask where nothing was asked before."""
         known = {(step.reference, step.diff()) for step in shown if step.change is not None}
         news = [step for step in steps if (step.reference, step.diff()) not in known]
@@ -166,21 +168,21 @@ class _Guarding:
 
     # -- the self-test, and what it permits ----------------------------------------------------------------
 
-    def _test(self, ground: Ground, *, changed: bool) -> int:
+    def _test(self, preparation: Preparation, *, changed: bool) -> int:
         settings = self._site.guard_settings()
-        test = SelfTest(self._site.objects, self._site.clock, ground.inventory.cluster, settings)
+        test = SelfTest(self._site.objects, self._site.clock, preparation.inventory.cluster, settings)
         acts = [
-            Act(f"self-test in {name}", lambda name=name: test.run(name, self._request.timeout))  # type: ignore[misc]  # bound now
-            for name in ground.names
+            RunStep(f"self-test in {name}", lambda name=name: test.run(name, self._request.timeout))  # type: ignore[misc]  # bound now
+            for name in preparation.names
         ]
         there = self._site.objects.get(CONFIGURATION)
         wanted = settings.failure_policy
         if is_held(there) or (wanted is FailurePolicy.FAIL and not is_armed(there)):
-            acts.append(Act(f"failurePolicy {wanted.value}", lambda: self._release(wanted)))
+            acts.append(RunStep(f"failurePolicy {wanted.value}", lambda: self._release(wanted)))
             changed = True
-        if not self._perform(acts, ()) or not all_pass(self._site, self._terminal, ground):
+        if not self._perform(acts, ()) or not all_pass(self._site, self._terminal, preparation):
             return 2
-        self._summarise(ground, wanted, changed=changed)
+        self._summarise(preparation, wanted, changed=changed)
         return 0
 
     def _release(self, wanted: FailurePolicy) -> str:
@@ -202,7 +204,7 @@ class _Guarding:
             self._site.clock.sleep(_POLL_SECONDS)
         return "done"
 
-    def _perform(self, acts: Sequence[Act], later: Sequence[str]) -> bool:
+    def _perform(self, acts: Sequence[RunStep], later: Sequence[str]) -> bool:
         done = perform(self._terminal, acts, self._request.again, later)
         if not done:
             self._say_where_it_stands()
@@ -213,22 +215,26 @@ class _Guarding:
         policy = FailurePolicy.FAIL if armed else FailurePolicy.IGNORE
         self._terminal.show([f"failurePolicy stays {policy.value}. {_MEANING[policy]}"])
 
-    def _summarise(self, ground: Ground, policy: FailurePolicy, *, changed: bool) -> None:
+    def _summarise(self, preparation: Preparation, policy: FailurePolicy, *, changed: bool) -> None:
         show = self._terminal.show
         if not changed:
             show(["Nothing was changed: all of it stood already."])
-        show([f"Guarded: {listed(ground.names) or 'no namespace yet'}."], Tone.GOOD)
-        show(source_lines(ground.inventory.cluster.sources))
+        show([f"Guarded: {listed(preparation.names) or 'no namespace yet'}."], Tone.GOOD)
+        show(source_lines(preparation.inventory.cluster.sources))
         show([f"failurePolicy: {policy.value}. {_MEANING[policy]}", *_AND_NOW])
 
 
-def _permissions(manifests: Sequence[dict[str, object]], request: Request) -> tuple[Permission, ...]:
+def _permissions(manifests: Sequence[dict[str, object]], request: BootstrapRequest) -> tuple[Permission, ...]:
     """Return what it takes beside the policies: to write the guard's objects, and to see it run."""
-    kinds = dict.fromkeys((one.kind, one.namespace) for one in map(Reference.of, manifests))
-    writing = [one for kind, where in kinds for one in permissions(kind, ("get", "create", "patch"), where)]
+    kinds = dict.fromkeys((reference.kind, reference.namespace) for reference in map(Reference.of, manifests))
+    writing = [
+        permission
+        for kind, where in kinds
+        for permission in permissions(kind, ("get", "create", "patch"), where)
+    ]
     probing = [
-        one
+        permission
         for where in request.namespaces or ("",)
-        for one in permissions(NETWORK_POLICY, (PROBE_VERB,), where)
+        for permission in permissions(NETWORK_POLICY, (PROBE_VERB,), where)
     ]
     return (*writing, *permissions(POD, ("list",), NAME), *probing)

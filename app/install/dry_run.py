@@ -10,9 +10,9 @@ from http import HTTPStatus
 import yaml
 
 from app.errors import ChangeFailed
-from app.install.policies.changes import Change, Doing
+from app.install.policies.changes import Action, PolicyChange
 from app.install.ports import Store
-from app.model.kinds import NAMESPACE, Manifest, Reference, Rehearsal
+from app.model.kinds import NAMESPACE, DryRun, Manifest, Reference
 
 _NOISE = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -20,28 +20,28 @@ _DENIED = "denied the request"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlanStep:
     """One object written or removed. ``after`` is what the API server would make of it.
 
     ``change`` is set for a policy whose effect on its namespace can be judged.
     """
 
     reference: Reference
-    doing: Doing
+    action: Action
     why: str
     manifest: Manifest | None = None
     before: Manifest | None = None
     after: Manifest | None = None
-    change: Change | None = None
+    change: PolicyChange | None = None
 
     @property
     def verb(self) -> str:
         """What is done to the object, in a word."""
-        if self.doing is Doing.REMOVE:
+        if self.action is Action.REMOVE:
             return "remove"
         if self.before is None:
             return "create"
-        return "adopt" if self.doing is Doing.ADOPT else "change"
+        return "adopt" if self.action is Action.ADOPT else "change"
 
     @property
     def title(self) -> str:
@@ -51,40 +51,42 @@ class Step:
     @property
     def is_idle(self) -> bool:
         """Whether the object is already as it should be."""
-        if self.doing is Doing.REMOVE or self.before is None:
+        if self.action is Action.REMOVE or self.before is None:
             return False
         after = self.after or self.manifest
         return after is not None and cleaned(self.before) == cleaned(after)
 
     def diff(self) -> tuple[str, ...]:
         """Return a unified diff of what stands and what would; of a new object, what is written."""
-        if self.doing is Doing.REMOVE:
+        if self.action is Action.REMOVE:
             return diff_lines(self.before, None)
         return diff_lines(self.before, self.manifest if self.before is None else self.after or self.manifest)
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsed:
+class DryRunResult:
     """Steps, and what stands in their way."""
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[PlanStep, ...] = ()
     problems: tuple[str, ...] = ()
 
 
-def step_of(change: Change) -> Step:
+def step_of(change: PolicyChange) -> PlanStep:
     """Return the step that makes ``change``."""
-    manifest = None if change.doing is Doing.REMOVE else change.manifest
+    manifest = None if change.action is Action.REMOVE else change.manifest
     before = None if change.before is None else change.before.manifest
-    return Step(change.reference, change.doing, change.why, manifest, before, None, change)
+    return PlanStep(change.reference, change.action, change.why, manifest, before, None, change)
 
 
-def rehearse(store: Store, steps: Sequence[Step]) -> Rehearsed:
+def dry_run(store: Store, steps: Sequence[PlanStep]) -> DryRunResult:
     """Return the steps as the API server would carry them out, tried in dry runs; idle ones are left out."""
-    done: list[Step] = []
+    done: list[PlanStep] = []
     problems = []
     for step in steps:
         coming = {
-            one.reference.name for one in done if one.reference.kind == NAMESPACE and one.before is None
+            earlier.reference.name
+            for earlier in done
+            if earlier.reference.kind == NAMESPACE and earlier.before is None
         }
         try:
             # In a namespace that comes with an earlier step nothing can be tried, and nothing stands yet.
@@ -92,16 +94,16 @@ def rehearse(store: Store, steps: Sequence[Step]) -> Rehearsed:
         except ChangeFailed as error:
             problems.append(_problem(error))
             done.append(step)
-    return Rehearsed(tuple(one for one in done if not one.is_idle), tuple(problems))
+    return DryRunResult(tuple(step for step in done if not step.is_idle), tuple(problems))
 
 
-def _tried(store: Store, step: Step) -> Step:
+def _tried(store: Store, step: PlanStep) -> PlanStep:
     if step.manifest is None:
         return step
     # What a policy replaces is known to its plan; of everything else only its name is.
     before = store.get(step.reference) if step.change is None else step.before
     try:
-        written = store.apply(step.manifest, Rehearsal.DRY_RUN, force=step.doing is Doing.ADOPT)
+        written = store.apply(step.manifest, DryRun.ALL, force=step.action is Action.ADOPT)
     except ChangeFailed as error:
         # A guard that is up judges each dry run by the state of now, without the steps before it; the
         # simulation has judged them in their order.
@@ -151,7 +153,10 @@ class _Plain(yaml.SafeDumper):
 
 def diff_lines(before: Manifest | None, after: Manifest | None) -> tuple[str, ...]:
     """Return a unified diff of two objects, without header lines; empty where they are the same."""
-    old, new = ([] if one is None else as_yaml(_sorted(cleaned(one))).splitlines() for one in (before, after))
+    old, new = (
+        [] if manifest is None else as_yaml(_sorted(cleaned(manifest))).splitlines()
+        for manifest in (before, after)
+    )
     lines = tuple(difflib.unified_diff(old, new, lineterm="", n=3))[2:]
     return lines if old and new else lines[1:]
 

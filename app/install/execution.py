@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from app.engine.words import flow_words
 from app.errors import ChangeFailed, GuardError
-from app.install.dry_run import Step
-from app.install.policies.changes import Change, Doing, Phase, states_along
+from app.install.dry_run import PlanStep
+from app.install.policies.changes import Action, ChangePhase, PolicyChange, states_along
 from app.install.policies.simulation import Simulation
 from app.install.policies.stored import by_namespace
 from app.install.ports import Clock, Store, Terminal
@@ -16,7 +16,7 @@ from app.model.kinds import NETWORK_POLICY
 
 
 @dataclass(slots=True)
-class Account:
+class RunReport:
     """What was done and what is left; ``trouble`` says why it ended early, "" if it did not."""
 
     done: list[str] = field(default_factory=list)
@@ -35,34 +35,34 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class RunStep:
     """Something that is done: its words, and the call that does it and says how it went."""
 
     title: str
     run: Callable[[], str]
 
 
-def carry_out(acts: Sequence[Act], terminal: Terminal, later: Sequence[str] = ()) -> Account:
+def carry_out(acts: Sequence[RunStep], terminal: Terminal, later: Sequence[str] = ()) -> RunReport:
     """Do ``acts`` in order until one fails or somebody interrupts. Never raises for either.
 
     ``later`` is what would be done after them, for the account of what is left where they end early.
     """
-    account = Account(left=[one.title for one in acts])
+    report = RunReport(left=[act.title for act in acts])
     try:
         for act in acts:
             terminal.begin(act.title)
             terminal.end(act.run())
-            account.done.append(account.left.pop(0))
+            report.done.append(report.left.pop(0))
     except GuardError as error:
         terminal.end("failed")
-        account.stop(str(error), later)
+        report.stop(str(error), later)
     except KeyboardInterrupt:
         terminal.end("interrupted")
-        account.stop("interrupted", later)
-    return account
+        report.stop("interrupted", later)
+    return report
 
 
-class PolicyActs:
+class PolicyRun:
     """Steps on policies as acts: each is judged once more, by the state of that moment, before it is made."""
 
     def __init__(self, store: Store, clock: Clock, simulation: Simulation, pause: float) -> None:
@@ -72,37 +72,37 @@ class PolicyActs:
         self._simulation = simulation
         self._pause = pause
 
-    def of(self, steps: Sequence[Step]) -> tuple[Act, ...]:
+    def of(self, steps: Sequence[PlanStep]) -> tuple[RunStep, ...]:
         """Return the acts for ``steps``, which are in order of their phases."""
-        acts: list[Act] = []
+        acts: list[RunStep] = []
         for step in steps:
-            is_last = step.change is not None and step.change.phase is Phase.LAST
-            if is_last and self._pause and not any(one.title == self._pause_words for one in acts):
-                acts.append(Act(self._pause_words, self._wait))
-            acts.append(Act(step.title, lambda step=step: self.make(step)))  # type: ignore[misc]  # bound now
+            is_last = step.change is not None and step.change.phase is ChangePhase.LAST
+            if is_last and self._pause and not any(act.title == self._pause_words for act in acts):
+                acts.append(RunStep(self._pause_words, self._wait))
+            acts.append(RunStep(step.title, lambda step=step: self.make(step)))  # type: ignore[misc]  # bound now
         return tuple(acts)
 
-    def make(self, step: Step) -> str:
+    def make(self, step: PlanStep) -> str:
         """Make one step. Raises ``ChangeFailed`` and ``StateUnreadable``."""
         if step.change is not None:
             self._check(step.change)
-        if step.doing is Doing.REMOVE:
+        if step.action is Action.REMOVE:
             gone = self._store.delete(step.reference, uid=_uid(step))
             return "was gone" if gone is None else "done"
         if step.manifest is not None:
-            self._store.apply(step.manifest, force=step.doing is Doing.ADOPT)
+            self._store.apply(step.manifest, force=step.action is Action.ADOPT)
         return "done"
 
-    def _check(self, change: Change) -> None:
+    def _check(self, change: PolicyChange) -> None:
         """Raise ``ChangeFailed`` where somebody changed the namespace so that the step would do harm now."""
         namespace = change.policy.namespace
         listed = self._store.list(NETWORK_POLICY, namespace)
-        before = [one.policy for one in by_namespace(listed).get(namespace, ())]
+        before = [found.policy for found in by_namespace(listed).get(namespace, ())]
         _, after = next(states_along(before, (change,)))
         lost = self._simulation.lost(namespace, before, after.values())
         if lost:
             raise ChangeFailed(
-                f"{change.doing.value} {change.reference}",
+                f"{change.action.value} {change.reference}",
                 f"the policies of {namespace} were changed meanwhile, and now it would cut "
                 f"{flow_words(lost[0].flow)}",
                 "run the command again: it plans anew",
@@ -117,6 +117,6 @@ class PolicyActs:
         return "done"
 
 
-def _uid(step: Step) -> str:
+def _uid(step: PlanStep) -> str:
     uid: str = "" if step.before is None else step.before["metadata"].get("uid", "")
     return uid

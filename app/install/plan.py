@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
 from app.engine.requirements import Options
 from app.engine.words import listed
-from app.install.dry_run import Step, step_of
-from app.install.policies.changes import Doing, NamespacePlan, in_order, states_along
-from app.install.policies.namespace import CannotPlan, Wishes, plan_baselines, plan_removal
+from app.install.dry_run import PlanStep, step_of
+from app.install.policies.changes import Action, NamespacePlan, in_order, states_along
+from app.install.policies.namespace import CannotPlan, Choices, plan_baselines, plan_removal
 from app.install.policies.neighbours import Neighbourhood, cut_off_words
 from app.install.policies.simulation import Simulation
 from app.install.policies.stored import Inventory
@@ -22,18 +22,20 @@ from app.model.kinds import NAMESPACE, Reference
 class Plan:
     """Steps in their order, notes for the admin by namespace ("" for the cluster), and what prevents it."""
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[PlanStep, ...] = ()
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
-def plan_policies(inventory: Inventory, namespaces: Sequence[str], wishes: Wishes, options: Options) -> Plan:
+def plan_policies(
+    inventory: Inventory, namespaces: Sequence[str], choices: Choices, options: Options
+) -> Plan:
     """Return the plan that brings both baselines into ``namespaces``."""
     simulation = Simulation(inventory.cluster, options)
     planned, problems = _each(
         namespaces,
         lambda name: plan_baselines(
-            inventory.cluster, name, inventory.of(name), wishes=wishes, simulation=simulation
+            inventory.cluster, name, inventory.of(name), choices=choices, simulation=simulation
         ),
     )
     notes = _notes(planned)
@@ -52,13 +54,13 @@ def plan_removals(inventory: Inventory, namespaces: Sequence[str], options: Opti
     return Plan(tuple(map(step_of, in_order(planned))), notes, problems)
 
 
-def label_steps(names: Iterable[str]) -> tuple[Step, ...]:
+def label_steps(names: Iterable[str]) -> tuple[PlanStep, ...]:
     """Return the steps that label namespaces as managed; idle where they are."""
     labels = {MANAGED_LABEL: MANAGED_VALUE}
     return tuple(
-        Step(
+        PlanStep(
             Reference(NAMESPACE, name),
-            Doing.WRITE,
+            Action.WRITE,
             "makes it one of the platform's namespaces",
             {
                 "apiVersion": NAMESPACE.version,
@@ -84,8 +86,8 @@ def _each(
 
 def _notes(planned: Iterable[NamespacePlan]) -> dict[str, list[str]]:
     notes: dict[str, list[str]] = defaultdict(list)
-    for one in planned:
-        notes[one.namespace] += one.notes
+    for plan in planned:
+        notes[plan.namespace] += plan.notes
     return notes
 
 
@@ -94,7 +96,7 @@ def _cut_off(inventory: Inventory, planned: Iterable[NamespacePlan]) -> Iterable
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     neighbourhood = Neighbourhood(inventory.cluster, inventory.neighbours)
     for plan in planned:
-        before = [one.policy for one in inventory.of(plan.namespace)]
+        before = [found.policy for found in inventory.of(plan.namespace)]
         states = [state for _, state in states_along(before, plan.changes)]
         if states:
             for neighbour in neighbourhood.cut_off(before, tuple(states[-1].values())):

@@ -10,7 +10,7 @@ from typing import Protocol
 from app.engine.cluster import Source
 from app.install.policies.stored import Inventory
 from app.model.access import Access, Permission
-from app.model.kinds import Kind, Manifest, Reference, Rehearsal, Written
+from app.model.kinds import DryRun, Kind, Manifest, Reference, Written
 from app.model.measurement import Measurement
 from app.model.survey import PluginLimit
 from app.names import FailurePolicy
@@ -27,23 +27,23 @@ class Store(Protocol):
         """Return all objects of ``kind``, in ``namespace`` if given, that match the label selector."""
         ...
 
-    def apply(self, manifest: Manifest, rehearsal: Rehearsal = ..., *, force: bool = False) -> Written:
+    def apply(self, manifest: Manifest, dry_run: DryRun = ..., *, force: bool = False) -> Written:
         """Apply server-side; ``force`` takes fields over from other managers."""
         ...
 
-    def create(self, manifest: Manifest, rehearsal: Rehearsal = ...) -> Written:
+    def create(self, manifest: Manifest, dry_run: DryRun = ...) -> Written:
         """Create; status 409 where it exists already."""
         ...
 
-    def merge(self, reference: Reference, patch: Manifest, rehearsal: Rehearsal = ...) -> Written:
+    def merge(self, reference: Reference, patch: Manifest, dry_run: DryRun = ...) -> Written:
         """Merge ``patch`` in (RFC 7386)."""
         ...
 
-    def edit(self, reference: Reference, patch: Sequence[Manifest], rehearsal: Rehearsal = ...) -> Written:
+    def edit(self, reference: Reference, patch: Sequence[Manifest], dry_run: DryRun = ...) -> Written:
         """Apply a JSON patch (RFC 6902)."""
         ...
 
-    def delete(self, reference: Reference, rehearsal: Rehearsal = ..., *, uid: str = "") -> Written | None:
+    def delete(self, reference: Reference, dry_run: DryRun = ..., *, uid: str = "") -> Written | None:
         """Delete, only the object of ``uid`` if given; None where there was none."""
         ...
 

@@ -39,22 +39,24 @@ def permissions(kind: Kind, verbs: Iterable[str], namespace: str = "") -> tuple[
 def policy_permissions(namespaces: Iterable[str]) -> tuple[Permission, ...]:
     """Return what changing the policies of ``namespaces`` takes; to apply is to create and to patch."""
     verbs = ("list", "create", "patch", "delete")
-    return tuple(one for name in namespaces for one in permissions(NETWORK_POLICY, verbs, name))
+    return tuple(permission for name in namespaces for permission in permissions(NETWORK_POLICY, verbs, name))
 
 
 def permission_problem(server: ServerQueries, wanted: Sequence[Permission]) -> str | None:
     """Return which of ``wanted`` the user does not have, None if none is missing."""
     missing = []
     everywhere: dict[Permission, bool] = {}
-    for one in wanted:
-        anywhere = Permission(one.verb, one.group, one.resource)
+    for permission in wanted:
+        anywhere = Permission(permission.verb, permission.group, permission.resource)
         if anywhere not in everywhere:
             everywhere[anywhere] = server.may(anywhere).allowed is True
-        if not everywhere[anywhere] and (not one.namespace or server.may(one).allowed is not True):
-            missing.append(one)
+        if not everywhere[anywhere] and (
+            not permission.namespace or server.may(permission).allowed is not True
+        ):
+            missing.append(permission)
     if not missing:
         return None
-    lines = (f"  - {one}" for one in missing)
+    lines = (f"  - {permission}" for permission in missing)
     return "\n".join(
         (
             "these permissions are missing; ask a cluster admin for them, or use a kubeconfig that has them:",
@@ -85,15 +87,27 @@ class Chosen:
 def choose(cluster: Cluster, only: Sequence[str]) -> Chosen:
     """Return the managed namespaces of ``cluster``; of ``only``, if any are named, all must be such."""
     problems = [problem for name in only if (problem := _name_problem(cluster, name))]
-    managed = [one for name, one in sorted(cluster.namespaces.items()) if MANAGED.matches(one.labels)]
-    wanted = [one for one in managed if not only or one.name in only]
-    notes = [f"namespace {one.name} is being deleted: left out" for one in wanted if one.terminating]
+    managed = [
+        namespace
+        for name, namespace in sorted(cluster.namespaces.items())
+        if MANAGED.matches(namespace.labels)
+    ]
+    wanted = [namespace for namespace in managed if not only or namespace.name in only]
+    notes = [
+        f"namespace {namespace.name} is being deleted: left out"
+        for namespace in wanted
+        if namespace.terminating
+    ]
     if not managed and not problems:
         notes.append(
             f"no namespace carries {MANAGED_LABEL}={MANAGED_VALUE}: name those of the platform with"
             " -n NAME --label"
         )
-    return Chosen(tuple(one.name for one in wanted if not one.terminating), tuple(problems), tuple(notes))
+    return Chosen(
+        tuple(namespace.name for namespace in wanted if not namespace.terminating),
+        tuple(problems),
+        tuple(notes),
+    )
 
 
 def _name_problem(cluster: Cluster, name: str) -> str | None:

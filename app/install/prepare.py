@@ -11,7 +11,7 @@ from app.engine.words import flow_words, listed
 from app.errors import StateUnreadable
 from app.install.guard.manifests import SETTINGS, declared_in
 from app.install.plan import Plan, label_steps, plan_policies
-from app.install.policies.namespace import Wishes
+from app.install.policies.namespace import Choices
 from app.install.policies.simulation import Simulation
 from app.install.policies.stored import Inventory
 from app.install.ports import Site, Terminal, Tone
@@ -25,7 +25,7 @@ from app.install.preflight import (
     source_problem,
     version_problem,
 )
-from app.install.procedure import agreed, perform, policy_acts, refuse, rehearsed
+from app.install.procedure import agreed, perform, policy_run, refuse, tried
 from app.install.words import note_lines, source_lines
 from app.model.access import Permission
 from app.model.declared_sources import declared_sources
@@ -39,7 +39,7 @@ _UNMEASURED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class BootstrapRequest:
     """What an admin asked for; ``declared`` are the sources that were named, ``again`` the whole command."""
 
     namespaces: tuple[str, ...] = ()
@@ -61,19 +61,19 @@ class Request:
         return self.namespaces if self.label else ()
 
     @property
-    def wishes(self) -> Wishes:
+    def choices(self) -> Choices:
         """What is wanted beside the baselines."""
-        return Wishes(self.openings, self.adopt)
+        return Choices(self.openings, self.adopt)
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Preparation:
     """What was found before anything is done: the cluster, and the namespaces to work on."""
 
     inventory: Inventory
     chosen: Chosen
     declared: tuple[Source, ...]
-    request: Request
+    request: BootstrapRequest
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ class Ground:
 
     def policies(self) -> Plan:
         """Return the plan for the baselines, labels included."""
-        plan = plan_policies(self.inventory, self.names, self.request.wishes, Options())
+        plan = plan_policies(self.inventory, self.names, self.request.choices, Options())
         return Plan((*label_steps(self.request.labelled), *plan.steps), plan.notes, plan.problems)
 
     def notes(self, plan: Plan) -> Mapping[str, Sequence[str]]:
@@ -90,7 +90,7 @@ class Ground:
         return {**plan.notes, "": (*self.chosen.notes, *self.inventory.notes, *plan.notes.get("", ()))}
 
 
-def prepare(site: Site, request: Request, needed: Sequence[Permission]) -> Ground:
+def prepare(site: Site, request: BootstrapRequest, needed: Sequence[Permission]) -> Preparation:
     """Return what is there. Raises ``CannotInstall`` where something is in the way.
 
     ``needed`` are the permissions for what is to be done beside looking at namespaces and policies.
@@ -107,57 +107,59 @@ def prepare(site: Site, request: Request, needed: Sequence[Permission]) -> Groun
         source_problem(inventory.cluster),
         *([] if limit is None else [str(limit)]),
     )
-    return Ground(inventory, chosen, declared, request)
+    return Preparation(inventory, chosen, declared, request)
 
 
-def bring_baselines(site: Site, terminal: Terminal, request: Request) -> int:
+def bring_baselines(site: Site, terminal: Terminal, request: BootstrapRequest) -> int:
     """Bring both baselines into the managed namespaces; return the exit code.
 
     Raises ``CannotInstall`` where something is in the way, and nothing was changed then.
     """
-    ground = prepare(site, request, changing(request))
-    terminal.show(source_lines(ground.inventory.cluster.sources))
-    plan = ground.policies()
-    steps = rehearsed(site, plan)
-    notes = {**ground.notes(plan)}
-    notes[""] = (*notes[""], *_unmeasured(ground.inventory.cluster.sources))
+    preparation = prepare(site, request, changing(request))
+    terminal.show(source_lines(preparation.inventory.cluster.sources))
+    plan = preparation.policies()
+    steps = tried(site, plan)
+    notes = {**preparation.notes(plan)}
+    notes[""] = (*notes[""], *_unmeasured(preparation.inventory.cluster.sources))
     if not steps:
-        stand = f"both baselines stand in {listed(ground.names) or 'no namespace'}"
+        stand = f"both baselines stand in {listed(preparation.names) or 'no namespace'}"
         terminal.show([*note_lines(notes), f"Nothing to change: {stand}."])
         return 0
     if not agreed(terminal, steps, notes, yes=request.yes, dry_run=request.dry_run):
         return 0 if request.dry_run else 2
-    acts = policy_acts(site, ground.inventory.cluster, steps, request.pause)
-    if not perform(terminal, acts, request.again) or not all_pass(site, terminal, ground):
+    acts = policy_run(site, preparation.inventory.cluster, steps, request.pause)
+    if not perform(terminal, acts, request.again) or not all_pass(site, terminal, preparation):
         return 2
-    terminal.show([f"Done: both baselines stand in {listed(ground.names)}, and every required flow passes."])
+    terminal.show(
+        [f"Done: both baselines stand in {listed(preparation.names)}, and every required flow passes."]
+    )
     return 0
 
 
-def all_pass(site: Site, terminal: Terminal, ground: Ground) -> bool:
+def all_pass(site: Site, terminal: Terminal, preparation: Preparation) -> bool:
     """Look again, and tell whether every required flow passes; say which does not."""
-    simulation = Simulation(ground.inventory.cluster, Options())
-    now = site.inventory(only=ground.names)
+    simulation = Simulation(preparation.inventory.cluster, Options())
+    now = site.inventory(only=preparation.names)
     lost = [
         loss
-        for name in ground.names
-        for loss in simulation.remaining(name, [one.policy for one in now.of(name)])
+        for name in preparation.names
+        for loss in simulation.remaining(name, [found.policy for found in now.of(name)])
     ]
     for loss in lost:
-        by = listed(dict.fromkeys(one.name for one in loss.isolating))
+        by = listed(dict.fromkeys(policy.name for policy in loss.isolating))
         terminal.show([f"Still cut off: {flow_words(loss.flow)}; isolated by {by}"], Tone.BAD)
     return not lost
 
 
-def changing(request: Request) -> tuple[Permission, ...]:
+def changing(request: BootstrapRequest) -> tuple[Permission, ...]:
     """Return what writing the policies takes, and the labels where they are asked for."""
     writing = policy_permissions(request.namespaces or ("",))
     return (*writing, *permissions(NAMESPACE, ("get", "patch"))) if request.label else writing
 
 
-def _looking(request: Request) -> tuple[Permission, ...]:
+def _looking(request: BootstrapRequest) -> tuple[Permission, ...]:
     policies = (permissions(NETWORK_POLICY, ("list",), name) for name in request.namespaces or ("",))
-    return (*permissions(NAMESPACE, ("list",)), *(one for each in policies for one in each))
+    return (*permissions(NAMESPACE, ("list",)), *(permission for each in policies for permission in each))
 
 
 def _configured(site: Site) -> tuple[str, ...]:
@@ -170,4 +172,4 @@ def _configured(site: Site) -> tuple[str, ...]:
 
 
 def _unmeasured(sources: Sequence[Source]) -> tuple[str, ...]:
-    return (_UNMEASURED,) if any(one.provenance is Provenance.GUESSED for one in sources) else ()
+    return (_UNMEASURED,) if any(source.provenance is Provenance.GUESSED for source in sources) else ()

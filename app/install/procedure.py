@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from app.engine.cluster import Cluster
 from app.engine.requirements import Options
 from app.errors import GuardError
-from app.install.dry_run import Step, rehearse
-from app.install.execution import Act, PolicyActs, carry_out
+from app.install.dry_run import PlanStep, dry_run
+from app.install.execution import PolicyRun, RunStep, carry_out
 from app.install.plan import Plan
 from app.install.policies.simulation import Simulation
 from app.install.ports import Site, Terminal
-from app.install.words import account_lines, plan_lines
+from app.install.words import plan_lines, report_lines
 
 
 class CannotInstall(GuardError):  # noqa: N818 - reads as what it is
@@ -31,17 +31,17 @@ def refuse(*problems: str | None) -> None:
         raise CannotInstall(found)
 
 
-def rehearsed(site: Site, plan: Plan) -> tuple[Step, ...]:
+def tried(site: Site, plan: Plan) -> tuple[PlanStep, ...]:
     """Return the steps of ``plan``, tried in dry runs. Raises ``CannotInstall``."""
     refuse(*plan.problems)
-    tried = rehearse(site.objects, plan.steps)
-    refuse(*tried.problems)
-    return tried.steps
+    result = dry_run(site.objects, plan.steps)
+    refuse(*result.problems)
+    return result.steps
 
 
 def agreed(
     terminal: Terminal,
-    steps: Sequence[Step],
+    steps: Sequence[PlanStep],
     notes: Mapping[str, Sequence[str]],
     *,
     yes: bool,
@@ -72,14 +72,14 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def policy_acts(site: Site, cluster: Cluster, steps: Sequence[Step], pause: float) -> tuple[Act, ...]:
+def policy_run(site: Site, cluster: Cluster, steps: Sequence[PlanStep], pause: float) -> tuple[RunStep, ...]:
     """Return the acts that make ``steps``."""
-    return PolicyActs(site.objects, site.clock, Simulation(cluster, Options()), pause).of(steps)
+    return PolicyRun(site.objects, site.clock, Simulation(cluster, Options()), pause).of(steps)
 
 
-def perform(terminal: Terminal, acts: Sequence[Act], again: str, later: Sequence[str] = ()) -> bool:
+def perform(terminal: Terminal, acts: Sequence[RunStep], again: str, later: Sequence[str] = ()) -> bool:
     """Do ``acts`` with progress; return whether all was done, else show what stands and what is left."""
     with interruptible():
-        account = carry_out(acts, terminal, later)
-    terminal.show(account_lines(account, again))
-    return account.is_complete
+        report = carry_out(acts, terminal, later)
+    terminal.show(report_lines(report, again))
+    return report.is_complete

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 from app.engine.requirements import Options
 from app.engine.words import listed
-from app.install.dry_run import Step
-from app.install.execution import Act
+from app.install.dry_run import PlanStep
+from app.install.execution import RunStep
 from app.install.guard.removal import Leaving, is_waited_for, leave, wait_until_gone
 from app.install.plan import Plan, plan_removals
 from app.install.policies.stored import Inventory
 from app.install.ports import Site, Terminal
 from app.install.preflight import choose, permission_problem, permissions, policy_permissions
-from app.install.procedure import agreed, perform, policy_acts, refuse, rehearsed
+from app.install.procedure import agreed, perform, policy_run, refuse, tried
 from app.install.words import note_lines
 from app.model.access import Permission
 from app.model.kinds import NAMESPACE, POD, Reference
@@ -25,7 +25,7 @@ _AFTER = "The labels iomete.com/managed and netpol-guard.iomete.com/mode on name
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class UninstallRequest:
     """What an admin asked for: the guard, the baselines, or both; ``again`` is the whole command."""
 
     namespaces: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class Request:
     again: str = "netpol-guard uninstall"
 
 
-def take_away(site: Site, terminal: Terminal, request: Request) -> int:
+def take_away(site: Site, terminal: Terminal, request: UninstallRequest) -> int:
     """Take away what was asked for, the guard's configuration first; return the exit code.
 
     Raises ``CannotInstall`` where something is in the way, and nothing was changed then.
@@ -46,7 +46,7 @@ def take_away(site: Site, terminal: Terminal, request: Request) -> int:
     refuse(permission_problem(site.server, _permissions(request)))
     leaving = leave(site.objects, guard_manifests()) if request.guard else Leaving(())
     inventory, plan, names = _baselines(site, request)
-    steps = rehearsed(site, replace(plan, steps=(*leaving.steps[:1], *plan.steps, *leaving.steps[1:])))
+    steps = tried(site, replace(plan, steps=(*leaving.steps[:1], *plan.steps, *leaving.steps[1:])))
     notes = {**plan.notes, "": (*leaving.notes, *plan.notes.get("", ()))}
     what = " and ".join(_words(request, names))
     if not steps:
@@ -60,7 +60,7 @@ def take_away(site: Site, terminal: Terminal, request: Request) -> int:
     return 0
 
 
-def _baselines(site: Site, request: Request) -> tuple[Inventory, Plan, tuple[str, ...]]:
+def _baselines(site: Site, request: UninstallRequest) -> tuple[Inventory, Plan, tuple[str, ...]]:
     inventory = site.inventory(only=request.namespaces)
     if not request.baselines:
         return inventory, Plan(), ()
@@ -71,17 +71,19 @@ def _baselines(site: Site, request: Request) -> tuple[Inventory, Plan, tuple[str
     return inventory, replace(plan, notes=notes), chosen.names
 
 
-def _words(request: Request, names: Sequence[str]) -> list[str]:
+def _words(request: UninstallRequest, names: Sequence[str]) -> list[str]:
     words = ["the guard"] if request.guard else []
     return [*words, f"the baselines of {listed(names) or 'any namespace'}"] if request.baselines else words
 
 
-def _acts(site: Site, inventory: Inventory, steps: Sequence[Step], request: Request) -> list[Act]:
-    acts = list(policy_acts(site, inventory.cluster, steps, request.pause))
+def _acts(
+    site: Site, inventory: Inventory, steps: Sequence[PlanStep], request: UninstallRequest
+) -> list[RunStep]:
+    acts = list(policy_run(site, inventory.cluster, steps, request.pause))
     for step in steps:
         if is_waited_for(step.reference) and step.change is None:
-            place = next(index for index, one in enumerate(acts) if one.title == step.title)
-            waiting = Act(
+            place = next(index for index, act in enumerate(acts) if act.title == step.title)
+            waiting = RunStep(
                 f"wait until {step.reference} is gone",
                 lambda step=step: wait_until_gone(site.objects, site.clock, step, request.timeout),  # type: ignore[misc]  # bound now
             )
@@ -89,12 +91,16 @@ def _acts(site: Site, inventory: Inventory, steps: Sequence[Step], request: Requ
     return acts
 
 
-def _permissions(request: Request) -> tuple[Permission, ...]:
+def _permissions(request: UninstallRequest) -> tuple[Permission, ...]:
     wanted = [*permissions(NAMESPACE, ("list",)), *policy_permissions(request.namespaces or ("",))]
     if not request.baselines:
         wanted = []
     if request.guard:
-        kinds = dict.fromkeys((one.kind, one.namespace) for one in map(Reference.of, guard_manifests()))
-        wanted += [one for kind, where in kinds for one in permissions(kind, ("get", "delete"), where)]
+        kinds = dict.fromkeys(
+            (reference.kind, reference.namespace) for reference in map(Reference.of, guard_manifests())
+        )
+        wanted += [
+            permission for kind, where in kinds for permission in permissions(kind, ("get", "delete"), where)
+        ]
         wanted += permissions(POD, ("list",), NAME)
     return tuple(wanted)

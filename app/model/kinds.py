@@ -87,11 +87,11 @@ def kind_of(manifest: Mapping[str, Any]) -> Kind:
     raise ChangeFailed(f"handle {found[0]}/{found[1]}", "this kind of object is not known here")
 
 
-class Rehearsal(Enum):
+class DryRun(Enum):
     """Whether the API server really makes a change, or says what would happen (``dryRun=All``)."""
 
-    REAL = "real"
-    DRY_RUN = "dry-run"
+    NONE = ""
+    ALL = "All"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 from app.certificates.configuration import CONFIGURATION
 from app.certificates.pairs import Pair
 from app.errors import ChangeFailed
-from app.model.kinds import NAMESPACE, POD, Kind, Manifest, Reference, Rehearsal, Written
+from app.model.kinds import NAMESPACE, POD, DryRun, Kind, Manifest, Reference, Written
 from app.model.probe import PROBE_ANNOTATION, seen
 from app.names import FIELD_MANAGER, NAME, NAME_LABEL
 from app.shipped import guard_manifests
@@ -115,9 +115,9 @@ class FakeCluster:
         live["metadata"]["managedFields"] = [entry]
         return self._write("apply", live)
 
-    def merge(self, reference: Reference, patch: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+    def merge(self, reference: Reference, patch: Manifest, dry_run: DryRun = DryRun.NONE) -> Written:
         self.before_call()
-        if rehearsal is Rehearsal.DRY_RUN:
+        if dry_run is DryRun.ALL:
             assert reference == Reference(NAMESPACE, NAME)
             nonce = patch["metadata"]["annotations"][PROBE_ANNOTATION]
             return Written({}, (str(seen(nonce, "10.20.0.10", "guard-1")),) if self.is_reached else ())

@@ -105,3 +105,44 @@ def test_labels_are_for_namespaces_that_are_named(
 ) -> None:
     assert call(monkeypatch, "bootstrap", "--baselines-only", "--label") == 2
     assert "--label: name the namespaces to label with -n" in capsys.readouterr().err
+
+
+def test_namespaces_go_with_baselines_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "uninstall", "-n", "somewhere", "--yes") == 2
+    assert "--namespace: goes with --baselines" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["bootstrap", "uninstall"])
+def test_a_kubeconfig_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
+    assert call(monkeypatch, command, "--kubeconfig", str(tmp_path / "none")) == 2
+    assert "none cannot be used" in capsys.readouterr().err
+
+
+def test_an_api_server_that_cannot_be_reached_is_told_to_be_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    config = kubeconfig("http://127.0.0.1:1", tmp_path)
+    assert call(monkeypatch, "bootstrap", "--baselines-only", "--kubeconfig", str(config)) == 2
+    told = capsys.readouterr().err
+    assert "the API server cannot be reached" in told
+    assert "check that the API server runs" in told
+
+
+@pytest.mark.parametrize("more", [(), ("--output", "yaml")], ids=["bring", "print"])
+def test_an_address_that_is_none_is_refused_before_anything_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    more: tuple[str, ...],
+) -> None:
+    with server("v1.33.0", tmp_path) as (config, requests):
+        arguments = ("bootstrap", "--api-server", "the-master", *more, "--kubeconfig", str(config))
+        assert call(monkeypatch, *arguments) == 2
+    assert requests == []
+    told = capsys.readouterr().err
+    assert "--api-server: 'the-master' does not appear to be an IPv4 or IPv6 network" in told
+    assert "give an address or a CIDR such as 10.20.0.10/32" in told

@@ -15,7 +15,7 @@ from app.install.policies.neighbours import neighbours
 from app.install.policies.stored import Inventory, by_namespace
 from app.install.ports import GuardSettings
 from app.model.access import Access, Permission
-from app.model.kinds import NAMESPACE, NETWORK_POLICY, POD, Manifest, Reference, Rehearsal, Written
+from app.model.kinds import NAMESPACE, NETWORK_POLICY, POD, DryRun, Manifest, Reference, Written
 from app.model.measurement import CallerPlace, Coverage, Measurement, Observation, ObservedPlace, Reach
 from app.model.survey import PluginLimit
 from app.names import FailurePolicy
@@ -61,22 +61,20 @@ class GuardedStore(MemoryStore):
         """Return the object; a namespace that was deleted is there for a moment."""
         return super().get(reference) or self._leaving.get(reference)
 
-    def merge(self, reference: Reference, patch: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+    def merge(self, reference: Reference, patch: Manifest, dry_run: DryRun = DryRun.NONE) -> Written:
         """Merge; in a dry run of a policy the guard decides."""
-        if rehearsal is Rehearsal.DRY_RUN and self._is_guarded:
+        if dry_run is DryRun.ALL and self._is_guarded:
             raise ChangeFailed(f"patch {reference}", "an admission webhook said no", said=DENIAL)
-        return super().merge(reference, patch, rehearsal)
+        return super().merge(reference, patch, dry_run)
 
-    def create(self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+    def create(self, manifest: Manifest, dry_run: DryRun = DryRun.NONE) -> Written:
         """Create; in a dry run of a policy the guard has a word to say."""
-        written = super().create(manifest, rehearsal)
+        written = super().create(manifest, dry_run)
         return Written(written.object, (NO_EFFECT,) if self._is_guarded else ())
 
-    def delete(
-        self, reference: Reference, rehearsal: Rehearsal = Rehearsal.REAL, *, uid: str = ""
-    ) -> Written | None:
+    def delete(self, reference: Reference, dry_run: DryRun = DryRun.NONE, *, uid: str = "") -> Written | None:
         """Delete; a namespace and the pods of the Deployment take their time."""
-        gone = super().delete(reference, rehearsal, uid=uid)
+        gone = super().delete(reference, dry_run, uid=uid)
         if gone is not None and reference.kind == NAMESPACE:
             self._leaving[reference] = gone.object
         return gone

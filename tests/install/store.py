@@ -11,7 +11,7 @@ from app.engine.policy import Policy
 from app.errors import ChangeFailed, InputError
 from app.install.policies.stored import Stored, stored_of
 from app.install.ports import Tone
-from app.model.kinds import NETWORK_POLICY, Kind, Manifest, Reference, Rehearsal, Written
+from app.model.kinds import NETWORK_POLICY, DryRun, Kind, Manifest, Reference, Written
 
 
 def _nothing() -> None:
@@ -56,9 +56,7 @@ class MemoryStore:
             and wanted.items() <= (manifest["metadata"].get("labels") or {}).items()
         ]
 
-    def apply(
-        self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL, *, force: bool = False
-    ) -> Written:
+    def apply(self, manifest: Manifest, dry_run: DryRun = DryRun.NONE, *, force: bool = False) -> Written:
         """Write, as long as writes go through; a spec of another manager that differs is a conflict."""
         reference = Reference.of(manifest)
         there = self.objects.get(reference)
@@ -66,20 +64,18 @@ class MemoryStore:
         if there is not None and theirs and not force and there.get("spec") != manifest.get("spec"):
             raise ChangeFailed(f"apply {reference}", "conflict", status=409, said="conflict with another")
         applied = manifest if there is None else _applied(there, manifest, keep_labels=theirs)
-        return self._write(applied, rehearsal, "ours")
+        return self._write(applied, dry_run, "ours")
 
-    def create(self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+    def create(self, manifest: Manifest, dry_run: DryRun = DryRun.NONE) -> Written:
         """Create, as long as writes go through."""
-        return self._write(manifest, rehearsal, "ours")
+        return self._write(manifest, dry_run, "ours")
 
-    def merge(self, reference: Reference, patch: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+    def merge(self, reference: Reference, patch: Manifest, dry_run: DryRun = DryRun.NONE) -> Written:
         """Merge ``patch`` in, as long as writes go through."""
         merged: Manifest = _merged(self._there("patch", reference), patch)
-        return self._write(merged, rehearsal, "ours")
+        return self._write(merged, dry_run, "ours")
 
-    def edit(
-        self, reference: Reference, patch: Sequence[Manifest], rehearsal: Rehearsal = Rehearsal.REAL
-    ) -> Written:
+    def edit(self, reference: Reference, patch: Sequence[Manifest], dry_run: DryRun = DryRun.NONE) -> Written:
         """Replace members, as long as writes go through."""
         edited = copy.deepcopy(self._there("patch", reference))
         for operation in patch:
@@ -89,13 +85,11 @@ class MemoryStore:
             for key in path:
                 parent = parent[int(key) if isinstance(parent, list) else key]
             parent[last] = operation["value"]
-        return self._write(edited, rehearsal, "ours")
+        return self._write(edited, dry_run, "ours")
 
-    def delete(
-        self, reference: Reference, rehearsal: Rehearsal = Rehearsal.REAL, *, uid: str = ""
-    ) -> Written | None:
+    def delete(self, reference: Reference, dry_run: DryRun = DryRun.NONE, *, uid: str = "") -> Written | None:
         """Delete, as long as writes go through."""
-        assert rehearsal is Rehearsal.REAL
+        assert dry_run is DryRun.NONE
         self._count()
         there = self.objects.get(reference)
         if there is None:
@@ -119,8 +113,8 @@ class MemoryStore:
             raise ChangeFailed(f"{verb} {reference}", "it is not there", status=404)
         return self.objects[reference]
 
-    def _write(self, manifest: Manifest, rehearsal: Rehearsal, manager: str) -> Written:
-        if rehearsal is Rehearsal.REAL:
+    def _write(self, manifest: Manifest, dry_run: DryRun, manager: str) -> Written:
+        if dry_run is DryRun.NONE:
             self._count()
             self._put(manifest, manager)
             self._remember()

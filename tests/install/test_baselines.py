@@ -8,7 +8,7 @@ from app.engine.baselines import MANAGED_NAME, OPERATOR_NAME, written_baselines
 from app.engine.cluster import Source
 from app.engine.selectors import Selector
 from app.install.plan import Plan
-from app.install.policies.namespace import Wishes
+from app.install.policies.namespace import Choices
 from app.install.policies.stored import Role
 from tests.install import world
 from tests.install.store import MemoryStore, NoTime
@@ -16,7 +16,7 @@ from tests.install.world import CLUSTER, NS, carried_out, manifest, planned, rem
 
 BY_HAND = rendered(written_baselines(CLUSTER, NS))
 BRIDGED = ["create netpol-guard-bridge", *(f"create {one}" for one in (OPERATOR_NAME, MANAGED_NAME))]
-ADOPTING = Wishes(adopt=True)
+ADOPTING = Choices(adopt=True)
 
 
 def documented(*addresses: str) -> world.Object:
@@ -87,7 +87,7 @@ class TestBringing:
 
     def test_a_documented_baseline_with_a_wrong_address_is_taken_over_when_told(self) -> None:
         store = MemoryStore.of(documented("192.0.2.9"), BY_HAND[1])
-        plan = planned(store, wishes=ADOPTING)
+        plan = planned(store, choices=ADOPTING)
         assert titles(plan) == [f"adopt {OPERATOR_NAME}"]
         assert any("192.0.2.9/32" in line for line in plan.steps[0].diff() if line.startswith("-"))
         assert carried_out(plan, store).is_complete
@@ -96,12 +96,12 @@ class TestBringing:
     def test_the_policy_beside_goes_when_the_other_is_adopted_later(self) -> None:
         store = MemoryStore.of(documented("10.20.0.10"), BY_HAND[1])
         carried_out(planned(store), store)
-        plan = planned(store, wishes=ADOPTING)
+        plan = planned(store, choices=ADOPTING)
         assert f"adopt {OPERATOR_NAME}" in titles(plan)
         assert f"remove {OPERATOR_NAME}-netpol-guard" in titles(plan)
         assert carried_out(plan, store).is_complete
         assert names(store) == {OPERATOR_NAME, MANAGED_NAME}
-        assert planned(store, wishes=ADOPTING).steps == ()
+        assert planned(store, choices=ADOPTING).steps == ()
 
     def test_a_new_source_is_added_to_our_own_policy_in_place(self) -> None:
         store = MemoryStore.of()
@@ -172,16 +172,16 @@ class TestNeighbours:
 
     def test_a_namespace_that_is_let_in_gets_a_policy_of_its_own_and_no_word_is_lost_about_it(self) -> None:
         store = MemoryStore.of()
-        wishes = Wishes(openings=("istio-system",))
-        plan = planned(store, wishes=wishes)
+        choices = Choices(openings=("istio-system",))
+        plan = planned(store, choices=choices)
         assert "create netpol-guard-allow-istio-system" in titles(plan)
         assert "istio-system (" not in notes(plan)
         assert carried_out(plan, store).is_complete
-        assert planned(store, wishes=wishes).steps == ()
+        assert planned(store, choices=choices).steps == ()
 
     def test_what_was_let_in_stays_so_without_being_said_again(self) -> None:
         store = MemoryStore.of()
-        carried_out(planned(store, wishes=Wishes(openings=("istio-system",))), store)
+        carried_out(planned(store, choices=Choices(openings=("istio-system",))), store)
         assert planned(store).steps == ()
 
     def test_nothing_is_said_about_what_was_cut_off_before(self) -> None:
@@ -215,7 +215,7 @@ class TestTakingAway:
     def test_openings_go_and_policies_of_others_stay(self) -> None:
         theirs = manifest("theirs", {"policyTypes": ["Ingress"], "ingress": [{}]})
         store = MemoryStore.of(theirs)
-        carried_out(planned(store, wishes=Wishes(openings=("istio-system",))), store)
+        carried_out(planned(store, choices=Choices(openings=("istio-system",))), store)
         assert carried_out(removal(store), store).is_complete
         assert names(store) == {"theirs"}
 

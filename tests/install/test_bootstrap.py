@@ -14,7 +14,7 @@ from app.install.bootstrap import bring_guard
 from app.install.gitops import manifests_as_yaml
 from app.install.guard.manifests import CONFIGURATION, SETTINGS, WORKLOAD, is_held
 from app.install.ports import GuardSettings
-from app.install.prepare import Request, bring_baselines
+from app.install.prepare import BootstrapRequest, bring_baselines
 from app.install.procedure import CannotInstall
 from app.model.declared_sources import declared_sources
 from app.model.kinds import NETWORK_POLICY, Manifest, Reference, Written
@@ -26,13 +26,13 @@ from tests.install.site import HIDDEN, IMAGE, LISTED, FakeServer, FakeSite, meas
 from tests.install.store import RecordingTerminal
 from tests.install.world import DENY_ALL, MANAGED, NS, manifest
 
-REQUEST = Request(image=IMAGE, yes=True)
+REQUEST = BootstrapRequest(image=IMAGE, yes=True)
 BASELINES = {"iomete-ingress-egress", "iomete-spark-operator"}
 BRIDGE = "netpol-guard-bridge"
 LIMIT = PluginLimit((), "the plugin cannot", "do something else")
 TOO_OLD = "Kubernetes v1.29.4 is too old: netpol-guard needs 1.30 or later; upgrade the cluster first"
 
-Bring = Callable[[FakeSite, RecordingTerminal, Request], int]
+Bring = Callable[[FakeSite, RecordingTerminal, BootstrapRequest], int]
 BOTH = pytest.mark.parametrize("bring", [bring_guard, bring_baselines], ids=["guard", "baselines-only"])
 
 
@@ -43,7 +43,7 @@ def guarded() -> FakeSite:
     return site
 
 
-def refusal(bring: Bring, site: FakeSite, request: Request = REQUEST) -> str:
+def refusal(bring: Bring, site: FakeSite, request: BootstrapRequest = REQUEST) -> str:
     """Return why it is refused; nothing was written."""
     before = site.writes
     with pytest.raises(CannotInstall) as refused:
@@ -53,7 +53,7 @@ def refusal(bring: Bring, site: FakeSite, request: Request = REQUEST) -> str:
     return str(refused.value)
 
 
-def shown(bring: Bring, site: FakeSite, request: Request = REQUEST, code: int = 0) -> str:
+def shown(bring: Bring, site: FakeSite, request: BootstrapRequest = REQUEST, code: int = 0) -> str:
     """Return what is shown by a run with that exit code, in which nobody is asked."""
     terminal = RecordingTerminal()
     assert bring(site, terminal, request) == code, terminal.text
@@ -134,7 +134,7 @@ class TestTheGuard:
     def test_without_an_image_and_without_a_guard_that_runs_it_is_asked_for(self) -> None:
         site = FakeSite.of()
         with pytest.raises(InputError, match="--image: required"):
-            bring_guard(site, RecordingTerminal(), Request(yes=True))
+            bring_guard(site, RecordingTerminal(), BootstrapRequest(yes=True))
         assert site.writes == 0
 
     def test_a_configuration_of_our_name_that_is_not_ours_is_refused(self) -> None:
@@ -603,7 +603,7 @@ class TestOutput:
 
     def test_it_keeps_what_stands_in_the_cluster(self) -> None:
         site = guarded()
-        made = yaml.safe_load_all(manifests_as_yaml(site, Request(), guard=True))
+        made = yaml.safe_load_all(manifests_as_yaml(site, BootstrapRequest(), guard=True))
         by_reference = {Reference.of(one): one for one in made}
         container = by_reference[WORKLOAD]["spec"]["template"]["spec"]["containers"][0]
         assert container["image"] == IMAGE
@@ -611,13 +611,13 @@ class TestOutput:
         assert {webhook["failurePolicy"] for webhook in webhooks} == {"Fail"}
 
     def test_the_baselines_alone_are_two_policies_for_each_namespace(self) -> None:
-        text = manifests_as_yaml(FakeSite.of(), Request(), guard=False)
+        text = manifests_as_yaml(FakeSite.of(), BootstrapRequest(), guard=False)
         kinds = [(one["kind"], one["metadata"]["namespace"]) for one in yaml.safe_load_all(text)]
         assert kinds == [("NetworkPolicy", NS)] * 2
 
     def test_the_image_is_asked_for(self) -> None:
         with pytest.raises(InputError, match="--image: required"):
-            manifests_as_yaml(FakeSite.of(), Request(), guard=True)
+            manifests_as_yaml(FakeSite.of(), BootstrapRequest(), guard=True)
 
     def test_nothing_is_printed_where_something_is_in_the_way(self) -> None:
         site = FakeSite.of(server=FakeServer("v1.29.4"))

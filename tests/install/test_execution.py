@@ -5,10 +5,10 @@ import pytest
 from app.engine.baselines import MANAGED_NAME
 from app.engine.requirements import Options
 from app.errors import ChangeFailed
-from app.install.dry_run import as_yaml, diff_lines, rehearse
-from app.install.execution import Account, Act, PolicyActs, carry_out
+from app.install.dry_run import as_yaml, diff_lines, dry_run
+from app.install.execution import PolicyRun, RunReport, RunStep, carry_out
 from app.install.policies.simulation import Simulation
-from app.install.words import account_lines, note_lines, plan_lines, source_lines
+from app.install.words import note_lines, plan_lines, report_lines, source_lines
 from tests.install.store import MemoryStore, NoTime, RecordingTerminal
 from tests.install.world import CLUSTER, DENY_ALL, carried_out, manifest, planned, removal
 
@@ -29,11 +29,11 @@ def test_it_ends_with_what_fails_or_is_interrupted_and_knows_what_is_left(
     act: object, trouble: str, how: str
 ) -> None:
     heard = RecordingTerminal()
-    acts = [Act("one", lambda: "done"), Act("two", act), Act("three", lambda: "done")]  # type: ignore[arg-type]
-    account = carry_out(acts, heard, ["four"])
-    assert (account.done, account.left, account.trouble) == (["one"], ["two", "three", "four"], trouble)
+    acts = [RunStep("one", lambda: "done"), RunStep("two", act), RunStep("three", lambda: "done")]  # type: ignore[arg-type]
+    report = carry_out(acts, heard, ["four"])
+    assert (report.done, report.left, report.trouble) == (["one"], ["two", "three", "four"], trouble)
     assert heard.lines == ["one: done", f"two: {how}"]
-    told = list(account_lines(account, "netpol-guard again"))
+    told = list(report_lines(report, "netpol-guard again"))
     assert told == [
         f"Stopped: {trouble}",
         "Done: 1 of 4 steps. Left:",
@@ -46,12 +46,12 @@ def test_it_ends_with_what_fails_or_is_interrupted_and_knows_what_is_left(
 
 
 def test_where_the_first_step_fails_nothing_was_changed() -> None:
-    told = list(account_lines(Account([], ["one"], "no"), "again"))
+    told = list(report_lines(RunReport([], ["one"], "no"), "again"))
     assert "Nothing was changed." in told
 
 
 def test_what_is_complete_needs_no_words() -> None:
-    assert list(account_lines(carry_out([Act("one", lambda: "done")], RecordingTerminal()), "again")) == []
+    assert list(report_lines(carry_out([RunStep("one", lambda: "done")], RecordingTerminal()), "again")) == []
 
 
 def test_a_step_that_would_do_harm_by_now_is_not_made() -> None:
@@ -59,8 +59,8 @@ def test_a_step_that_would_do_harm_by_now_is_not_made() -> None:
     carried_out(planned(store), store)
     plan = removal(store)
     store.before_write = lambda: store._put(DENY_ALL, "developer")
-    account = carried_out(plan, store)
-    assert "were changed meanwhile, and now it would cut" in account.trouble
+    report = carried_out(plan, store)
+    assert "were changed meanwhile, and now it would cut" in report.trouble
     assert MANAGED_NAME in {one.name for one in store.policies()}
 
 
@@ -75,7 +75,7 @@ def test_a_policy_that_was_replaced_meanwhile_is_not_deleted() -> None:
 
 def test_the_pause_comes_once_and_before_anything_is_taken_away() -> None:
     store, clock = MemoryStore.of(), NoTime()
-    acts = PolicyActs(store, clock, Simulation(CLUSTER, Options()), 10.0).of(planned(store).steps)
+    acts = PolicyRun(store, clock, Simulation(CLUSTER, Options()), 10.0).of(planned(store).steps)
     titles = [one.title for one in acts]
     assert titles.count("give the network plugin 10 s") == 1
     assert titles.index("give the network plugin 10 s") == len(titles) - 2
@@ -87,7 +87,7 @@ def test_a_conflict_names_the_way_to_take_over() -> None:
     operator = next(one for one in store.objects if one.name == "iomete-spark-operator")
     store.objects[operator]["metadata"]["managedFields"][0]["manager"] = "gitops"
     store.objects[operator]["spec"]["ingress"] = []
-    tried = rehearse(store, planned(store).steps)
+    tried = dry_run(store, planned(store).steps)
     assert (
         "another manager owns a field: conflict with another; take the field over with --adopt"
         in (tried.problems[0])

@@ -12,7 +12,7 @@ from app.install.guard.manifests import (
     SETTINGS,
     SETTINGS_ANNOTATION,
     WORKLOAD,
-    GuardWishes,
+    GuardChoices,
     declared_in,
     fitted,
     foreign_problem,
@@ -29,16 +29,16 @@ from app.shipped import guard_manifests
 from tests.install.store import MemoryStore, NoTime
 
 IMAGE = "registry.example/netpol-guard:1"
-WISHES = GuardWishes(IMAGE)
+CHOICES = GuardChoices(IMAGE)
 HELD = "netpol-guard.iomete.com/failure-policy"
 NOTHING: Mapping[Reference, Manifest] = {}
 
 
 def made(
-    reference: Reference, found: Mapping[Reference, Manifest] = NOTHING, wishes: GuardWishes = WISHES
+    reference: Reference, found: Mapping[Reference, Manifest] = NOTHING, choices: GuardChoices = CHOICES
 ) -> Manifest:
     """Return one of the fitted manifests."""
-    return next(one for one in fitted(guard_manifests(), found, wishes) if Reference.of(one) == reference)
+    return next(one for one in fitted(guard_manifests(), found, choices) if Reference.of(one) == reference)
 
 
 def raised() -> Manifest:
@@ -59,12 +59,12 @@ class TestFitting:
 
     def test_without_an_image_the_one_that_runs_stays(self) -> None:
         found = {WORKLOAD: made(WORKLOAD)}
-        again = made(WORKLOAD, found, GuardWishes())
+        again = made(WORKLOAD, found, GuardChoices())
         assert again["spec"]["template"]["spec"]["containers"][0]["image"] == IMAGE
 
     def test_without_an_image_and_without_a_guard_that_runs_it_is_asked_for(self) -> None:
         with pytest.raises(InputError, match="--image: required: no image is published"):
-            fitted(guard_manifests(), NOTHING, GuardWishes())
+            fitted(guard_manifests(), NOTHING, GuardChoices())
 
     def test_replicas_that_an_admin_chose_stay(self) -> None:
         scaled = made(WORKLOAD)
@@ -81,13 +81,15 @@ class TestFitting:
         assert pods[0] != pods[1]
 
     def test_declared_sources_are_written_into_the_settings_once(self) -> None:
-        wishes = GuardWishes(IMAGE, networks_in([declared_source("10.20.0.10"), declared_source("fd00::1")]))
-        first = made(SETTINGS, NOTHING, wishes)
+        choices = GuardChoices(
+            IMAGE, networks_in([declared_source("10.20.0.10"), declared_source("fd00::1")])
+        )
+        first = made(SETTINGS, NOTHING, choices)
         assert yaml.safe_load(first["data"]["settings.yaml"]) == {
             "mode": "enforce",
             "apiServer": {"sources": ["10.20.0.10/32", "fd00::1/128"]},
         }
-        assert made(SETTINGS, {SETTINGS: first}, wishes)["data"] == first["data"]
+        assert made(SETTINGS, {SETTINGS: first}, choices)["data"] == first["data"]
         assert made(SETTINGS, {SETTINGS: first})["data"] == first["data"]
 
     @pytest.mark.parametrize("text", ["", "- a", "apiServer: 1", "apiServer: {sources: 1}", ": ["])
@@ -114,11 +116,11 @@ class TestFitting:
 
     def test_what_ships_is_not_changed_by_fitting_it(self) -> None:
         shipped = guard_manifests()
-        fitted(shipped, NOTHING, WISHES)
+        fitted(shipped, NOTHING, CHOICES)
         assert shipped == guard_manifests()
 
     def test_no_step_carries_a_private_key(self) -> None:
-        steps = guard_steps(guard_manifests(), NOTHING, WISHES)
+        steps = guard_steps(guard_manifests(), NOTHING, CHOICES)
         assert not [one for one in steps if one.reference.kind.name == "Secret"]
         assert "PRIVATE KEY" not in "".join("\n".join(one.diff()) for one in steps)
 

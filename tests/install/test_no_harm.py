@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.install.plan import Plan
-from app.install.policies.namespace import Wishes
+from app.install.policies.namespace import Choices
 from app.model.kinds import Manifest
 from tests.engine import brute
 from tests.engine.small import WITHOUT_ADDRESSES, Small
@@ -20,7 +20,7 @@ from tests.install.world import carried_out, planned, removal
 
 View = dict[str, brute.Allowed]
 DIRECTIONS = ("Ingress", "Egress")
-WISHES = (Wishes(), Wishes(openings=("ns-c",)), Wishes(adopt=True))
+CHOICES = (Choices(), Choices(openings=("ns-c",)), Choices(adopt=True))
 
 
 def view(policies: Sequence[Manifest]) -> View:
@@ -50,22 +50,22 @@ def starts(draw: st.DrawFn) -> tuple[Small, list[Manifest]]:
     return Small.random(chance), generator.policies(draw(st.integers(0, 4)))
 
 
-def bring(small: Small, store: MemoryStore, wishes: Wishes) -> Plan:
-    return planned(store, small.cluster, wishes, OWN)
+def bring(small: Small, store: MemoryStore, choices: Choices) -> Plan:
+    return planned(store, small.cluster, choices, OWN)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(starts(), st.sampled_from(WISHES))
+@given(starts(), st.sampled_from(CHOICES))
 def test_bringing_the_baselines_does_no_harm_whatever_stands_there(
-    start: tuple[Small, list[Manifest]], wishes: Wishes
+    start: tuple[Small, list[Manifest]], choices: Choices
 ) -> None:
     small, policies = start
     store = MemoryStore.of(*policies)
-    plan = bring(small, store, wishes)
+    plan = bring(small, store, choices)
     assert not plan.problems
     assert carried_out(plan, store, small.cluster).is_complete
     assert_no_harm(small, store.history, store.history[-1])
-    assert bring(small, store, wishes).steps == ()
+    assert bring(small, store, choices).steps == ()
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -75,9 +75,9 @@ def test_interrupted_at_any_point_it_does_no_harm_and_a_second_run_completes_it(
 ) -> None:
     small, policies = start
     whole = MemoryStore.of(*policies)
-    carried_out(bring(small, whole, Wishes()), whole, small.cluster)
+    carried_out(bring(small, whole, Choices()), whole, small.cluster)
     store = MemoryStore.of(*policies)
-    plan = bring(small, store, Wishes())
+    plan = bring(small, store, Choices())
     store.writes = data.draw(st.integers(0, max(0, len(plan.steps) - 1)), label="writes before the end")
     store.end = data.draw(st.sampled_from((store.end, KeyboardInterrupt)), label="how it ends")
     first = carried_out(plan, store, small.cluster)
@@ -85,7 +85,7 @@ def test_interrupted_at_any_point_it_does_no_harm_and_a_second_run_completes_it(
     if not first.is_complete:
         assert first.trouble
         assert first.left
-    assert carried_out(bring(small, store, Wishes()), store, small.cluster).is_complete
+    assert carried_out(bring(small, store, Choices()), store, small.cluster).is_complete
     assert_no_harm(small, store.history, store.history[-1])
     assert view(store.history[-1]) == view(whole.history[-1])
 
@@ -95,7 +95,7 @@ def test_interrupted_at_any_point_it_does_no_harm_and_a_second_run_completes_it(
 def test_taking_the_baselines_away_does_no_harm_or_is_refused(start: tuple[Small, list[Manifest]]) -> None:
     small, policies = start
     store = MemoryStore.of(*policies)
-    carried_out(bring(small, store, Wishes()), store, small.cluster)
+    carried_out(bring(small, store, Choices()), store, small.cluster)
     del store.history[:-1]
     plan = removal(store, small.cluster, OWN)
     if plan.problems:
@@ -110,7 +110,7 @@ def test_taking_the_baselines_away_does_no_harm_or_is_refused(start: tuple[Small
 def test_taking_away_that_was_interrupted_is_completed_by_a_second_run(seed: int, writes: int) -> None:
     small = Small.random(Random(seed))
     store = MemoryStore.of()
-    carried_out(bring(small, store, Wishes()), store, small.cluster)
+    carried_out(bring(small, store, Choices()), store, small.cluster)
     del store.history[:-1]
     store.writes = writes
     assert not carried_out(removal(store, small.cluster, OWN), store, small.cluster).is_complete

@@ -9,7 +9,7 @@ from app.engine.policy import Namespace
 from app.errors import ChangeFailed
 from app.install.guard.selftest import SelfTest
 from app.install.ports import GuardSettings
-from app.model.kinds import Manifest, Reference, Rehearsal, Written
+from app.model.kinds import DryRun, Manifest, Reference, Written
 from tests.install.store import MemoryStore, NoTime
 from tests.install.world import CLUSTER, MANAGED, NS, rendered
 
@@ -28,9 +28,9 @@ class Guarded(MemoryStore):
     late: int = 0
     tried: list[Manifest] = field(default_factory=list)
 
-    def merge(self, reference: Reference, patch: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+    def merge(self, reference: Reference, patch: Manifest, dry_run: DryRun = DryRun.NONE) -> Written:
         """Refuse to empty a baseline, or warn of it."""
-        assert rehearsal is Rehearsal.DRY_RUN
+        assert dry_run is DryRun.ALL
         assert patch == {"spec": {"ingress": []}}
         self.late -= 1
         if self.late >= 0:
@@ -39,9 +39,9 @@ class Guarded(MemoryStore):
             raise ChangeFailed(f"patch {reference}", "an admission webhook said no", said=self.refusal)
         return Written({}, (self.refusal,))
 
-    def create(self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+    def create(self, manifest: Manifest, dry_run: DryRun = DryRun.NONE) -> Written:
         """Admit a policy that has no effect."""
-        assert rehearsal is Rehearsal.DRY_RUN
+        assert dry_run is DryRun.ALL
         self.tried.append(manifest)
         return Written(manifest, self.warnings)
 

@@ -10,10 +10,9 @@ import pytest
 from app.errors import InputError
 from app.install.bootstrap import bring_guard
 from app.install.guard.manifests import CONFIGURATION, WORKLOAD
-from app.install.prepare import Request as Wanted
-from app.install.prepare import bring_baselines
+from app.install.prepare import BootstrapRequest, bring_baselines
 from app.install.procedure import CannotInstall
-from app.install.uninstall import Request, take_away
+from app.install.uninstall import UninstallRequest, take_away
 from app.model.kinds import CONFIG_MAP, NETWORK_POLICY, POD, SECRET, Manifest, Reference
 from app.names import OURS, SOURCES_CONFIG_MAP, TLS_SECRET
 from app.shipped import guard_manifests
@@ -22,9 +21,9 @@ from tests.install.site import HOME, IMAGE, FakeServer, FakeSite
 from tests.install.store import RecordingTerminal
 from tests.install.world import DENY_ALL, NS
 
-GUARD = Request(guard=True, baselines=False, yes=True)
-BASELINES = Request(yes=True)
-BOTH = Request(guard=True, yes=True)
+GUARD = UninstallRequest(guard=True, baselines=False, yes=True)
+BASELINES = UninstallRequest(yes=True)
+BOTH = UninstallRequest(guard=True, yes=True)
 AFTER = "The labels iomete.com/managed and netpol-guard.iomete.com/mode on namespaces stay: they are yours."
 MADE = (
     Reference(SECRET, TLS_SECRET, "netpol-guard"),
@@ -42,7 +41,7 @@ def guarded() -> tuple[FakeSite, set[Reference]]:
     """Return a cluster with the guard, what it makes, and both baselines; and what was there before."""
     site = FakeSite.of()
     before = set(site.objects.objects)
-    assert bring_guard(site, RecordingTerminal(), Wanted(image=IMAGE, yes=True)) == 0
+    assert bring_guard(site, RecordingTerminal(), BootstrapRequest(image=IMAGE, yes=True)) == 0
     for reference in MADE:
         site.objects._put(thing(reference), "guard")
     return site, before
@@ -51,11 +50,11 @@ def guarded() -> tuple[FakeSite, set[Reference]]:
 def with_baselines() -> FakeSite:
     """Return a cluster with both baselines."""
     site = FakeSite.of()
-    assert bring_baselines(site, RecordingTerminal(), Wanted(yes=True)) == 0
+    assert bring_baselines(site, RecordingTerminal(), BootstrapRequest(yes=True)) == 0
     return site
 
 
-def shown(site: FakeSite, request: Request, code: int = 0) -> str:
+def shown(site: FakeSite, request: UninstallRequest, code: int = 0) -> str:
     """Return what is shown by a run with that exit code, in which nobody is asked."""
     terminal = RecordingTerminal()
     assert take_away(site, terminal, request) == code, terminal.text
@@ -146,7 +145,7 @@ class TestTheBaselines:
 
     def test_those_of_one_namespace_alone_go(self) -> None:
         site = with_baselines()
-        request = Wanted(namespaces=("web",), label=True, yes=True)
+        request = BootstrapRequest(namespaces=("web",), label=True, yes=True)
         assert bring_baselines(site, RecordingTerminal(), request) == 0
         shown(site, replace(BASELINES, namespaces=("web",)))
         assert site.policies("web") == set()
@@ -194,7 +193,9 @@ class TestBoth:
         ],
         ids=["guard", "baselines", "both"],
     )
-    def test_where_nothing_is_there_nothing_is_asked_or_changed(self, request_: Request, what: str) -> None:
+    def test_where_nothing_is_there_nothing_is_asked_or_changed(
+        self, request_: UninstallRequest, what: str
+    ) -> None:
         site = FakeSite.of()
         told = shown(site, replace(request_, yes=False))
         assert told.endswith(f"Nothing to remove: there is nothing of {what}.")
@@ -237,7 +238,7 @@ class TestBoth:
             assert f"\n  - {words}\n" in told
 
 
-def refusal(site: FakeSite, request: Request) -> str:
+def refusal(site: FakeSite, request: UninstallRequest) -> str:
     """Return why it is refused; nothing was written."""
     before = site.writes
     with pytest.raises(CannotInstall) as refused:

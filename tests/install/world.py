@@ -14,10 +14,10 @@ from app.engine.policy import Namespace, PodPeer, Policy
 from app.engine.ports import Protocol
 from app.engine.requirements import Options
 from app.engine.selectors import Selector
-from app.install.dry_run import rehearse
-from app.install.execution import Account, PolicyActs, carry_out
+from app.install.dry_run import dry_run
+from app.install.execution import PolicyRun, RunReport, carry_out
 from app.install.plan import Plan, plan_policies, plan_removals
-from app.install.policies.namespace import Wishes
+from app.install.policies.namespace import Choices
 from app.install.policies.neighbours import neighbours
 from app.install.policies.simulation import Simulation
 from app.install.policies.stored import Inventory
@@ -29,7 +29,7 @@ Object = dict[str, Any]
 NS = "data-plane"
 MANAGED = {"iomete.com/managed": "true"}
 OPERATOR = Selector.labels({"service": "spark-operator"})
-NOTHING = Wishes()
+NOTHING = Choices()
 
 
 def source(cidr: str, provenance: Provenance = Provenance.GUESSED) -> Source:
@@ -81,10 +81,10 @@ def inventory_of(store: MemoryStore, cluster: Cluster, namespace: str) -> Invent
 
 
 def planned(
-    store: MemoryStore, cluster: Cluster = CLUSTER, wishes: Wishes = NOTHING, namespace: str = NS
+    store: MemoryStore, cluster: Cluster = CLUSTER, choices: Choices = NOTHING, namespace: str = NS
 ) -> Plan:
     """Return the plan that brings the baselines into ``namespace``."""
-    return plan_policies(inventory_of(store, cluster, namespace), [namespace], wishes, Options())
+    return plan_policies(inventory_of(store, cluster, namespace), [namespace], choices, Options())
 
 
 def removal(store: MemoryStore, cluster: Cluster = CLUSTER, namespace: str = NS) -> Plan:
@@ -94,11 +94,11 @@ def removal(store: MemoryStore, cluster: Cluster = CLUSTER, namespace: str = NS)
 
 def carried_out(
     plan: Plan, store: MemoryStore, cluster: Cluster = CLUSTER, clock: NoTime | None = None
-) -> Account:
-    """Rehearse and carry out ``plan``."""
-    tried = rehearse(store, plan.steps)
+) -> RunReport:
+    """Try ``plan`` in dry runs and carry it out."""
+    tried = dry_run(store, plan.steps)
     assert not tried.problems, tried.problems
-    acts = PolicyActs(store, clock or NoTime(), Simulation(cluster, Options()), 10.0)
+    acts = PolicyRun(store, clock or NoTime(), Simulation(cluster, Options()), 10.0)
     return carry_out(acts.of(tried.steps), RecordingTerminal())
 
 

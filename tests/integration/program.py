@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.cli.site import MANAGER, LiveSite
 from app.cluster.client.objects import Objects
-from app.model.kinds import Manifest, Reference, Rehearsal, Written
+from app.model.kinds import DryRun, Manifest, Reference, Written
 from tests.integration.guard import ROOT
 from tests.kube.api import ApiClient
 from tests.kube.control_plane import ControlPlane
@@ -128,20 +128,16 @@ class Cut(Objects):
     left = 0
     end: type[BaseException] = KeyboardInterrupt
 
-    def apply(
-        self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL, *, force: bool = False
-    ) -> Written:
+    def apply(self, manifest: Manifest, dry_run: DryRun = DryRun.NONE, *, force: bool = False) -> Written:
         """Apply, as long as writes go through."""
-        if rehearsal is Rehearsal.REAL:
+        if dry_run is DryRun.NONE:
             self._count()
-        return super().apply(manifest, rehearsal, force=force)
+        return super().apply(manifest, dry_run, force=force)
 
-    def delete(
-        self, reference: Reference, rehearsal: Rehearsal = Rehearsal.REAL, *, uid: str = ""
-    ) -> Written | None:
+    def delete(self, reference: Reference, dry_run: DryRun = DryRun.NONE, *, uid: str = "") -> Written | None:
         """Delete, as long as writes go through."""
         self._count()
-        return super().delete(reference, rehearsal, uid=uid)
+        return super().delete(reference, dry_run, uid=uid)
 
     def _count(self) -> None:
         if self.left == 0:

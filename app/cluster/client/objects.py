@@ -18,7 +18,7 @@ from app.cluster.client.errors import HttpRefusal, Purpose, nonsense
 from app.cluster.client.listing import Collection, list_all
 from app.deadline import Deadline
 from app.errors import ChangeFailed, StateUnreadable
-from app.model.kinds import Kind, Manifest, Reference, Rehearsal, Written
+from app.model.kinds import DryRun, Kind, Manifest, Reference, Written
 
 _SECONDS = 30.0
 
@@ -31,7 +31,7 @@ class _Change:
     reference: Reference
     method: Method
     body: object
-    rehearsal: Rehearsal
+    dry_run: DryRun
     query: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -44,7 +44,7 @@ class _Change:
         """The request; objects are created at their collection, everything else at their own path."""
         reference = self.reference
         path = reference.kind.path(reference.namespace) if self.method is Method.CREATE else reference.path
-        dry = {"dryRun": "All"} if self.rehearsal is Rehearsal.DRY_RUN else {}
+        dry = {"dryRun": "All"} if self.dry_run is DryRun.ALL else {}
         body = msgspec.json.encode(self.body)
         return ApiRequest(self.purpose, path, {**self.query, **dry}, body, self.method)
 
@@ -88,46 +88,40 @@ class Objects:
         listed = list_all(self._api, collection, self._deadline())
         return [msgspec.json.decode(one) for one in listed.items]
 
-    def apply(
-        self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL, *, force: bool = False
-    ) -> Written:
+    def apply(self, manifest: Manifest, dry_run: DryRun = DryRun.NONE, *, force: bool = False) -> Written:
         """Apply server-side; ``force`` takes fields over from other managers.
 
         Raises ``ChangeFailed``; ``status`` 409 where another manager owns a field.
         """
         reference = Reference.of(manifest)
         query = {**self._strict, "force": "true"} if force else self._strict
-        return self._written(_Change("apply", reference, Method.APPLY, manifest, rehearsal, query))
+        return self._written(_Change("apply", reference, Method.APPLY, manifest, dry_run, query))
 
-    def create(self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+    def create(self, manifest: Manifest, dry_run: DryRun = DryRun.NONE) -> Written:
         """Create. Raises ``ChangeFailed``; ``status`` 409 where it exists already."""
         reference = Reference.of(manifest)
-        return self._written(_Change("create", reference, Method.CREATE, manifest, rehearsal, self._strict))
+        return self._written(_Change("create", reference, Method.CREATE, manifest, dry_run, self._strict))
 
-    def replace(self, manifest: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+    def replace(self, manifest: Manifest, dry_run: DryRun = DryRun.NONE) -> Written:
         """Replace, on condition of ``metadata.resourceVersion`` if there. Raises ``ChangeFailed`` (409)."""
         reference = Reference.of(manifest)
-        return self._written(_Change("update", reference, Method.REPLACE, manifest, rehearsal, self._strict))
+        return self._written(_Change("update", reference, Method.REPLACE, manifest, dry_run, self._strict))
 
-    def merge(self, reference: Reference, patch: Manifest, rehearsal: Rehearsal = Rehearsal.REAL) -> Written:
+    def merge(self, reference: Reference, patch: Manifest, dry_run: DryRun = DryRun.NONE) -> Written:
         """Merge ``patch`` in (RFC 7386). Raises ``ChangeFailed``."""
         query = {"fieldManager": self._manager}
-        return self._written(_Change("patch", reference, Method.MERGE, patch, rehearsal, query))
+        return self._written(_Change("patch", reference, Method.MERGE, patch, dry_run, query))
 
-    def edit(
-        self, reference: Reference, patch: Sequence[Manifest], rehearsal: Rehearsal = Rehearsal.REAL
-    ) -> Written:
+    def edit(self, reference: Reference, patch: Sequence[Manifest], dry_run: DryRun = DryRun.NONE) -> Written:
         """Apply a JSON patch (RFC 6902). Raises ``ChangeFailed``; 422 where a ``test`` of it fails."""
         query = {"fieldManager": self._manager}
-        return self._written(_Change("patch", reference, Method.EDIT, patch, rehearsal, query))
+        return self._written(_Change("patch", reference, Method.EDIT, patch, dry_run, query))
 
-    def delete(
-        self, reference: Reference, rehearsal: Rehearsal = Rehearsal.REAL, *, uid: str = ""
-    ) -> Written | None:
+    def delete(self, reference: Reference, dry_run: DryRun = DryRun.NONE, *, uid: str = "") -> Written | None:
         """Delete, only the object of ``uid`` if given; None where there was none. Raises ``ChangeFailed``."""
         options = {"preconditions": {"uid": uid}} if uid else {}
         try:
-            return self._written(_Change("delete", reference, Method.DELETE, options, rehearsal))
+            return self._written(_Change("delete", reference, Method.DELETE, options, dry_run))
         except ChangeFailed as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None

@@ -33,7 +33,7 @@ from app.cluster.probe.address_owners import owners_of
 from app.cluster.probe.api_servers import ApiServerEndpoint, find_endpoints
 from app.cluster.probe.conclude import conclude
 from app.errors import ChangeFailed, StateUnreadable
-from app.model.kinds import NETWORK_POLICY, Manifest, Rehearsal
+from app.model.kinds import NETWORK_POLICY, DryRun, Manifest
 from app.model.measurement import Coverage, Measurement, Observation
 from app.model.probe import (
     PROBE_ANNOTATION,
@@ -200,7 +200,7 @@ def _probe(objects: Objects, namespace: str) -> ProbeAnswer | _Silence:
     nonce = new_nonce()
     failure: ChangeFailed | None = None
     try:
-        warnings = objects.create(_harmless(namespace, nonce), Rehearsal.DRY_RUN).warnings
+        warnings = objects.create(_harmless(namespace, nonce), DryRun.ALL).warnings
     except ChangeFailed as error:
         failure, warnings = error, error.warnings
     answer = read_answer(warnings, nonce)

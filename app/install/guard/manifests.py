@@ -18,8 +18,8 @@ from app.engine.addresses import networks_of
 from app.engine.cluster import Source
 from app.engine.intervals import EMPTY
 from app.errors import InputError
-from app.install.dry_run import Step
-from app.install.policies.changes import Doing
+from app.install.dry_run import PlanStep
+from app.install.policies.changes import Action
 from app.install.ports import Store
 from app.model.kinds import CONFIG_MAP, DEPLOYMENT, VALIDATING, Manifest, Reference
 from app.names import (
@@ -42,7 +42,7 @@ SETTINGS_ANNOTATION = f"{DOMAIN}/settings"
 
 
 @dataclass(frozen=True, slots=True)
-class GuardWishes:
+class GuardChoices:
     """The image to run, "" for the one that runs; the sources to declare; whether to take fields over."""
 
     image: str = ""
@@ -51,25 +51,25 @@ class GuardWishes:
 
 
 def guard_steps(
-    manifests: Iterable[Manifest], found: Mapping[Reference, Manifest], wishes: GuardWishes
-) -> tuple[Step, ...]:
+    manifests: Iterable[Manifest], found: Mapping[Reference, Manifest], choices: GuardChoices
+) -> tuple[PlanStep, ...]:
     """Return the steps that bring the guard into the cluster; ``found`` is what stands there already.
 
     Raises ``InputError`` where no image is given and none runs.
     """
-    doing = Doing.ADOPT if wishes.adopt else Doing.WRITE
-    made = fitted(manifests, found, wishes)
-    return tuple(Step(Reference.of(one), doing, "the guard", one) for one in made)
+    action = Action.ADOPT if choices.adopt else Action.WRITE
+    made = fitted(manifests, found, choices)
+    return tuple(PlanStep(Reference.of(manifest), action, "the guard", manifest) for manifest in made)
 
 
 def fitted(
-    manifests: Iterable[Manifest], found: Mapping[Reference, Manifest], wishes: GuardWishes
+    manifests: Iterable[Manifest], found: Mapping[Reference, Manifest], choices: GuardChoices
 ) -> tuple[Manifest, ...]:
     """Return the manifests as they fit this cluster. Raises ``InputError`` where the image is not known."""
-    made = [copy.deepcopy(one) for one in manifests]
-    by_reference = {Reference.of(one): one for one in made}
-    settings = _fit_settings(by_reference[SETTINGS], found.get(SETTINGS), wishes.declared)
-    _fit_workload(by_reference[WORKLOAD], found.get(WORKLOAD), wishes.image, settings)
+    made = [copy.deepcopy(manifest) for manifest in manifests]
+    by_reference = {Reference.of(manifest): manifest for manifest in made}
+    settings = _fit_settings(by_reference[SETTINGS], found.get(SETTINGS), choices.declared)
+    _fit_workload(by_reference[WORKLOAD], found.get(WORKLOAD), choices.image, settings)
     _fit_configuration(by_reference[CONFIGURATION], found.get(CONFIGURATION))
     return tuple(made)
 
@@ -87,7 +87,7 @@ def _fit_settings(manifest: Manifest, there: Manifest | None, declared: Sequence
 
 def networks_in(sources: Iterable[Source]) -> tuple[str, ...]:
     """Return the CIDRs of declared sources, as the settings name them."""
-    return tuple(str(one) for source in sources for one in networks_of(source.addresses or EMPTY))
+    return tuple(str(network) for source in sources for network in networks_of(source.addresses or EMPTY))
 
 
 def declared_in(text: str) -> tuple[str, ...]:
@@ -108,7 +108,9 @@ def declared_in(text: str) -> tuple[str, ...]:
 def _fit_workload(manifest: Manifest, there: Manifest | None, image: str, settings: str) -> None:
     spec, old = manifest["spec"], (there or {}).get("spec") or {}
     container = spec["template"]["spec"]["containers"][0]
-    running = [one["image"] for one in old.get("template", {}).get("spec", {}).get("containers", ())]
+    running = [
+        container["image"] for container in old.get("template", {}).get("spec", {}).get("containers", ())
+    ]
     if not image and not running:
         raise InputError("--image", "required: no image is published; build one with the Dockerfile")
     container["image"] = image or running[0]
@@ -125,7 +127,7 @@ def _fit_configuration(manifest: Manifest, there: Manifest | None) -> None:
     held = _annotation(there)
     if held:
         manifest["metadata"]["annotations"] = {FAILURE_POLICY_ANNOTATION: held}
-    policies = {one["name"]: one.get("failurePolicy") for one in there.get("webhooks") or ()}
+    policies = {webhook["name"]: webhook.get("failurePolicy") for webhook in there.get("webhooks") or ()}
     for webhook in manifest["webhooks"]:
         webhook["failurePolicy"] = policies.get(webhook["name"]) or webhook["failurePolicy"]
 
@@ -142,7 +144,7 @@ def is_held(configuration: Manifest | None) -> bool:
 
 def released(manifests: Iterable[Manifest], there: Manifest) -> Manifest:
     """Return the configuration without the annotation that holds it at ``Ignore``."""
-    manifest = copy.deepcopy(next(one for one in manifests if Reference.of(one) == CONFIGURATION))
+    manifest = copy.deepcopy(next(shipped for shipped in manifests if Reference.of(shipped) == CONFIGURATION))
     _fit_configuration(manifest, there)
     manifest["metadata"].pop("annotations", None)
     return manifest
@@ -151,17 +153,17 @@ def released(manifests: Iterable[Manifest], there: Manifest) -> Manifest:
 def is_armed(configuration: Manifest | None) -> bool:
     """Tell whether every webhook of ours fails closed and has a bundle."""
     webhooks = (configuration or {}).get("webhooks") or ()
-    ours = [one for one in webhooks if one["name"] in (POLICIES_WEBHOOK, NAMESPACES_WEBHOOK)]
+    ours = [webhook for webhook in webhooks if webhook["name"] in (POLICIES_WEBHOOK, NAMESPACES_WEBHOOK)]
     return len(ours) == len((POLICIES_WEBHOOK, NAMESPACES_WEBHOOK)) and all(
-        one.get("failurePolicy") == FailurePolicy.FAIL.value and one["clientConfig"].get("caBundle")
-        for one in ours
+        webhook.get("failurePolicy") == FailurePolicy.FAIL.value and webhook["clientConfig"].get("caBundle")
+        for webhook in ours
     )
 
 
 def found_objects(store: Store, manifests: Iterable[Manifest]) -> Mapping[Reference, Manifest]:
     """Return those objects of the guard's that stand in the cluster. Raises ``StateUnreadable``."""
     references = map(Reference.of, manifests)
-    return {one: there for one in references if (there := store.get(one)) is not None}
+    return {reference: there for reference in references if (there := store.get(reference)) is not None}
 
 
 def foreign_problem(found: Mapping[Reference, Manifest]) -> str | None:

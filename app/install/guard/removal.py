@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from app.errors import ChangeFailed
-from app.install.dry_run import Step
+from app.install.dry_run import PlanStep
 from app.install.guard.manifests import CONFIGURATION, WORKLOAD
-from app.install.policies.changes import Doing
+from app.install.policies.changes import Action
 from app.install.ports import Clock, Store
 from app.model.kinds import (
     CONFIG_MAP,
@@ -34,16 +34,18 @@ _POLL_SECONDS = 0.5
 class Leaving:
     """The steps that take the guard away, and what is worth a word."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[PlanStep, ...]
     notes: tuple[str, ...] = ()
 
 
 def leave(store: Store, manifests: Iterable[Manifest]) -> Leaving:
     """Return how the guard leaves the cluster. Raises ``StateUnreadable``."""
-    shipped = [Reference.of(one) for one in manifests]
+    shipped = [Reference.of(manifest) for manifest in manifests]
     made = [Reference(SECRET, TLS_SECRET, NAME), Reference(CONFIG_MAP, SOURCES_CONFIG_MAP, NAME)]
     first, last = (CONFIGURATION, WORKLOAD), (_HOME,)
-    others = dict.fromkeys(one for one in (*reversed(shipped), *made) if one not in (*first, *last))
+    others = dict.fromkeys(
+        reference for reference in (*reversed(shipped), *made) if reference not in (*first, *last)
+    )
     steps, notes = [], []
     guests = sorted(_guests(store, {*first, *others})) if store.get(_HOME) else []
     for reference in (*first, *others, *last):
@@ -55,7 +57,7 @@ def leave(store: Store, manifests: Iterable[Manifest]) -> Leaving:
         elif reference.namespace != NAME and not _is_ours(there):
             notes.append(f"{reference} stays: it lacks the label {'='.join(OURS)}, so it is not ours")
         else:
-            steps.append(Step(reference, Doing.REMOVE, "the guard goes", None, there))
+            steps.append(PlanStep(reference, Action.REMOVE, "the guard goes", None, there))
     return Leaving(tuple(steps), tuple(notes))
 
 
@@ -65,13 +67,13 @@ def _is_ours(manifest: Manifest) -> bool:
 
 def _guests(store: Store, ours: set[Reference]) -> Iterator[str]:
     for kind in _LOOKED_AT:
-        for one in store.list(kind, NAME):
-            name = one["metadata"]["name"]
+        for manifest in store.list(kind, NAME):
+            name = manifest["metadata"]["name"]
             if Reference(kind, name, NAME) not in ours and (kind, name) not in _EVERYWHERE:
                 yield f"{kind.name} {name}"
 
 
-def wait_until_gone(store: Store, clock: Clock, step: Step, seconds: float) -> str:
+def wait_until_gone(store: Store, clock: Clock, step: PlanStep, seconds: float) -> str:
     """Wait until what ``step`` removed is gone, with its pods. Raises ``ChangeFailed`` past ``seconds``.
 
     The guard's pods would make their Secret again as long as they run; a namespace takes its time.
@@ -90,7 +92,7 @@ def wait_until_gone(store: Store, clock: Clock, step: Step, seconds: float) -> s
 
 def _is_there(store: Store, reference: Reference) -> bool:
     if reference == WORKLOAD:
-        return any(_is_ours(one) for one in store.list(POD, NAME))
+        return any(_is_ours(pod) for pod in store.list(POD, NAME))
     return store.get(reference) is not None
 
 

@@ -50,13 +50,13 @@ def _troubles(store: Store) -> Iterator[str]:
         yield "it has no pods: look at the events of its ReplicaSet"
     for pod in pods:
         status = pod.get("status") or {}
-        for one in status.get("containerStatuses") or ():
-            waiting = (one.get("state") or {}).get("waiting") or {}
+        for container in status.get("containerStatuses") or ():
+            waiting = (container.get("state") or {}).get("waiting") or {}
             if waiting.get("reason"):
                 yield f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
-            ended = (one.get("state") or {}).get("terminated") or (one.get("lastState") or {}).get(
-                "terminated"
-            )
+            ended = (container.get("state") or {}).get("terminated") or (
+                container.get("lastState") or {}
+            ).get("terminated")
             if ended:
                 yield f"its program ended with exit code {ended.get('exitCode')}: {_LOGS} says why"
         for condition in status.get("conditions") or ():

@@ -13,7 +13,7 @@ from app.engine.cluster import Cluster
 from app.errors import ChangeFailed
 from app.install.policies.stored import by_namespace
 from app.install.ports import Clock, GuardSettings, Store
-from app.model.kinds import NETWORK_POLICY, Manifest, Reference, Rehearsal
+from app.model.kinds import NETWORK_POLICY, DryRun, Manifest, Reference
 from app.names import MODE_LABEL, POLICIES_WEBHOOK
 
 _ENFORCE = "enforce"
@@ -67,21 +67,21 @@ class SelfTest:
             raise _failed(f"a dry run that empties {baseline}", "brought no warning", said)
 
     def _baseline(self, namespace: str) -> Reference:
-        for one in by_namespace(self._store.list(NETWORK_POLICY, namespace)).get(namespace, ()):
-            found = recognise(one.policy, self._cluster)
+        for stored in by_namespace(self._store.list(NETWORK_POLICY, namespace)).get(namespace, ()):
+            found = recognise(stored.policy, self._cluster)
             if found is not None and found.kind is BaselineKind.MANAGED:
-                return one.reference
+                return stored.reference
         raise ChangeFailed(f"test the guard in {namespace}", "the baseline is gone", "run this again")
 
     def _said_to_emptying(self, baseline: Reference) -> str:
         try:
-            written = self._store.merge(baseline, {"spec": {"ingress": []}}, Rehearsal.DRY_RUN)
+            written = self._store.merge(baseline, {"spec": {"ingress": []}}, DryRun.ALL)
         except ChangeFailed as error:
             return error.said or str(error)
         return " ".join(written.warnings)
 
     def _demand_no_effect(self, namespace: str) -> None:
-        warnings = self._store.create(_default_deny(namespace), Rehearsal.DRY_RUN).warnings
+        warnings = self._store.create(_default_deny(namespace), DryRun.ALL).warnings
         said = " ".join(warnings)
         if self._settings.tells_no_effect and _NO_EFFECT not in said:
             raise _failed(f"a dry run of a default-deny in {namespace}", "brought no word of the guard", said)

@@ -10,11 +10,11 @@ from app.engine.policy import Policy
 from app.install.policies.stored import Role, Stored, manifest_of, reference_of
 from app.model.kinds import Manifest, Reference
 
-State = Mapping[str, Policy]
+PoliciesByName = Mapping[str, Policy]
 """The policies of one namespace by name."""
 
 
-class Phase(Enum):
+class ChangePhase(Enum):
     """When a change is made, in all namespaces; ``LAST`` comes after the network plugin's pause."""
 
     BRIDGE = 1
@@ -22,7 +22,7 @@ class Phase(Enum):
     LAST = 3
 
 
-class Doing(Enum):
+class Action(Enum):
     """What is done to a policy; ``ADOPT`` takes over fields that another manager owns."""
 
     WRITE = "write"
@@ -31,14 +31,14 @@ class Doing(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PolicyChange:
     """One policy written or removed. ``policy`` is what stands afterwards, or what is removed.
 
     ``before`` is what stands there now; a bridge that is removed in the end is not there yet.
     """
 
-    phase: Phase
-    doing: Doing
+    phase: ChangePhase
+    action: Action
     policy: Policy
     role: Role | None
     why: str
@@ -56,10 +56,10 @@ class Change:
             raise ValueError(f"{self.policy.name} is not ours to write")
         return manifest_of(self.policy, self.role)
 
-    def applied_to(self, state: State) -> State:
+    def applied_to(self, state: PoliciesByName) -> PoliciesByName:
         """Return the namespace's policies after the change."""
-        others = {name: one for name, one in state.items() if name != self.policy.name}
-        return others if self.doing is Doing.REMOVE else {**others, self.policy.name: self.policy}
+        others = {name: policy for name, policy in state.items() if name != self.policy.name}
+        return others if self.action is Action.REMOVE else {**others, self.policy.name: self.policy}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +67,21 @@ class NamespacePlan:
     """What is done in one namespace; ``notes`` are for the admin to read."""
 
     namespace: str
-    changes: tuple[Change, ...] = ()
+    changes: tuple[PolicyChange, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def states_along(start: Iterable[Policy], changes: Iterable[Change]) -> Iterator[tuple[Change, State]]:
+def states_along(
+    start: Iterable[Policy], changes: Iterable[PolicyChange]
+) -> Iterator[tuple[PolicyChange, PoliciesByName]]:
     """Yield each change with the state of the namespace after it."""
-    state: State = {one.name: one for one in start}
+    state: PoliciesByName = {policy.name: policy for policy in start}
     for change in changes:
         state = change.applied_to(state)
         yield change, state
 
 
-def in_order(plans: Iterable[NamespacePlan]) -> tuple[Change, ...]:
+def in_order(plans: Iterable[NamespacePlan]) -> tuple[PolicyChange, ...]:
     """Return the changes of all namespaces phase by phase, so that one pause serves them all."""
     changes = [change for plan in plans for change in plan.changes]
-    return tuple(sorted(changes, key=lambda one: one.phase.value))
+    return tuple(sorted(changes, key=lambda change: change.phase.value))

@@ -24,7 +24,7 @@ from app.engine.baselines import (
 from app.engine.cluster import Cluster
 from app.engine.policy import Policy
 from app.engine.words import listed, peers_words, selector_words
-from app.install.policies.changes import Change, Doing, NamespacePlan, Phase
+from app.install.policies.changes import Action, ChangePhase, NamespacePlan, PolicyChange
 from app.install.policies.simulation import Harm, Simulation
 from app.install.policies.stored import Role, Stored
 
@@ -32,7 +32,7 @@ _BESIDE = "-netpol-guard"
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class Choices:
     """What an admin wants beside the baselines: whose pods are let in too, and whether to adopt policies."""
 
     openings: tuple[str, ...] = ()
@@ -44,15 +44,15 @@ class CannotPlan(Exception):  # noqa: N818 - reads as what it is
 
     def __init__(self, namespace: str, harm: Harm) -> None:
         super().__init__(
-            f"namespace {namespace}: to {harm.change.doing.value} {harm.change.policy.name} {harm.words}"
+            f"namespace {namespace}: to {harm.change.action.value} {harm.change.policy.name} {harm.words}"
         )
 
 
 def plan_baselines(
-    cluster: Cluster, namespace: str, stored: Sequence[Stored], *, wishes: Wishes, simulation: Simulation
+    cluster: Cluster, namespace: str, stored: Sequence[Stored], *, choices: Choices, simulation: Simulation
 ) -> NamespacePlan:
     """Return how both baselines come into ``namespace``. Raises ``CannotPlan``."""
-    assigned = _Assignment(cluster, namespace, stored, wishes)
+    assigned = _Assignment(cluster, namespace, stored, choices)
     wanted = _Wanted(assigned.writes(), assigned.stale(), bridges(assigned.operators))
     assigned.note_others()
     return NamespacePlan(namespace, _harmless(wanted, stored, simulation), tuple(assigned.notes))
@@ -62,27 +62,27 @@ def plan_removal(
     cluster: Cluster, namespace: str, stored: Sequence[Stored], simulation: Simulation
 ) -> NamespacePlan:
     """Return how the baselines, and whatever else is ours, leave ``namespace``. Raises ``CannotPlan``."""
-    openings = [one for one in stored if one.role is Role.OPENING]
-    baselines = [one for one in stored if _is_baseline(one, cluster)]
-    managed = [one for one in baselines if _is_managed_half(one.policy, cluster)]
-    operators = [one for one in baselines if one not in managed]
+    openings = [found for found in stored if found.role is Role.OPENING]
+    baselines = [found for found in stored if _is_baseline(found, cluster)]
+    managed = [found for found in baselines if _is_managed_half(found.policy, cluster)]
+    operators = [found for found in baselines if found not in managed]
     changes = tuple(
-        Change(Phase.CHANGE, Doing.REMOVE, one.policy, one.role, "the baselines go", one)
-        for one in (*openings, *operators, *managed)
+        PolicyChange(ChangePhase.CHANGE, Action.REMOVE, found.policy, found.role, "the baselines go", found)
+        for found in (*openings, *operators, *managed)
     )
-    wanted = _Wanted(changes, (), bridges(one.policy for one in operators))
+    wanted = _Wanted(changes, (), bridges(found.policy for found in operators))
     notes = tuple(
-        f"{one.name} was written by {one.managed_by}, which may bring it back"
-        for one in baselines
-        if one.role is None and one.managers
+        f"{found.name} was written by {found.managed_by}, which may bring it back"
+        for found in baselines
+        if found.role is None and found.managers
     )
     return NamespacePlan(namespace, _harmless(wanted, stored, simulation), notes)
 
 
-def _is_baseline(one: Stored, cluster: Cluster) -> bool:
-    if one.role is not None:
-        return one.role is Role.BASELINE
-    return recognise(one.policy, cluster) is not None or resembles(one.policy, cluster)
+def _is_baseline(found: Stored, cluster: Cluster) -> bool:
+    if found.role is not None:
+        return found.role is Role.BASELINE
+    return recognise(found.policy, cluster) is not None or resembles(found.policy, cluster)
 
 
 def _is_managed_half(policy: Policy, cluster: Cluster) -> bool:
@@ -94,19 +94,19 @@ def _is_managed_half(policy: Policy, cluster: Cluster) -> bool:
 class _Wanted:
     """Changes in their order, removals that come last, and the bridges that may stand in meanwhile."""
 
-    changes: tuple[Change, ...]
-    last: tuple[Change, ...]
+    changes: tuple[PolicyChange, ...]
+    last: tuple[PolicyChange, ...]
     bridges: tuple[Policy, ...]
 
 
-def _harmless(wanted: _Wanted, stored: Sequence[Stored], simulation: Simulation) -> tuple[Change, ...]:
+def _harmless(wanted: _Wanted, stored: Sequence[Stored], simulation: Simulation) -> tuple[PolicyChange, ...]:
     """Return the changes with a bridge around them where it takes one. Raises ``CannotPlan``.
 
     A single change that does no harm needs none. Several may reach the network plugin in another order than
     they were made in, so they get one, unless only without it nothing is wider on the way.
     """
-    before = [one.policy for one in stored]
-    old = [one for one in stored if one.role is Role.BRIDGE]
+    before = [found.policy for found in stored]
+    old = [found for found in stored if found.role is Role.BRIDGE]
     plain = (*wanted.changes, *wanted.last, *_bridge_ends(old, ()))
     if not plain:
         return ()
@@ -122,27 +122,34 @@ def _harmless(wanted: _Wanted, stored: Sequence[Stored], simulation: Simulation)
     raise CannotPlan(plain[0].policy.namespace, harms[0])
 
 
-def _bridge_changes(wanted: Sequence[Policy], stored: Sequence[Stored]) -> Iterator[Change]:
+def _bridge_changes(wanted: Sequence[Policy], stored: Sequence[Stored]) -> Iterator[PolicyChange]:
     """Yield the bridges that have to be written; one that an interrupted run left may serve."""
-    names = {one.name: one for one in stored}
+    names = {found.name: found for found in stored}
     for bridge in wanted:
         there = names.get(bridge.name)
         if there is not None and there.role is Role.BRIDGE:
             if means_the_same(there.policy, bridge):
                 continue
-            yield Change(Phase.BRIDGE, Doing.WRITE, bridge, Role.BRIDGE, "stands in meanwhile", there)
+            yield PolicyChange(
+                ChangePhase.BRIDGE, Action.WRITE, bridge, Role.BRIDGE, "stands in meanwhile", there
+            )
         else:
             policy = replace(bridge, name=_free(bridge.name, names))
-            yield Change(Phase.BRIDGE, Doing.WRITE, policy, Role.BRIDGE, "stands in meanwhile")
+            yield PolicyChange(ChangePhase.BRIDGE, Action.WRITE, policy, Role.BRIDGE, "stands in meanwhile")
 
 
-def _bridge_ends(old: Iterable[Stored], new: Iterable[Change]) -> Iterator[Change]:
+def _bridge_ends(old: Iterable[Stored], new: Iterable[PolicyChange]) -> Iterator[PolicyChange]:
     """Yield the removal of the bridges that were there, and of those that are written."""
-    there = {one.name: one for one in old}
-    policies = {**{one.name: one.policy for one in old}, **{one.policy.name: one.policy for one in new}}
+    there = {bridge.name: bridge for bridge in old}
+    policies = {
+        **{bridge.name: bridge.policy for bridge in old},
+        **{bridge.policy.name: bridge.policy for bridge in new},
+    }
     for name, policy in policies.items():
         before = there.get(name)
-        yield Change(Phase.LAST, Doing.REMOVE, policy, Role.BRIDGE, "the bridge has served", before)
+        yield PolicyChange(
+            ChangePhase.LAST, Action.REMOVE, policy, Role.BRIDGE, "the bridge has served", before
+        )
 
 
 def _free(name: str, taken: Iterable[str]) -> str:
@@ -157,12 +164,12 @@ def _free(name: str, taken: Iterable[str]) -> str:
 class _Assignment:
     """Which stored policy stands for which wanted one, and what has to be written."""
 
-    def __init__(self, cluster: Cluster, namespace: str, stored: Sequence[Stored], wishes: Wishes) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, stored: Sequence[Stored], choices: Choices) -> None:
         self.notes: list[str] = []
         self._cluster = cluster
         self._namespace = namespace
-        self._stored = {one.name: one for one in stored}
-        self._wishes = wishes
+        self._stored = {found.name: found for found in stored}
+        self._choices = choices
         self._used: set[str] = set()
         self._beside: set[str] = set()
         self._wanted = written_baselines(cluster, namespace)
@@ -171,32 +178,41 @@ class _Assignment:
     @property
     def operators(self) -> tuple[Policy, ...]:
         """The wanted baselines of the operator's half."""
-        return tuple(one for one in self._wanted if one.name != MANAGED_NAME)
+        return tuple(policy for policy in self._wanted if policy.name != MANAGED_NAME)
 
-    def writes(self) -> tuple[Change, ...]:
+    def writes(self) -> tuple[PolicyChange, ...]:
         """Return what has to be written, in order."""
         missing = [
-            one for one in self._wanted if self._adoptable(one) or not self._stands(one, Role.BASELINE)
+            policy
+            for policy in self._wanted
+            if self._adoptable(policy) or not self._stands(policy, Role.BASELINE)
         ]
-        openings = [opening(self._namespace, one) for one in self._wishes.openings]
-        closed = [one for one in openings if not self._stands(one, Role.OPENING)]
-        written = [self._written(one, Role.BASELINE) for one in missing]
-        return (*written, *(self._written(one, Role.OPENING) for one in closed))
+        openings = [opening(self._namespace, name) for name in self._choices.openings]
+        closed = [policy for policy in openings if not self._stands(policy, Role.OPENING)]
+        written = [self._written(policy, Role.BASELINE) for policy in missing]
+        return (*written, *(self._written(policy, Role.OPENING) for policy in closed))
 
-    def stale(self) -> tuple[Change, ...]:
+    def stale(self) -> tuple[PolicyChange, ...]:
         """Return the removal of baselines of ours that nothing asks for any more."""
         return tuple(
-            Change(Phase.LAST, Doing.REMOVE, one.policy, one.role, "no webhook or source asks for it", one)
-            for one in self._stored.values()
-            if one.role is Role.BASELINE and one.name not in self._used
+            PolicyChange(
+                ChangePhase.LAST,
+                Action.REMOVE,
+                found.policy,
+                found.role,
+                "no webhook or source asks for it",
+                found,
+            )
+            for found in self._stored.values()
+            if found.role is Role.BASELINE and found.name not in self._used
         )
 
     def note_others(self) -> None:
         """Name the policies that have no part in this: they are another manager's, and stay."""
         others = [
-            f"{one.name} ({one.managed_by})"
-            for one in self._stored.values()
-            if one.role is None and one.name not in self._used | self._beside
+            f"{found.name} ({found.managed_by})"
+            for found in self._stored.values()
+            if found.role is None and found.name not in self._used | self._beside
         ]
         if others:
             self.notes.append(f"policies of others stay as they are: {listed(others)}")
@@ -206,9 +222,9 @@ class _Assignment:
             if selector == DOCUMENTED_OPERATOR:
                 continue
             names = [
-                one.name
-                for one in self._cluster.webhooks
-                if one.namespace == self._namespace and one.selector == selector
+                webhook.name
+                for webhook in self._cluster.webhooks
+                if webhook.namespace == self._namespace and webhook.selector == selector
             ]
             self.notes.append(
                 f"the pods of webhook Service {listed(names)} carry {selector_words(selector)}, not "
@@ -217,52 +233,58 @@ class _Assignment:
 
     def _stands(self, wanted: Policy, role: Role) -> bool:
         """Tell whether a stored policy already says what ``wanted`` does, and take it for that."""
-        named = sorted(self._stored.values(), key=lambda one: (one.name != wanted.name, one.role is None))
-        for one in named:
-            if one.role is Role.BRIDGE or one.name in self._used or not means_the_same(one.policy, wanted):
+        named = sorted(
+            self._stored.values(), key=lambda found: (found.name != wanted.name, found.role is None)
+        )
+        for found in named:
+            if (
+                found.role is Role.BRIDGE
+                or found.name in self._used
+                or not means_the_same(found.policy, wanted)
+            ):
                 continue
-            self._used.add(one.name)
-            if one.role is not role:
+            self._used.add(found.name)
+            if found.role is not role:
                 self.notes.append(
-                    f"{one.name}, written by {one.managed_by}, already says what {wanted.name} is to say:"
+                    f"{found.name}, written by {found.managed_by}, already says what {wanted.name} is to say:"
                     " left alone"
                 )
             return True
         return False
 
-    def _written(self, wanted: Policy, role: Role) -> Change:
+    def _written(self, wanted: Policy, role: Role) -> PolicyChange:
         """Return how ``wanted`` gets written: over an adopted policy, over one of ours, or beside."""
         adopted = self._adoptable(wanted)
         if adopted is not None:
-            return self._change(adopted, wanted, Doing.ADOPT, role, f"adopted from {adopted.managed_by}")
+            return self._change(adopted, wanted, Action.ADOPT, role, f"adopted from {adopted.managed_by}")
         there = self._stored.get(wanted.name)
         beside = self._stored.get(wanted.name + _BESIDE)
         why = "lets required traffic through" if role is Role.BASELINE else "asked for by --allow-namespace"
         for own in (there, beside):
             if own is not None and own.role is role and self._is_free(own):
-                doing = Doing.ADOPT if self._wishes.adopt else Doing.WRITE
-                return self._change(own, wanted, doing, role, why)
+                action = Action.ADOPT if self._choices.adopt else Action.WRITE
+                return self._change(own, wanted, action, role, why)
         if there is None:
             policy = replace(wanted, name=_free(wanted.name, {*self._stored, *self._used}))
             self._used.add(policy.name)
-            return Change(Phase.CHANGE, Doing.WRITE, policy, role, why)
+            return PolicyChange(ChangePhase.CHANGE, Action.WRITE, policy, role, why)
         return self._written_beside(there, wanted, role)
 
     def _adoptable(self, wanted: Policy) -> Stored | None:
         """Return the policy of somebody else that is to be taken over for ``wanted``, if that is wished."""
         there = self._stored.get(wanted.name)
-        if not self._wishes.adopt or there is None or there.role is not None or not self._is_free(there):
+        if not self._choices.adopt or there is None or there.role is not None or not self._is_free(there):
             return None
         return None if means_the_same(there.policy, wanted) else there
 
-    def _is_free(self, one: Stored) -> bool:
-        return one.name not in self._used and not one.policy.terminating
+    def _is_free(self, found: Stored) -> bool:
+        return found.name not in self._used and not found.policy.terminating
 
-    def _change(self, there: Stored, wanted: Policy, doing: Doing, role: Role, why: str) -> Change:  # noqa: PLR0917 - the parts of a change
+    def _change(self, there: Stored, wanted: Policy, action: Action, role: Role, why: str) -> PolicyChange:  # noqa: PLR0917 - the parts of a change
         self._used.add(there.name)
-        return Change(Phase.CHANGE, doing, replace(wanted, name=there.name), role, why, there)
+        return PolicyChange(ChangePhase.CHANGE, action, replace(wanted, name=there.name), role, why, there)
 
-    def _written_beside(self, there: Stored, wanted: Policy, role: Role) -> Change:
+    def _written_beside(self, there: Stored, wanted: Policy, role: Role) -> PolicyChange:
         self._beside.add(there.name)
         name = _free(wanted.name + _BESIDE, {*self._stored, *self._used})
         self._used.add(name)
@@ -272,4 +294,4 @@ class _Assignment:
             f" {name} beside it lets in what is missing{adding}; --adopt takes it over instead"
         )
         why = f"adds what {there.name} leaves out"
-        return Change(Phase.CHANGE, Doing.WRITE, replace(wanted, name=name), role, why)
+        return PolicyChange(ChangePhase.CHANGE, Action.WRITE, replace(wanted, name=name), role, why)

@@ -25,8 +25,8 @@ def neighbours(cluster: Cluster, services: Iterable[ServiceFacts]) -> Mapping[st
     """Return the unmanaged namespaces that have business inside, with how that is known."""
     found = {
         name: why
-        for name, one in sorted(cluster.namespaces.items())
-        if not one.terminating and not MANAGED.matches(one.labels) and (why := _by_name(name))
+        for name, namespace in sorted(cluster.namespaces.items())
+        if not namespace.terminating and not MANAGED.matches(namespace.labels) and (why := _by_name(name))
     }
     for service in services:
         there = cluster.namespaces.get(service.namespace)

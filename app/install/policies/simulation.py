@@ -19,14 +19,14 @@ from app.engine.requirements import Options, guarded_namespaces, required_flows
 from app.engine.search.find import find_only_allowed
 from app.engine.selectors import EVERYTHING
 from app.engine.words import flow_words, listed, witness_words
-from app.install.policies.changes import Change, states_along
+from app.install.policies.changes import PolicyChange, states_along
 
 
 @dataclass(frozen=True, slots=True)
 class Harm:
     """What a change would do on the way, in words."""
 
-    change: Change
+    change: PolicyChange
     words: str
 
 
@@ -54,7 +54,7 @@ class Simulation:
             return ()
         flows = required_flows(self._cluster, namespace, self._options, self._guarded)
         verdict = self._judge.compare(self._state(was), self._state(now), flows)
-        lost = tuple(one for one in verdict.losses if one.age is Age.NEW)
+        lost = tuple(loss for loss in verdict.losses if loss.age is Age.NEW)
         if not lost:
             self._harmless.add(key)
         return lost
@@ -64,7 +64,7 @@ class Simulation:
         flows = required_flows(self._cluster, namespace, self._options, self._guarded)
         return self._judge.audit(self._state(policies), flows).losses
 
-    def harm(self, namespace: str, before: Sequence[Policy], changes: Sequence[Change]) -> Harm | None:
+    def harm(self, namespace: str, before: Sequence[Policy], changes: Sequence[PolicyChange]) -> Harm | None:
         """Return the first harm that ``changes``, one after the other, would do; None if they do none."""
         states = [(change, tuple(state.values())) for change, state in states_along(before, changes)]
         along = tuple(_meaning(state) for _, state in states)
@@ -82,7 +82,7 @@ class Simulation:
         return None
 
     def _is_wider(self, policies: Iterable[Policy], bounds: Iterable[Iterable[Policy]]) -> bool:
-        side, sides = self._state(policies).side(), [self._state(one).side() for one in bounds]
+        side, sides = self._state(policies).side(), [self._state(bound).side() for bound in bounds]
         return any(
             find_only_allowed(region, side, sides, Unlimited()) is not None
             for direction in Direction
@@ -91,7 +91,9 @@ class Simulation:
 
     def _webhooks(self, namespace: str) -> tuple[WebhookService, ...]:
         return tuple(
-            replace(one, namespace="") for one in self._cluster.webhooks if one.namespace == namespace
+            replace(webhook, namespace="")
+            for webhook in self._cluster.webhooks
+            if webhook.namespace == namespace
         )
 
     def _state(self, policies: Iterable[Policy]) -> State:
@@ -99,10 +101,10 @@ class Simulation:
 
 
 def _meaning(policies: Iterable[Policy]) -> tuple[Policy, ...]:
-    return tuple(replace(one, namespace="", name="") for one in policies)
+    return tuple(replace(policy, namespace="", name="") for policy in policies)
 
 
 def _loss_words(lost: Sequence[Loss]) -> str:
     worst = lost[0]
-    by = listed(dict.fromkeys(one.name for one in worst.isolating))
+    by = listed(dict.fromkeys(policy.name for policy in worst.isolating))
     return f"cuts {flow_words(worst.flow)}, isolated by {by}: {witness_words(worst.flow, worst.point)}"

@@ -62,7 +62,7 @@ def stored_of(manifest: Manifest) -> Stored:
         name = f"NetworkPolicy {parsed.metadata.namespace}/{parsed.metadata.name}"
         raise InputError(name, "; ".join(map(str, parsed.errors)))
     labels = parsed.metadata.labels
-    role = next((one for one in Role if one.value == labels.get(ROLE_LABEL)), None)
+    role = next((known for known in Role if known.value == labels.get(ROLE_LABEL)), None)
     ours = OURS in labels.items()
     complete = {"apiVersion": NETWORK_POLICY.version, "kind": NETWORK_POLICY.name, **manifest}
     return Stored(parsed.policy, complete, role if ours else None, tuple(_managers(manifest)))
@@ -70,15 +70,15 @@ def stored_of(manifest: Manifest) -> Stored:
 
 def _managers(manifest: Manifest) -> Iterable[str]:
     entries = manifest["metadata"].get("managedFields") or ()
-    owners = (one.get("manager", "") for one in entries if "f:spec" in (one.get("fieldsV1") or {}))
-    return dict.fromkeys("kubectl apply" if one == _KUBECTL else one for one in owners if one)
+    owners = (entry.get("manager", "") for entry in entries if "f:spec" in (entry.get("fieldsV1") or {}))
+    return dict.fromkeys("kubectl apply" if owner == _KUBECTL else owner for owner in owners if owner)
 
 
 def by_namespace(manifests: Iterable[Manifest]) -> Mapping[str, tuple[Stored, ...]]:
     """Return policies by namespace, in the order of their names."""
     grouped: dict[str, list[Stored]] = {}
-    for one in sorted(map(stored_of, manifests), key=lambda found: found.name):
-        grouped.setdefault(one.policy.namespace, []).append(one)
+    for stored in sorted(map(stored_of, manifests), key=lambda found: found.name):
+        grouped.setdefault(stored.policy.namespace, []).append(stored)
     return {name: tuple(found) for name, found in grouped.items()}
 
 

@@ -66,47 +66,6 @@ def test_the_output_is_what_an_api_server_takes_strictly_and_has_no_secret(
     assert {one["metadata"].get("namespace") for one in made} >= {name, "netpol-guard"}
 
 
-def test_the_output_of_the_baselines_alone_is_two_policies_for_each_namespace(
-    control_plane: ControlPlane, make_namespace: MakeNamespace
-) -> None:
-    name = make_namespace()
-    done = bootstrap(control_plane, "--baselines-only", "-n", name, "--output", "yaml")
-    kinds = [(one["kind"], one["metadata"]["namespace"]) for one in yaml.safe_load_all(done.stdout)]
-    assert kinds == [("NetworkPolicy", name)] * 2
-
-
-def test_without_an_image_it_is_asked_for(control_plane: ControlPlane, make_namespace: MakeNamespace) -> None:
-    name = make_namespace()
-    with unchanged(control_plane):
-        done = bootstrap(control_plane, "-n", name, "--yes")
-    assert done.returncode == 2
-    assert "--image: required: no image is published; build one with the Dockerfile" in done.stderr
-
-
-def test_a_configuration_of_the_same_name_that_is_not_ours_is_refused(
-    control_plane: ControlPlane, make_namespace: MakeNamespace
-) -> None:
-    name = make_namespace()
-    theirs = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": "netpol-guard", "labels": {"app.kubernetes.io/managed-by": "Helm"}},
-        "webhooks": [],
-    }
-    control_plane.apply(json.dumps(theirs))
-    try:
-        with unchanged(control_plane):
-            done = bootstrap(control_plane, "--image", IMAGE, "-n", name, "--yes")
-            left = run(control_plane, "uninstall", "--yes")
-    finally:
-        control_plane.kubectl("delete", "validatingwebhookconfiguration", "netpol-guard")
-    assert done.returncode == 2
-    assert "ValidatingWebhookConfiguration netpol-guard is there and not ours" in done.stderr
-    assert "Nothing was changed." in done.stderr
-    assert left.returncode == 0
-    assert "stays: it lacks the label app.kubernetes.io/managed-by=netpol-guard" in left.stdout
-
-
 def test_missing_permissions_are_all_listed(
     control_plane: ControlPlane, make_namespace: MakeNamespace
 ) -> None:
@@ -147,27 +106,6 @@ def test_a_guard_that_never_runs_ends_with_the_time_and_nothing_is_rejected_or_c
     control_plane.apply(json.dumps(deny))
 
 
-def test_without_waiting_all_is_applied_and_nothing_is_enforced(
-    control_plane: ControlPlane,
-    make_namespace: MakeNamespace,
-    cleaned: None,  # noqa: ARG001 - afterwards
-) -> None:
-    name = make_namespace()
-    done = bootstrap(control_plane, "--image", IMAGE, "-n", name, "--yes", "--no-wait")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Not measured or tested yet, so failurePolicy stays as it is." in done.stdout
-    listed = control_plane.kubectl("get", "networkpolicies", "-n", name, "-o", "name").stdout
-    assert listed.count("iomete-") == 2
-    shown = control_plane.kubectl("get", "validatingwebhookconfiguration", "netpol-guard", "-o", "json")
-    assert {one["failurePolicy"] for one in json.loads(shown.stdout)["webhooks"]} == {"Ignore"}
-    # What is left is to release it, and that is not done unasked either.
-    with unchanged(control_plane):
-        looked = bootstrap(control_plane, "-n", name, "--dry-run")
-        unasked = bootstrap(control_plane, "-n", name)
-    assert "and then comes failurePolicy Fail" in looked.stdout
-    assert (looked.returncode, unasked.returncode) == (0, 2)
-
-
 def test_what_kubectl_applied_is_gone_on_from_without_a_conflict(
     control_plane: ControlPlane,
     make_namespace: MakeNamespace,
@@ -199,9 +137,3 @@ def test_what_is_not_ours_in_the_guards_namespace_keeps_it(
     control_plane.kubectl("delete", "configmap", "theirs", "-n", "netpol-guard")
     assert run(control_plane, "uninstall", "--yes").returncode == 0
     assert not [one for one in inventory(control_plane) if "netpol-guard" in one]
-
-
-def test_namespaces_go_with_baselines_only(control_plane: ControlPlane) -> None:
-    done = run(control_plane, "uninstall", "-n", "somewhere", "--yes")
-    assert done.returncode == 2
-    assert "--namespace: goes with --baselines" in done.stderr

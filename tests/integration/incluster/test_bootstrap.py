@@ -8,9 +8,8 @@ import pytest
 
 from app.cli.terminal import LineTerminal
 from app.install.bootstrap import bring_guard
-from app.install.prepare import Request
-from app.install.uninstall import Request as Removal
-from app.install.uninstall import take_away
+from app.install.prepare import BootstrapRequest
+from app.install.uninstall import UninstallRequest, take_away
 from tests.integration.bootstrap.test_bootstrap_baselines import DOCUMENTED, policy
 from tests.integration.incluster.conftest import MakeCluster
 from tests.integration.incluster.platform import (
@@ -34,7 +33,7 @@ from tests.integration.program import cut_site, inventory_of
 from tests.kube.cluster import IMAGE, Cluster, Shape
 from tests.kube.lan import Family
 
-MOST_STEPS = 60
+WRITES, MOST_RUNS = 4, 20
 
 
 @pytest.mark.parametrize(
@@ -71,30 +70,30 @@ def test_from_nothing_to_verified_in_one_command_a_second_run_changes_nothing_an
     assert inventory_of(cluster.client()) == before
 
 
-def test_interrupted_after_every_step_it_goes_on_from_there_and_nothing_is_rejected_before_the_end(
+def test_interrupted_again_and_again_it_goes_on_from_there_and_nothing_is_rejected_before_the_end(
     make_cluster: MakeCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cluster = make_cluster(Shape())
     make_platform(cluster)
     before = inventory_of(cluster.client())
-    request = Request(image=IMAGE, yes=True, pause=0, timeout=180)
+    request = BootstrapRequest(image=IMAGE, yes=True, pause=0, timeout=180)
     terminal = LineTerminal()
-    removal = Removal(guard=True, yes=True, pause=0, timeout=180)
+    removal = UninstallRequest(guard=True, yes=True, pause=0, timeout=180)
     with watched(cluster) as history, cluster.entered():
-        steps = 0
-        while bring_guard(cut_site(cluster.kubeconfig(), 1), terminal, request) != 0:
-            steps += 1
+        runs = 0
+        while bring_guard(cut_site(cluster.kubeconfig(), WRITES), terminal, request) != 0:
+            runs += 1
             assert "To complete it: netpol-guard bootstrap" in capsys.readouterr().out
             assert failure_policies(cluster) <= {"Ignore"}
-            assert steps < MOST_STEPS
-        assert steps > len(policies(cluster))
+            assert runs < MOST_RUNS
+        assert runs > 2
         assert_guarded(cluster)
         removed = 0
-        while take_away(cut_site(cluster.kubeconfig(), 1), terminal, removal) != 0:
+        while take_away(cut_site(cluster.kubeconfig(), WRITES), terminal, removal) != 0:
             removed += 1
             assert failure_policies(cluster) == set()
-            assert removed < MOST_STEPS
-        assert removed >= steps - 1
+            assert removed < MOST_RUNS
+        assert removed > 1
     history.assert_nothing_lost()
     assert inventory_of(cluster.client()) == before
 
@@ -185,12 +184,6 @@ class TestStarts:
         with unchanged(cluster):
             again = cluster.guard("bootstrap", *QUICKLY)
         assert again.returncode == 0, "the image that runs needs not be named again"
-
-    def test_a_namespace_in_which_nothing_is_enforced_is_said_to_be_so(self, cluster: Cluster) -> None:
-        cluster.kubectl("label", "namespace", "own", "netpol-guard.iomete.com/mode=audit")
-        done = bootstrap(cluster)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-        assert "self-test in own ... left out: mode audit" in done.stdout
 
     def test_the_guard_goes_and_the_baselines_stay(self, cluster: Cluster) -> None:
         cluster.apply(json.loads(policy(GUARD, "theirs", {"policyTypes": ["Ingress"], "ingress": [{}]})))

@@ -9,7 +9,7 @@ import pytest
 from app.cluster.client.connection import Connection, configuration
 from app.cluster.client.objects import Objects
 from app.errors import ChangeFailed
-from app.model.kinds import NETWORK_POLICY, Reference, Rehearsal
+from app.model.kinds import NETWORK_POLICY, DryRun, Reference
 from tests.integration.conftest import MakeNamespace
 from tests.kube.control_plane import ControlPlane
 
@@ -43,7 +43,7 @@ def test_what_was_applied_is_there_and_what_was_deleted_is_not(
 
 def test_a_dry_run_leaves_no_trace(control_plane: ControlPlane, make_namespace: MakeNamespace) -> None:
     namespace, store = make_namespace(), objects(control_plane)
-    assert store.apply(policy(namespace, "Ingress"), Rehearsal.DRY_RUN).object["spec"]["podSelector"] == {}
+    assert store.apply(policy(namespace, "Ingress"), DryRun.ALL).object["spec"]["podSelector"] == {}
     assert store.get(Reference(NETWORK_POLICY, "one", namespace)) is None
 
 
