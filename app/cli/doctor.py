@@ -23,7 +23,7 @@ EXAMPLES: tuple[Example, ...] = (
 )
 
 
-class Format(Enum):
+class DoctorFormat(Enum):
     """How the report is shown."""
 
     TEXT = "text"
@@ -43,7 +43,9 @@ def command(
         list[str] | None,
         typer.Option("--namespace", "-n", help="Look at this namespace alone; repeatable."),
     ] = None,
-    report: Annotated[Format, typer.Option("--format", help="How the report is shown.")] = Format.TEXT,
+    report: Annotated[
+        DoctorFormat, typer.Option("--format", help="How the report is shown.")
+    ] = DoctorFormat.TEXT,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what is fine, too.")] = False,
     calls: Annotated[
         bool, typer.Option("--calls/--no-calls", help="Let the API server really call the webhooks.")
@@ -63,16 +65,16 @@ def command(
     """
     from rich.console import Console
 
-    from app.cli.examination import Given, examination
+    from app.cli.examination import ExaminationOptions, examination
     from app.cli.repair import Consent, repair
     from app.cli.site import LiveSite
     from app.cli.terminal import LineTerminal
     from app.doctor.report.text import show
     from app.model.declared_sources import declared_sources
 
-    if fix and (state is not None or report is not Format.TEXT):
+    if fix and (state is not None or report is not DoctorFormat.TEXT):
         raise InputError("--fix", "repairs a live cluster, with --format text; leave --state away")
-    given = Given(
+    given = ExaminationOptions(
         tuple(api_server or ()),
         frozenset(namespace or ()),
         calls=calls,
@@ -87,18 +89,16 @@ def command(
             return examination(given, status.update)
 
     examined = look()
-    if report is not Format.TEXT:
+    if report is not DoctorFormat.TEXT:
         from app.doctor.report.machine import FORMATS
 
         typer.echo(FORMATS[report.value](examined), nl=False)
-        return 0 if examined.report.is_healthy else 1
-    found = examined.report
-    show(found, output, verbose=verbose)
-    if not fix or found.is_healthy:
-        return 0 if found.is_healthy else 1
-    consent = Consent(yes, declared_sources(given.api_servers), pause)
-    site = LiveSite.connect(kubeconfig, context)
-    if repair(found, output, consent, site=site, terminal=LineTerminal()):
-        found = look().report
-        show(found, output, verbose=verbose)
-    return 0 if found.is_healthy else 1
+    else:
+        show(examined.report, output, verbose=verbose)
+    if fix and not examined.report.is_healthy:
+        consent = Consent(yes, declared_sources(given.api_servers), pause)
+        site = LiveSite.connect(kubeconfig, context)
+        if repair(examined.report, output, consent, site=site, terminal=LineTerminal()):
+            examined = look()
+            show(examined.report, output, verbose=verbose)
+    return 0 if examined.report.is_healthy else 1

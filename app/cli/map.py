@@ -46,12 +46,12 @@ def command(
     """
     from rich.console import Console
 
-    from app.cli.examination import Given, mapped
+    from app.cli.examination import ExaminationOptions, mapped
     from app.doctor.map.drawings import as_dot, as_mermaid, as_text
     from app.doctor.map.page import map_page
 
     only = frozenset(namespace or ())
-    given = Given(
+    given = ExaminationOptions(
         tuple(api_server or ()), only, calls=False, folder=state, kubeconfig=kubeconfig, context=context
     )
     with Console(stderr=True).status("") as status:

@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from app import __version__
 from app.doctor.verdicts import Verdicts
+from app.engine.requirements import Options
+from app.errors import InputError
 from app.model.survey import ServiceKey, Survey
+from app.shipped import DEPLOY
 from app.wire.objects.pods import PodFacts
-from app.wire.objects.registrations import Registration
+from app.wire.objects.registrations import Registration, registrations
+from app.wire.text.documents import decode_text, read_documents
 
 
 class CertificateFacts(Protocol):
@@ -27,6 +32,8 @@ class CertificateFacts(Protocol):
     def is_trusted_by(self, bundle: bytes) -> bool:
         """Tell whether the authorities in ``bundle`` (PEM) vouch for it."""
 
+
+_SHIPPED = DEPLOY / "webhook.yaml"
 
 Inspector = Callable[[bytes], CertificateFacts | None]
 """Reads a certificate (PEM); None where it is none."""
@@ -53,6 +60,13 @@ class Product:
     name: str = "netpol-guard"
     replicas: int = 2
 
+    @classmethod
+    def shipped(cls) -> Product:
+        """Return the guard as its manifests say."""
+        text = decode_text(_SHIPPED.read_bytes(), _SHIPPED.name)
+        (document,) = read_documents(text, _SHIPPED.name)
+        return cls(__version__, registrations(document.object, document.kind))
+
     @property
     def configuration(self) -> str:
         """Kind and name of its webhook configuration."""
@@ -75,6 +89,22 @@ class Context:
     inspect: Inspector
     only: frozenset[str] = frozenset()
     fine: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls,
+        survey: Survey,
+        options: Options,
+        bypasses: Bypasses,
+        *,
+        inspect: Inspector,
+        only: frozenset[str] = frozenset(),
+    ) -> Context:
+        """Return what the checks need to examine ``survey``. Raises ``InputError`` for unknown namespaces."""
+        missing = sorted(only - survey.cluster.namespaces.keys())
+        if missing:
+            raise InputError("--namespace", f"there is no namespace {', '.join(missing)} in this cluster")
+        return cls(survey, Verdicts(survey.cluster, options), Product.shipped(), bypasses, inspect, only)
 
     def includes(self, namespace: str) -> bool:
         """Tell whether ``namespace`` is to be looked at."""

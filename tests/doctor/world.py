@@ -21,9 +21,9 @@ import yaml
 from app import __version__
 from app.certificates.expiry import Validity
 from app.certificates.issue import issue_serving, make_authority
-from app.cli.examination import Given, context_of, product
+from app.cli.examination import ExaminationOptions, context_of
 from app.cluster.survey.folder import collected_from
-from app.doctor.context import Context
+from app.doctor.context import Context, Product
 from app.doctor.examine import examine
 from app.doctor.findings import Finding, Report
 from app.model.survey import Call, CallOutcome, ServiceKey
@@ -287,8 +287,8 @@ def context(
         for one in (*map(with_status, objects.values()), *controlled(objects))
         for document in read_documents(json.dumps(one), "<test>")
     ]
-    given = Given(only=frozenset(only))
-    collected = collected_from(documents, product().service)
+    given = ExaminationOptions(only=frozenset(only))
+    collected = collected_from(documents, Product.shipped().service)
     seen = context_of(collected, given)
     answers = {OPERATOR: Call(CallOutcome.ANSWERED, 0.004), GUARD: Call(CallOutcome.ANSWERED, 0.003)}
     for name, outcome in (calls or {}).items():

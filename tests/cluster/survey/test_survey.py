@@ -17,10 +17,11 @@ from cryptography.x509 import load_pem_x509_certificate
 from app.certificates.expiry import Validity
 from app.certificates.issue import issue_serving, make_authority
 from app.certificates.pairs import Pair
-from app.cli.examination import Given, context_of, product
+from app.cli.examination import ExaminationOptions, context_of
 from app.cluster.survey.collected import Collected, Questions
 from app.cluster.survey.live import Surveyor
 from app.doctor.checks.neighbours import NEIGHBOUR_SELECTORS
+from app.doctor.context import Product
 from app.doctor.examine import examine
 from app.doctor.findings import Check, Report
 from app.errors import StateUnreadable
@@ -36,11 +37,11 @@ def objects() -> list[Manifest]:
 
 
 def look(api: Paginated, *, calls: bool = True) -> Collected:
-    return Surveyor(api, Questions(product().service, NEIGHBOUR_SELECTORS, calls=calls)).collect()
+    return Surveyor(api, Questions(Product.shipped().service, NEIGHBOUR_SELECTORS, calls=calls)).collect()
 
 
 def report_of(api: Paginated) -> Report:
-    return examine(context_of(look(api), Given()))
+    return examine(context_of(look(api), ExaminationOptions()))
 
 
 def test_a_live_look_finds_the_same_as_manifests_do() -> None:
@@ -170,9 +171,9 @@ def test_declared_sources_of_the_guards_settings_count() -> None:
     for one in found:
         if one["metadata"]["name"] == "netpol-guard-settings":
             one["data"] = {"settings.yaml": "apiServer: {sources: [10.1.2.3]}"}
-    context = context_of(look(Paginated(found)), Given())
+    context = context_of(look(Paginated(found)), ExaminationOptions())
     assert [one.provenance.value for one in context.verdicts.cluster.sources] == ["declared"]
-    given = replace(Given(), api_servers=("10.9.9.9",))
+    given = replace(ExaminationOptions(), api_servers=("10.9.9.9",))
     sources = context_of(look(Paginated(found)), given).verdicts.cluster.sources
     assert [one.origin for one in sources] == ["given by --api-server"]
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from app.cli.examination import Given, examination
+from app.cli.examination import ExaminationOptions, examination
 from app.doctor.findings import Report
 from app.model.kinds import Reference, kind_of
 from tests.doctor.world import Key, Manifest, changed, healthy, key_of, parse_key
@@ -76,7 +76,7 @@ class Doctored:
     def look(self, user: str = "admin", *, only: Iterable[str] = ()) -> Report:
         """Return doctor's report, as the user sees the cluster."""
         with self.cluster.entered():
-            given = Given(only=frozenset(only), kubeconfig=self.cluster.kubeconfig(user))
+            given = ExaminationOptions(only=frozenset(only), kubeconfig=self.cluster.kubeconfig(user))
             return examination(given, lambda _: None).report
 
     def run(self, *arguments: str, user: str = "admin") -> subprocess.CompletedProcess[str]:
