@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from app import __version__
 from app.certificates.inspect import inspect
 from app.cluster.survey.collected import Collected, Questions
 from app.cluster.survey.folder import collected_in
@@ -52,7 +51,7 @@ def mapped(given: ExaminationOptions, tell: Tell) -> tuple[Reach, Imprint]:
     cluster, collected = look(given, tell)
     context = context_of(collected, given)
     tell("judging who reaches whom")
-    return reach_of(context.verdicts, given.only), Imprint(cluster, context.survey.moment, __version__)
+    return reach_of(context.verdicts, given.only), Imprint(cluster, context.survey.moment)
 
 
 def look(given: ExaminationOptions, tell: Tell) -> tuple[str, Collected]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from app.doctor.checks.called_service import CalledService
@@ -16,20 +17,24 @@ _SOON = timedelta(days=14)
 def certificate_findings(called: CalledService) -> Iterator[Finding]:
     """Yield what is wrong with the trust between the API server and one Service."""
     context = called.context
-    yield from _bundles(called)
     pem = context.survey.certificates.get(called.key)
     certificate = None if pem is None else context.inspect(pem)
+    found = [*_bundles(called)]
     if certificate is not None:
-        yield from _trust(called, certificate)
-        yield from _validity(called, certificate)
+        found += [*_trust(called, certificate), *_validity(called, certificate)]
     elif context.survey.is_live and context.can_tell("secrets") and called.service is not None:
-        yield Finding(
-            Check.UNCHECKED,
-            "its pods mount no Secret with one, and they cannot be reached from here",
-            called.key[0],
-            about=f"the certificate of Service {called}",
-            repair=Repair("run doctor in the cluster, where pods can be reached"),
-        )
+        yield _unseen(called)
+    yield from (replace(finding, repair=_renewal(called)) for finding in found)
+
+
+def _unseen(called: CalledService) -> Finding:
+    return Finding(
+        Check.UNCHECKED,
+        "its pods mount no Secret with one, and they cannot be reached from here",
+        called.key[0],
+        about=f"the certificate of Service {called}",
+        repair=Repair("run doctor in the cluster, where pods can be reached"),
+    )
 
 
 def _bundles(called: CalledService) -> Iterator[Finding]:
@@ -41,7 +46,6 @@ def _bundles(called: CalledService) -> Iterator[Finding]:
             f"{bare[0].client.configuration} has no caBundle: the API server trusts no certificate of"
             f" Service {called}",
             "without a caBundle only publicly trusted certificates are accepted",
-            repair=_renewal(called),
         )
 
 
@@ -55,7 +59,6 @@ def _trust(called: CalledService, certificate: CertificateFacts) -> Iterator[Fin
             f"the caBundle of {strange[0].client.configuration} does not vouch for the certificate that"
             f" Service {called} serves",
             "x509: certificate signed by unknown authority",
-            repair=_renewal(called),
         )
     namespace, name = called.key
     host = f"{name}.{namespace}.svc"
@@ -64,7 +67,6 @@ def _trust(called: CalledService, certificate: CertificateFacts) -> Iterator[Fin
             Check.WEBHOOK_CERTIFICATE_NAME,
             f"the certificate of Service {called} is not for {host}",
             f"it is for {', '.join(certificate.names) or 'no name at all'}",
-            repair=_renewal(called),
         )
 
 
@@ -77,7 +79,6 @@ def _validity(called: CalledService, certificate: CertificateFacts) -> Iterator[
             Check.WEBHOOK_CERTIFICATE_EXPIRED,
             f"the certificate of Service {called} has expired",
             f"it ended {when}",
-            repair=_renewal(called),
         )
     elif left <= _SOON:
         yield called.finding(
@@ -85,7 +86,6 @@ def _validity(called: CalledService, certificate: CertificateFacts) -> Iterator[
             f"the certificate of Service {called} expires in {left.days} day(s)",
             f"it ends {when}",
             consequence=f"afterwards: {called.silence}",
-            repair=_renewal(called),
         )
     else:
         called.context.say_fine(f"webhook {called}: its certificate is good until {when}")

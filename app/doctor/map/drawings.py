@@ -74,7 +74,7 @@ def _dot_lines(reach: Reach) -> Iterator[str]:
     yield 'edge [fontname="sans-serif", fontsize=9, arrowsize=0.7];'
     for group in reach.groups:
         yield f"{group.key} [label={_quoted(_label(group))}];"
-    sources, webhooks = _source_keys(reach.hooks), _webhook_keys(reach.hooks)
+    sources, webhooks = _hook_keys(reach.hooks)
     for name, key in webhooks.items():
         yield f"{key} [label={_quoted(name)}, shape=component];"
     for name, key in sources.items():
@@ -110,7 +110,7 @@ def as_mermaid(reach: Reach) -> str:
 
 
 def _mermaid_lines(reach: Reach) -> Iterator[str]:
-    sources, webhooks = _source_keys(reach.hooks), _webhook_keys(reach.hooks)
+    sources, webhooks = _hook_keys(reach.hooks)
     for group in reach.groups:
         yield f'{group.key}["{_entities(_label(group))}"]'
     for name, key in webhooks.items():
@@ -137,12 +137,9 @@ def _entities(text: str) -> str:
     return text.translate(_ENTITIES)
 
 
-def _webhook_keys(hooks: Sequence[Hook]) -> dict[str, str]:
-    return _keys("w", (hook.webhook for hook in hooks))
-
-
-def _source_keys(hooks: Sequence[Hook]) -> dict[str, str]:
-    return _keys("s", (hook.source for hook in hooks))
+def _hook_keys(hooks: Sequence[Hook]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return short names for the ends of ``hooks``: sources, webhooks."""
+    return _keys("s", (hook.source for hook in hooks)), _keys("w", (hook.webhook for hook in hooks))
 
 
 def _keys(letter: str, names: Iterable[str]) -> dict[str, str]:

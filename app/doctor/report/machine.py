@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
-from app import __version__
 from app.doctor.context import Context
 from app.doctor.findings import Check, Finding, FindingSeverity, Report
 from app.doctor.report.matrix import Row, matrix_of
@@ -110,7 +108,7 @@ def _case(finding: Finding) -> TestCase:
 
 def as_html(examination: Examination) -> str:
     """Return one self-contained page."""
-    imprint = Imprint(examination.cluster, examination.moment, examination.version)
+    imprint = Imprint(examination.cluster, examination.context.survey.moment)
     return report_page(examination.report, examination.rows, imprint)
 
 
@@ -124,14 +122,8 @@ class Examination:
     report: Report
     context: Context
     cluster: str
-    version: str = __version__
 
     @property
     def rows(self) -> tuple[Row, ...]:
         """The matrix of namespaces by flows."""
         return matrix_of(self.context, self.report)
-
-    @property
-    def moment(self) -> datetime:
-        """When the cluster was looked at."""
-        return self.context.survey.moment

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import chain, groupby, repeat
 from pathlib import Path
 
+from app import __version__
 from app.doctor.findings import Finding, FindingSeverity, Report
 from app.doctor.report.markup import Markup, column, cut_short, joined, table, tag
 from app.doctor.report.matrix import Cell, Row
@@ -44,7 +45,7 @@ class Imprint:
 
     cluster: str
     moment: datetime
-    version: str
+    version: str = __version__
 
     @property
     def words(self) -> str:
