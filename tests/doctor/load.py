@@ -177,4 +177,4 @@ def main(namespaces: int, policies: int) -> None:
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    main(*(int(one) for one in sys.argv[1:]))
+    main(*(int(number) for number in sys.argv[1:]))

@@ -31,18 +31,18 @@ class Paginated:
         self._pages: dict[tuple[str, ...], bytes] = {}
         self._lists: dict[str, list[Manifest]] = {}
         self._single: dict[str, Manifest] = {}
-        for one in objects:
-            kind, metadata = kind_of(one), one["metadata"]
+        for manifest in objects:
+            kind, metadata = kind_of(manifest), manifest["metadata"]
             namespace = metadata.get("namespace", "")
-            self._lists.setdefault(kind.path(), []).append(one)
+            self._lists.setdefault(kind.path(), []).append(manifest)
             if namespace:
-                self._lists.setdefault(kind.path(namespace), []).append(one)
-            self._single[kind.path(namespace, metadata["name"])] = one
+                self._lists.setdefault(kind.path(namespace), []).append(manifest)
+            self._single[kind.path(namespace, metadata["name"])] = manifest
 
     def answer(self, path: str, query: Mapping[str, str]) -> tuple[int, bytes]:
         """Return status and body for a GET."""
         self.requests.append(path)
-        if any(f"/{one}" in path for one in self._forbidden):
+        if any(f"/{resource}" in path for resource in self._forbidden):
             said = (
                 f"{path} is forbidden: services/proxy"
                 if path.endswith("/healthz")
@@ -56,7 +56,7 @@ class Paginated:
         if path in self._single:
             return 200, json.dumps(self._single[path]).encode()
         if path in self._lists or path.rpartition("/")[2] in _PLURALS:
-            key = path, *(query.get(one, "") for one in ("labelSelector", "limit", "continue"))
+            key = path, *(query.get(name, "") for name in ("labelSelector", "limit", "continue"))
             if key not in self._pages:
                 self._pages[key] = self._page(self._lists.get(path, []), query)
             return 200, self._pages[key]
@@ -64,7 +64,7 @@ class Paginated:
 
     @staticmethod
     def _page(items: list[Manifest], query: Mapping[str, str]) -> bytes:
-        found = [one for one in items if _is_selected(one, query.get("labelSelector", ""))]
+        found = [item for item in items if _is_selected(item, query.get("labelSelector", ""))]
         start, limit = int(query.get("continue", "0")), int(query.get("limit", "0")) or len(found)
         metadata = {"resourceVersion": "1"}
         if start + limit < len(found):
@@ -105,8 +105,8 @@ _PLURALS = frozenset(
 )
 
 
-def _is_selected(one: Manifest, selector: str) -> bool:
-    labels = one["metadata"].get("labels") or {}
+def _is_selected(manifest: Manifest, selector: str) -> bool:
+    labels = manifest["metadata"].get("labels") or {}
     pairs = [term.partition("=") for term in selector.split(",") if term]
     return all(labels.get(key) == value if sign else key in labels for key, sign, value in pairs)
 

@@ -21,7 +21,7 @@ def test_a_healthy_cluster_has_no_finding() -> None:
     assert examined(healthy()).findings == ()
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda one: one.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_cause_is_found_first(case: Case) -> None:
     first = report_of(case).findings[0]
     assert first.check.value == case.finds
@@ -29,31 +29,31 @@ def test_the_cause_is_found_first(case: Case) -> None:
     assert case.says in first.title
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda one: one.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_nothing_but_the_cause_is_a_finding_and_what_follows_hangs_below_it(case: Case) -> None:
     findings = report_of(case).findings
-    assert [one.check.value for one in findings if one.severity.counts][1:] == []
+    assert [finding.check.value for finding in findings if finding.severity.counts][1:] == []
     assert set(all_checks(findings[0].symptoms)) == set(case.follows)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda one: one.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_finding_says_how_it_is_known_what_follows_and_what_to_do(case: Case) -> None:
-    for one in report_of(case).findings:
-        assert one.evidence
-        assert one.consequence
-        assert one.repair is not None
-        assert one.repair.command
-        assert (one.repair.step is not None) is (case.repair == "fix")
+    for finding in report_of(case).findings:
+        assert finding.evidence
+        assert finding.consequence
+        assert finding.repair is not None
+        assert finding.repair.command
+        assert (finding.repair.step is not None) is (case.repair == "fix")
 
 
 def test_there_are_more_than_twenty_cases_with_different_names() -> None:
-    assert len({one.name for one in CASES}) == len(CASES) > 20
+    assert len({case.name for case in CASES}) == len(CASES) > 20
 
 
 def test_every_check_has_a_case() -> None:
     found = {name for case in CASES for name in (case.finds, *case.follows)}
     found |= SPECIFIED_ELSEWHERE
-    assert {one.value for one in Check} - found == set()
+    assert {check.value for check in Check} - found == set()
 
 
 FIVE = (
@@ -66,10 +66,10 @@ FIVE = (
 
 
 def test_five_at_once_are_all_found_the_gravest_first() -> None:
-    cases = [one for one in CASES if one.name in FIVE]
-    findings = examined(changed(healthy(), [each for one in cases for each in one.change])).findings
-    assert {one.check.value for one in findings} == {one.finds for one in cases}
-    ranks = [one.severity.rank for one in findings]
+    cases = [case for case in CASES if case.name in FIVE]
+    findings = examined(changed(healthy(), [each for case in cases for each in case.change])).findings
+    assert {finding.check.value for finding in findings} == {case.finds for case in cases}
+    ranks = [finding.severity.rank for finding in findings]
     assert ranks == sorted(ranks)
 
 
@@ -86,12 +86,12 @@ def test_any_five_at_once_are_all_found(number: int) -> None:
     chosen: list[Case] = []
     touched: set[str] = set()
     for case in random.Random(number).sample(CASES, len(CASES)):
-        names = {place_of(one) for one in case.change}
+        names = {place_of(change) for change in case.change}
         if not case.calls and not names & touched and case.scene == "any":
             touched |= names
             chosen.append(case)
     chosen = chosen[:5]
-    calls = {key: value for one in chosen for key, value in one.calls.items()}
-    report = examined(changed(healthy(), [each for one in chosen for each in one.change]), calls=calls)
+    calls = {key: value for pick in chosen for key, value in pick.calls.items()}
+    report = examined(changed(healthy(), [each for pick in chosen for each in pick.change]), calls=calls)
     found = set(all_checks(report.findings))
-    assert {one.finds for one in chosen} <= found, [one.name for one in chosen]
+    assert {pick.finds for pick in chosen} <= found, [pick.name for pick in chosen]

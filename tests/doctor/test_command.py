@@ -43,7 +43,7 @@ def test_findings_end_with_exit_code_1_and_the_command_stands_on_a_line_of_its_o
     done = run("doctor", "--state", str(folder))
     assert done.exit_code == 1
     assert "[baseline-altered]" in done.stdout
-    commands = [one.strip() for one in done.stdout.splitlines() if "kubectl patch" in one]
+    commands = [line.strip() for line in done.stdout.splitlines() if "kubectl patch" in line]
     assert len(commands) == 1
     assert commands[0].endswith("'")
     assert done.stdout.rstrip().endswith("1 broken, 0 at risk, 1 thing(s) not checked")
@@ -105,7 +105,7 @@ def test_a_map_with_a_lost_flow_ends_with_exit_code_1(run: Run, folder: Path, dr
 def test_what_cannot_be_used_is_an_input_error(
     run: Run, folder: Path, arguments: tuple[str, ...], said: str
 ) -> None:
-    done = run(*(one.format(folder) for one in arguments))
+    done = run(*(argument.format(folder) for argument in arguments))
     assert isinstance(done.exception, InputError)
     assert said in str(done.exception)
 

@@ -24,7 +24,7 @@ class Exhausted:
 
 def hidden(given: Context, *resources: str) -> Context:
     unread = tuple(
-        Unread(f"the {one}", "not permitted (403)", f"grant this rule: {ROLE}") for one in resources
+        Unread(f"the {resource}", "not permitted (403)", f"grant this rule: {ROLE}") for resource in resources
     )
     return replace(given, survey=replace(given.survey, unread=unread, hidden=frozenset(resources)))
 
@@ -32,7 +32,7 @@ def hidden(given: Context, *resources: str) -> Context:
 def test_what_could_not_be_read_is_listed_with_the_rule_that_would_permit_it_and_is_no_finding() -> None:
     report = examine(hidden(context(healthy()), "services"))
     assert report.is_healthy
-    assert [one.check for one in report.findings] == [Check.UNCHECKED]
+    assert [finding.check for finding in report.findings] == [Check.UNCHECKED]
     repair = report.findings[0].repair
     assert repair is not None
     assert ROLE in repair.words
@@ -41,7 +41,7 @@ def test_what_could_not_be_read_is_listed_with_the_rule_that_would_permit_it_and
 def test_services_that_must_not_be_read_are_not_reported_as_missing() -> None:
     objects = changed(healthy(), [{"delete": "Service iomete-system/spark-operator-webhook"}])
     report = examine(hidden(context(objects), "services"))
-    assert Check.WEBHOOK_SERVICE_MISSING not in {one.check for one in report.findings}
+    assert Check.WEBHOOK_SERVICE_MISSING not in {finding.check for finding in report.findings}
 
 
 def test_a_guard_whose_registration_must_not_be_read_is_not_reported_as_absent() -> None:
@@ -54,7 +54,7 @@ def test_an_api_server_without_known_addresses_is_said_and_its_webhooks_are_not_
     given = context(healthy())
     cluster = replace(given.verdicts.cluster, sources=())
     blind = replace(given, verdicts=Verdicts(cluster, given.verdicts.options, given.verdicts.budget))
-    assert Check.API_SERVER_UNKNOWN in {one.check for one in examine(blind).findings}
+    assert Check.API_SERVER_UNKNOWN in {finding.check for finding in examine(blind).findings}
 
 
 def test_policies_too_complex_to_verify_are_said_to_be_unchecked() -> None:
@@ -64,7 +64,7 @@ def test_policies_too_complex_to_verify_are_said_to_be_unchecked() -> None:
     )
     given = context(objects)
     bounded = replace(given, verdicts=Verdicts(given.verdicts.cluster, given.verdicts.options, Exhausted))
-    found = {one.check: one.severity for one in examine(bounded).findings}
+    found = {finding.check: finding.severity for finding in examine(bounded).findings}
     assert found == {Check.TOO_COMPLEX: FindingSeverity.UNCHECKED}
 
 
@@ -76,7 +76,9 @@ def test_only_the_namespaces_asked_for_are_looked_at() -> None:
             {"delete": "NetworkPolicy data-plane-2/iomete-ingress-egress"},
         ],
     )
-    assert {one.namespace for one in examined(objects, only=["data-plane-2"]).findings} == {"data-plane-2"}
+    assert {finding.namespace for finding in examined(objects, only=["data-plane-2"]).findings} == {
+        "data-plane-2"
+    }
 
 
 def test_a_namespace_that_does_not_exist_is_an_input_error() -> None:

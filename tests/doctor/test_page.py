@@ -75,9 +75,9 @@ def test_a_healthy_cluster_is_said_to_be_healthy() -> None:
 
 def test_a_thousand_namespaces_without_a_loss_are_folded_into_one_line() -> None:
     many: list[Manifest] = [
-        {"create": {**one, "metadata": {**one["metadata"], field: f"more-{number}"}}}
+        {"create": {**manifest, "metadata": {**manifest["metadata"], field: f"more-{number}"}}}
         for number in range(1000)
-        for one, field in _namespace_with_baselines()
+        for manifest, field in _namespace_with_baselines()
     ]
     shown = page(many)
     assert "In 1003 namespaces every flow is open" in shown

@@ -37,14 +37,14 @@ def reach(*change: Manifest) -> Reach:
 
 
 def links(drawn: Reach) -> dict[tuple[str, str], Condition]:
-    return {(one.source.names[0], one.target.names[0]): one.condition for one in drawn.edges}
+    return {(edge.source.names[0], edge.target.names[0]): edge.condition for edge in drawn.edges}
 
 
 def test_in_a_healthy_cluster_everybody_reaches_everybody_and_is_one_group() -> None:
     drawn = reach()
-    assert [one.names for one in drawn.groups] == [("data-plane", "data-plane-2", "iomete-system")]
+    assert [group.names for group in drawn.groups] == [("data-plane", "data-plane-2", "iomete-system")]
     assert drawn.is_whole
-    assert [(one.webhook, one.ports, one.condition) for one in drawn.hooks] == [
+    assert [(hook.webhook, hook.ports, hook.condition) for hook in drawn.hooks] == [
         ("iomete-system/spark-operator-webhook", "TCP 9443", Condition.OPEN)
     ]
 
@@ -82,8 +82,8 @@ def test_hundreds_of_namespaces_that_let_only_themselves_in_are_one_group() -> N
         {name: Namespace.of(name, LABEL) for name in names}, {name: (own_only(name),) for name in names}
     )
     drawn = reach_of(Verdicts(cluster, Options(), Unlimited))
-    assert [len(one.names) for one in drawn.groups] == [300]
-    assert [one.condition for one in drawn.edges] == [Condition.LOST]
+    assert [len(group.names) for group in drawn.groups] == [300]
+    assert [edge.condition for edge in drawn.edges] == [Condition.LOST]
     assert len(as_text(drawn).splitlines()) < 20
 
 
@@ -120,18 +120,18 @@ def test_groups_and_their_edges_tell_of_every_pair_what_the_engine_says_of_it(nu
     }
     cluster = Cluster(namespaces, policies)
     drawn = reach_of(Verdicts(cluster, Options(), Unlimited))
-    group = {name: one.key for one in drawn.groups for name in one.names}
-    edges = {(one.source.key, one.target.key): one.condition for one in drawn.edges}
+    group = {name: each.key for each in drawn.groups for name in each.names}
+    edges = {(edge.source.key, edge.target.key): edge.condition for edge in drawn.edges}
     for source in names:
         for target in names:
             pair = frozenset({source, target})
             alone = reach_of(_Alone(cluster, pair), pair)
             expected = next(
-                one.condition
-                for one in alone.edges
-                if source in one.source.names and target in one.target.names
+                edge.condition
+                for edge in alone.edges
+                if source in edge.source.names and target in edge.target.names
             )
-            if source != target or len([one for one in names if group[one] == group[source]]) == 1:
+            if source != target or len([name for name in names if group[name] == group[source]]) == 1:
                 assert edges[group[source], group[target]] is expected, (source, target)
 
 
@@ -166,12 +166,12 @@ def test_graphviz_reads_the_dot_drawing_and_lost_is_red() -> None:
 def test_mermaid_has_a_style_for_every_arrow_and_no_character_that_it_would_take_for_syntax() -> None:
     lines = as_mermaid(reach(NARROW)).splitlines()
     assert lines[0] == "flowchart LR"
-    arrows = [one for one in lines if re.search("-->|-\\.->", one)]
-    styled = [number for one in lines if "linkStyle" in one for number in one.split()[1].split(",")]
+    arrows = [line for line in lines if re.search("-->|-\\.->", line)]
+    styled = [number for line in lines if "linkStyle" in line for number in line.split()[1].split(",")]
     assert sorted(map(int, styled)) == list(range(len(arrows)))
     labels = re.findall('"([^"]*)"', "\n".join(lines))
     assert labels
-    assert not any(re.search("[<>](?!br/|$)", one.replace("<br/>", "")) for one in labels)
+    assert not any(re.search("[<>](?!br/|$)", label.replace("<br/>", "")) for label in labels)
 
 
 @pytest.mark.parametrize("width", [1280, 390], ids=["desktop", "phone"])

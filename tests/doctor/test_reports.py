@@ -31,19 +31,19 @@ def test_json_tells_findings_with_symptoms_and_the_matrix(broken: Examination) -
     assert shown["healthy"] is False
     first = shown["findings"][0]
     assert (first["check"], first["namespace"]) == ("baseline-missing", "data-plane")
-    assert [one["check"] for one in first["symptoms"]] == ["flow-lost"]
+    assert [finding["check"] for finding in first["symptoms"]] == ["flow-lost"]
     assert first["repair"]["byFix"] is True
-    flows = {one["namespace"]: one["flows"] for one in shown["namespaces"]}
+    flows = {row["namespace"]: row["flows"] for row in shown["namespaces"]}
     assert flows["data-plane"]["managed-ingress"] == "lost"
     assert flows["iomete-system"]["webhook-ingress"] == "open"
 
 
 def test_sarif_names_checks_and_objects(broken: Examination) -> None:
     (run,) = json.loads(FORMATS["sarif"](broken))["runs"]
-    rules = [one["id"] for one in run["tool"]["driver"]["rules"]]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     for result in run["results"]:
         assert rules[result["ruleIndex"]] == result["ruleId"]
-    levels = {one["ruleId"]: one["level"] for one in run["results"]}
+    levels = {result["ruleId"]: result["level"] for result in run["results"]}
     assert levels == {"baseline-missing": "error", "isolates-without-need": "note"}
     place = run["results"][0]["locations"][0]["logicalLocations"][0]
     assert place["fullyQualifiedName"] == "namespace data-plane"
@@ -52,6 +52,6 @@ def test_sarif_names_checks_and_objects(broken: Examination) -> None:
 def test_junit_counts_what_has_to_be_done_as_failures_and_the_rest_as_passed(broken: Examination) -> None:
     suites = ET.fromstring(FORMATS["junit"](broken))  # noqa: S314 - our own
     assert suites.attrib["failures"] == "1"
-    failed = [one.attrib["name"] for one in suites.iter("testcase") if one.find("failure") is not None]
+    failed = [case.attrib["name"] for case in suites.iter("testcase") if case.find("failure") is not None]
     assert failed == ["baseline-missing: namespace data-plane"]
     assert int(suites.attrib["tests"]) == 2 + len(broken.report.fine)

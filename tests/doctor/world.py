@@ -92,12 +92,12 @@ def healthy() -> dict[Key, Manifest]:
 @cache
 def _healthy() -> dict[Key, Manifest]:
     text = filled((HERE / "healthy.yaml").read_text())
-    objects = [one for one in yaml.load_all(text, Loader=yaml.CSafeLoader) if one]
+    objects = [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document]
     registered = yaml.safe_load(_SHIPPED.read_text())
     for webhook in registered["webhooks"]:
         webhook["failurePolicy"] = "Fail"
         webhook["clientConfig"]["caBundle"] = certificates()["ca"]
-    return {key_of(one): one for one in (*objects, registered)}
+    return {key_of(manifest): manifest for manifest in (*objects, registered)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,25 +122,25 @@ def cases() -> tuple[Case, ...]:
     """Return all cases of ``cases.yaml``."""
     read = yaml.safe_load(filled((HERE / "cases.yaml").read_text()))
     return tuple(
-        Case(**{**one, "change": tuple(one["change"]), "follows": tuple(one.get("follows", ()))})
-        for one in read
+        Case(**{**case, "change": tuple(case["change"]), "follows": tuple(case.get("follows", ()))})
+        for case in read
     )
 
 
 def changed(objects: Mapping[Key, Manifest], change: Iterable[Manifest]) -> dict[Key, Manifest]:
     """Return the objects after the changes: ``patch`` or ``edit`` ``with``, ``delete``, ``create``."""
     result = copy.deepcopy(dict(objects))
-    for one in change:
-        if "delete" in one:
-            del result[parse_key(one["delete"])]
-        elif "create" in one:
-            result[key_of(one["create"])] = copy.deepcopy(one["create"])
-        elif "edit" in one:
-            key = parse_key(one["edit"])
-            result[key] = edited(result[key], one["with"])
+    for step in change:
+        if "delete" in step:
+            del result[parse_key(step["delete"])]
+        elif "create" in step:
+            result[key_of(step["create"])] = copy.deepcopy(step["create"])
+        elif "edit" in step:
+            key = parse_key(step["edit"])
+            result[key] = edited(result[key], step["with"])
         else:
-            key = parse_key(one["patch"])
-            result[key] = merged(result[key], one["with"])
+            key = parse_key(step["patch"])
+            result[key] = merged(result[key], step["with"])
     return result
 
 
@@ -160,15 +160,15 @@ def merged(value: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON
 def edited(manifest: Manifest, patch: Iterable[Manifest]) -> Manifest:
     """Return the object after a JSON patch (RFC 6902) of ``add``, ``replace`` and ``remove``."""
     result = copy.deepcopy(manifest)
-    for one in patch:
-        *parents, last = one["path"].removeprefix("/").split("/")
+    for operation in patch:
+        *parents, last = operation["path"].removeprefix("/").split("/")
         place: Any = result
         for name in parents:
             place = place[int(name) if isinstance(place, list) else name]
-        if one["op"] == "remove":
+        if operation["op"] == "remove":
             del place[last]
         else:
-            place[last] = one["value"]
+            place[last] = operation["value"]
     return result
 
 
@@ -176,17 +176,19 @@ def with_status(manifest: Manifest) -> Manifest:
     """Return the object with the status that a controller would give it."""
     if manifest["kind"] != "Deployment":
         return manifest
-    ready = sum(one["status"]["conditions"][0]["status"] == "True" for one in _pods(manifest))
+    ready = sum(pod["status"]["conditions"][0]["status"] == "True" for pod in _pods(manifest))
     return {**manifest, "status": {"readyReplicas": ready}}
 
 
 def controlled(objects: Mapping[Key, Manifest]) -> Iterator[Manifest]:
     """Yield what controllers and kubelets would make of the objects: pods, and the endpoints of Services."""
-    pods = [pod for one in objects.values() if one["kind"] == "Deployment" for pod in _pods(one)]
+    pods = [
+        pod for manifest in objects.values() if manifest["kind"] == "Deployment" for pod in _pods(manifest)
+    ]
     yield from pods
-    for one in objects.values():
-        if one["kind"] == "Service":
-            yield _slice(one, pods)
+    for manifest in objects.values():
+        if manifest["kind"] == "Service":
+            yield _slice(manifest, pods)
     yield _endpoints(
         "default", "kubernetes", [API_SERVER], [{"name": "https", "port": 6443, "protocol": "TCP"}]
     )
@@ -266,7 +268,7 @@ def _endpoints(namespace: str, service: str, addresses: list[str], ports: list[M
             "labels": {"kubernetes.io/service-name": service},
         },
         "addressType": "IPv4",
-        "endpoints": [{"addresses": [one], "conditions": {"ready": True}} for one in addresses],
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
         "ports": ports,
     }
 
@@ -284,8 +286,8 @@ def context(
     """Return what the checks get to see of the objects."""
     documents = [
         document
-        for one in (*map(with_status, objects.values()), *controlled(objects))
-        for document in read_documents(json.dumps(one), "<test>")
+        for manifest in (*map(with_status, objects.values()), *controlled(objects))
+        for document in read_documents(json.dumps(manifest), "<test>")
     ]
     given = ExaminationOptions(only=frozenset(only))
     collected = collected_from(documents, Product.shipped().service)
@@ -302,6 +304,6 @@ def context(
 
 def all_checks(findings: Iterable[Finding]) -> Iterator[str]:
     """Yield the checks of findings and of their symptoms."""
-    for one in findings:
-        yield one.check.value
-        yield from all_checks(one.symptoms)
+    for finding in findings:
+        yield finding.check.value
+        yield from all_checks(finding.symptoms)

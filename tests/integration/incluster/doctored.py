@@ -42,7 +42,7 @@ class Doctored:
         self.client: ApiClient = cluster.client()
         self.objects = healthy()
         known = {key: one for key, one in self.objects.items() if key != REGISTRATION}
-        cluster.apply(*(one for one in known.values() if one["kind"] == "Namespace"))
+        cluster.apply(*(manifest for manifest in known.values() if manifest["kind"] == "Namespace"))
         cluster.apply(*known.values())
         self.wait()
         self.register()
@@ -60,7 +60,7 @@ class Doctored:
 
     def is_asked(self) -> bool:
         """Tell whether the API server asks the guard, by its own count of calls."""
-        webhooks = {one["name"] for one in self.objects[REGISTRATION]["webhooks"]}
+        webhooks = {webhook["name"] for webhook in self.objects[REGISTRATION]["webhooks"]}
         before = calls(self.cluster.control_plane, webhooks)
         path = "/apis/networking.k8s.io/v1/namespaces/iomete-system/networkpolicies?dryRun=All"
         self.client.request("POST", path, {"metadata": {"name": "probe"}, "spec": {"podSelector": {}}})
@@ -112,48 +112,48 @@ class Doctored:
         """Make the changes, past the guard."""
         known = tuple(change)
         with self.unguarded():
-            for one in known:
-                self._change(one)
-        if all(REGISTRATION[2] not in str(one.get("delete", one.get("edit", ""))) for one in known):
+            for each in known:
+                self._change(each)
+        if all(REGISTRATION[2] not in str(each.get("delete", each.get("edit", ""))) for each in known):
             self.register()
-        elif any("edit" in one for one in known):
+        elif any("edit" in each for each in known):
             self.put(changed(self.objects, known)[REGISTRATION])
 
     def mend(self, change: Iterable[Manifest]) -> None:
         """Bring everything that the changes touched, and whatever a repair added, back."""
         with self.unguarded():
-            for one in change:
-                if "create" in one:
-                    self.delete(key_of(one["create"]))
+            for each in change:
+                if "create" in each:
+                    self.delete(key_of(each["create"]))
                 else:
-                    key = parse_key(one.get("delete") or one.get("patch") or one["edit"])
+                    key = parse_key(each.get("delete") or each.get("patch") or each["edit"])
                     self.put(self.objects[key])
             self._remove_strangers()
-            for key, one in self.objects.items():
+            for key, manifest in self.objects.items():
                 is_missing = self.client.request("GET", self.path(key)).status == 404
                 if key != REGISTRATION and (is_missing or key[0] in _REPAIRED):
-                    self.put(one)
+                    self.put(manifest)
         self.wait()
         self.register()
 
     def _remove_strangers(self) -> None:
         answer = self.client.request("GET", "/apis/networking.k8s.io/v1/networkpolicies").json()
-        for one in answer["items"]:
-            key = ("NetworkPolicy", one["metadata"]["namespace"], one["metadata"]["name"])
+        for policy in answer["items"]:
+            key = ("NetworkPolicy", policy["metadata"]["namespace"], policy["metadata"]["name"])
             if key not in self.objects:
                 self.delete(key)
-            elif one["spec"] != self.objects[key]["spec"]:
+            elif policy["spec"] != self.objects[key]["spec"]:
                 self.put(self.objects[key])
 
-    def _change(self, one: Manifest) -> None:
-        if "delete" in one:
-            self.delete(parse_key(one["delete"]))
-        elif "create" in one:
-            self.put(one["create"])
-        elif "edit" in one:
+    def _change(self, change: Manifest) -> None:
+        if "delete" in change:
+            self.delete(parse_key(change["delete"]))
+        elif "create" in change:
+            self.put(change["create"])
+        elif "edit" in change:
             return  # of the registration, which is made anew with the change
         else:
-            self._patch(parse_key(one["patch"]), one["with"])
+            self._patch(parse_key(change["patch"]), change["with"])
 
     def _patch(self, key: Key, patch: Mapping[str, Any]) -> None:
         if key[0] == "Deployment" and "selector" in patch.get("spec", {}):

@@ -18,9 +18,9 @@ from tests.integration.incluster.doctored import Doctored
 from tests.integration.incluster.scenes import eventually
 from tests.kube.cluster import Cluster
 
-CASES = tuple(one for one in world.cases() if one.scene == "any")
-FIXED = tuple(one for one in CASES if one.repair == "fix")
-COMMANDED = tuple(one for one in CASES if one.repair == "command")
+CASES = tuple(case for case in world.cases() if case.scene == "any")
+FIXED = tuple(case for case in CASES if case.repair == "fix")
+COMMANDED = tuple(case for case in CASES if case.repair == "command")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def healthy_again(doctored: Doctored) -> Report:
 
 
 def counted(report: Report) -> list[str]:
-    return [one.check.value for one in report.findings if one.severity.counts]
+    return [finding.check.value for finding in report.findings if finding.severity.counts]
 
 
 def test_a_healthy_cluster_is_green_five_times_in_a_row(doctored: Doctored) -> None:
@@ -55,7 +55,7 @@ def test_a_healthy_cluster_is_green_five_times_in_a_row(doctored: Doctored) -> N
         assert "webhook iomete-system/spark-operator-webhook: the API server reaches it" in done.stdout
 
 
-@pytest.mark.parametrize("broken", CASES, ids=lambda one: one.name, indirect=True)
+@pytest.mark.parametrize("broken", CASES, ids=lambda case: case.name, indirect=True)
 def test_the_cause_is_found_first_and_repaired(broken: tuple[Doctored, Case]) -> None:
     doctored, case = broken
     assert eventually(lambda: first_of(doctored.look()) == case.finds), doctored.look().findings
@@ -86,14 +86,14 @@ def fixed(doctored: Doctored, report: Report) -> None:
 
 
 def test_five_at_once_are_all_found_the_gravest_first_and_repaired_in_one_go(doctored: Doctored) -> None:
-    cases = [one for one in CASES if one.name in FIVE]
-    change = [each for one in cases for each in one.change]
+    cases = [case for case in CASES if case.name in FIVE]
+    change = [each for case in cases for each in case.change]
     doctored.break_by(change)
     try:
-        expected = {one.finds for one in cases}
+        expected = {case.finds for case in cases}
         assert eventually(lambda: set(counted(doctored.look())) == expected), doctored.look()
         report = doctored.look()
-        severities = [one.severity.rank for one in report.findings]
+        severities = [finding.severity.rank for finding in report.findings]
         assert severities == sorted(severities)
         done = doctored.run("--fix", "--yes", "--pause", "0")
         assert "--fix would do 5 thing(s)" in done.stdout, done.stdout + done.stderr
@@ -142,6 +142,6 @@ def test_namespaces_that_are_deleted_meanwhile_do_no_harm(doctored: Doctored) ->
         name = f"passing-{number}"
         doctored.client.request("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
         doctored.client.request("DELETE", f"/api/v1/namespaces/{name}")
-        checks = {one.check.value for one in doctored.look().findings}
+        checks = {finding.check.value for finding in doctored.look().findings}
         assert checks <= {"baseline-missing"}
     healthy_again(doctored)

@@ -57,13 +57,13 @@ def test_with_the_role_everything_can_be_checked(doctored: Doctored, looker: Pat
 
 
 @pytest.mark.parametrize(
-    "left_out", RULES, ids=lambda one: f"{one['resources'][0]}-{'-'.join(one.get('resourceNames', []))}"
+    "left_out", RULES, ids=lambda rule: f"{rule['resources'][0]}-{'-'.join(rule.get('resourceNames', []))}"
 )
 def test_without_a_part_of_the_role_doctor_says_which_rule_is_missing(
     doctored: Doctored, looker: Path, left_out: dict[str, Any]
 ) -> None:
     (resource,) = left_out["resources"]
-    doctored.cluster.apply({**ROLE, "rules": [one for one in RULES if one != left_out]})
+    doctored.cluster.apply({**ROLE, "rules": [rule for rule in RULES if rule != left_out]})
     verb = left_out["verbs"][0]
     rule = f'resources: ["{resource}"], verbs: ["{verb}"]'
     expected = 2 if resource in NEEDED else 0
