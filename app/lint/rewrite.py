@@ -11,7 +11,6 @@ from app.wire.networkpolicy.parse import Validation, parse_policy
 from app.wire.networkpolicy.render import render_policy
 from app.wire.text.documents import BOM, Document, read_documents
 from app.wire.text.editor import Editor, Piece, changed
-from app.wire.text.positions import spans_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +33,15 @@ def mended(text: str, mendings: Sequence[Mending]) -> str:
     Raises ``NotMended`` where that cannot be had.
     """
     bare = text.removeprefix(BOM)
-    roots = spans_of(bare)
     pieces: list[Piece] = []
-    for one in mendings:
-        number, *steps = one.document.steps
-        editor = Editor(bare, roots[int(number)])
+    for mending in mendings:
+        document = mending.document
+        editor = Editor(bare, document.root)
         try:
-            for operation in one.operations:
-                _carry_out(operation, editor, tuple(steps))
+            for operation in mending.operations:
+                _carry_out(operation, editor, document.steps[1:])
         except LookupError as error:
-            raise NotMended(one.document.origin, f"there is no place for the fix: {error}") from error
+            raise NotMended(document.origin, f"there is no place for the fix: {error}") from error
         pieces += editor.pieces
     result = text[: len(text) - len(bare)] + changed(bare, pieces)
     _verify(text, result, mendings)
@@ -65,7 +63,7 @@ def _carry_out(operation: Mapping[str, object], editor: Editor, steps: tuple[str
 def _verify(text: str, result: str, mendings: Sequence[Mending]) -> None:
     """Raise ``NotMended`` unless ``result`` holds the mended policies and for the rest what ``text`` does."""
     origin = mendings[0].document.origin
-    fixed = {one.document.steps: one.policy for one in mendings}
+    fixed = {mending.document.steps: mending.policy for mending in mendings}
     before, after = read_documents(text, origin), read_documents(result, origin)
     if len(before) != len(after):
         raise NotMended(origin, "the fix cannot be written here without changing other objects")
@@ -93,4 +91,4 @@ def _reads_as(obj: Mapping[str, object], policy: Policy) -> bool:
 
 
 def _without_spec(document: Document) -> Mapping[str, object]:
-    return {name: one for name, one in document.object.items() if name != "spec"}
+    return {name: value for name, value in document.object.items() if name != "spec"}

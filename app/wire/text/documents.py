@@ -8,11 +8,19 @@ aliases, merge keys.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from app.wire.errors import UnusableInput, type_name
-from app.wire.text.places import JsonPlaces, JsonText, Place, Places, YamlPlaces, skip_space, steps_of
+from app.wire.text.positions import (
+    Place,
+    Positions,
+    TextSpan,
+    json_positions,
+    skip_space,
+    steps_of,
+    yaml_positions,
+)
 from app.wire.text.yaml_reader import DEEPEST, MOST_VALUES, read_yaml
 
 MOST_BYTES = 32 * 1024 * 1024
@@ -31,15 +39,20 @@ class Document:
     api_version: str
     object: Mapping[str, object]
     origin: str
-    places: Places = field(compare=False, repr=False)
-    steps: tuple[str, ...] = ()
+    positions: Positions = field(compare=False, repr=False)
+    steps: tuple[str, ...]
 
     def place(self, path: str) -> Place:
         """Return line and column (1-based) of the value at ``path``, or of its nearest ancestor.
 
         ``path`` is spelled as in a ``FieldError``: ``spec.ingress[0].from``.
         """
-        return self.places.find(steps_of(path))
+        return self.positions.place((*self.steps, *steps_of(path)))
+
+    @property
+    def root(self) -> TextSpan:
+        """The span in which all ``steps`` but the first begin."""
+        return self.positions.root(int(self.steps[0]))
 
 
 class _NotPlainJson(Exception):  # noqa: N818 - a signal inside this module
@@ -77,22 +90,21 @@ def _count(value: object) -> int:
     for _ in range(DEEPEST + 1):
         count += len(level)
         below: list[object] = []
-        for one in level:
-            if isinstance(one, dict):
-                below.extend(one.values())
-            elif isinstance(one, list):
-                below.extend(one)
+        for container in level:
+            if isinstance(container, dict):
+                below.extend(container.values())
+            elif isinstance(container, list):
+                below.extend(container)
         if not below:
             return count
         level = below
     raise _NotPlainJson
 
 
-def _read_json(text: str) -> list[tuple[object, Places]]:
+def _read_json(text: str) -> list[object]:
     """Return the values of a JSON text, one or several; raises ``_NotPlainJson`` at anything unusual."""
     decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    source = JsonText(text)
-    values: list[tuple[object, Places]] = []
+    values: list[object] = []
     position, count = skip_space(text, 0), 0
     try:
         while position < len(text):
@@ -100,49 +112,56 @@ def _read_json(text: str) -> list[tuple[object, Places]]:
             count += _count(value)
             if count > MOST_VALUES:
                 raise _NotPlainJson
-            values.append((value, JsonPlaces(source, position)))
+            values.append(value)
             position = skip_space(text, end)
     except (ValueError, RecursionError):
         raise _NotPlainJson from None
     return values
 
 
-def _read_values(text: str, origin: str) -> Iterator[tuple[object, Places]]:
+def _read_values(text: str, origin: str) -> tuple[Iterable[object], Positions]:
     if text.lstrip()[:1] in ("{", "["):
         try:
-            yield from _read_json(text)
+            return _read_json(text), json_positions(text)
         except _NotPlainJson:
             pass  # YAML says what is wrong, and where; much that JSON is not is still YAML
-        else:
+    return read_yaml(text, origin), yaml_positions(text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Makes documents of the values of one text."""
+
+    origin: str
+    positions: Positions
+
+    def documents(self, value: object, steps: tuple[str, ...]) -> Iterator[Document]:
+        """Yield the document that ``value`` is, or those in it where it is a List."""
+        if not isinstance(value, dict):
+            raise self._refusal(steps, f"must be an object, not {type_name(value)}")
+        kind, api_version = (self._text(value, name, steps) for name in ("kind", "apiVersion"))
+        if not kind.endswith("List") or "items" not in value:
+            yield Document(kind, api_version, value, self.origin, self.positions, steps)
             return
-    for value, tree in read_yaml(text, origin):
-        yield value, YamlPlaces(tree)
+        items = value["items"]
+        if items is not None and not isinstance(items, list):
+            raise self._refusal((*steps, "items"), f"must be a list, not {type_name(items)}")
+        of_kind = kind.removesuffix("List")
+        implied = {"apiVersion": api_version, "kind": of_kind} if of_kind else {}
+        for index, item in enumerate(items or ()):
+            member = {**implied, **item} if isinstance(item, dict) else item
+            yield from self.documents(member, (*steps, "items", str(index)))
 
+    def _text(self, members: Mapping[str, object], name: str, steps: tuple[str, ...]) -> str:
+        value = members.get(name)
+        if value is None:
+            return ""
+        if isinstance(value, str):
+            return value
+        raise self._refusal((*steps, name), f"{name} must be a string, not {type_name(value)}")
 
-def _documents(value: object, places: Places, origin: str, steps: tuple[str, ...]) -> Iterator[Document]:
-    if not isinstance(value, dict):
-        raise UnusableInput(origin, *places.find(()), f"must be an object, not {type_name(value)}")
-    kind, api_version = _text(value, "kind", places, origin), _text(value, "apiVersion", places, origin)
-    if not kind.endswith("List") or "items" not in value:
-        yield Document(kind, api_version, value, origin, places, steps)
-        return
-    items = value["items"]
-    if items is not None and not isinstance(items, list):
-        raise UnusableInput(origin, *places.find(("items",)), f"must be a list, not {type_name(items)}")
-    of_kind = kind.removesuffix("List")
-    implied = {"apiVersion": api_version, "kind": of_kind} if of_kind else {}
-    for index, one in enumerate(items or ()):
-        member = {**implied, **one} if isinstance(one, dict) else one
-        yield from _documents(member, places.item(index), origin, (*steps, "items", str(index)))
-
-
-def _text(members: Mapping[str, object], name: str, places: Places, origin: str) -> str:
-    value = members.get(name)
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    raise UnusableInput(origin, *places.find((name,)), f"{name} must be a string, not {type_name(value)}")
+    def _refusal(self, steps: tuple[str, ...], message: str) -> UnusableInput:
+        return UnusableInput(self.origin, *self.positions.place(steps), message)
 
 
 def read_documents(text: str, origin: str) -> tuple[Document, ...]:
@@ -152,9 +171,10 @@ def read_documents(text: str, origin: str) -> tuple[Document, ...]:
     """
     if len(text) > MOST_BYTES:
         raise UnusableInput(origin, 1, 1, f"larger than {MOST_BYTES // 1024 // 1024} MiB")
-    text = text.removeprefix(BOM)
+    values, positions = _read_values(text.removeprefix(BOM), origin)
+    reader = _Reader(origin, positions)
     return tuple(
         document
-        for number, (value, places) in enumerate(_read_values(text, origin))
-        for document in _documents(value, places, origin, (str(number),))
+        for number, value in enumerate(values)
+        for document in reader.documents(value, (str(number),))
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.wire.text.layout import Layout, column, in_brackets, indent_of, line_end, line_start
-from app.wire.text.positions import Span, Style
+from app.wire.text.positions import Style, TextSpan
 
 Steps = tuple[str, ...]
 Entry = tuple[str | None, object]
@@ -32,7 +32,7 @@ class Editor:
     ``root`` is the span in which all ``steps`` begin. No two changes may touch the same value.
     """
 
-    def __init__(self, text: str, root: Span) -> None:
+    def __init__(self, text: str, root: TextSpan) -> None:
         self._text = text
         self._root = root
         self._layout = Layout.of(text, root)
@@ -76,7 +76,7 @@ class Editor:
         else:
             self._pieces.append(Piece(parent.members[names[place - 1]].end, found.end, ""))
 
-    def _begins_item(self, member: Span) -> bool:
+    def _begins_item(self, member: TextSpan) -> bool:
         """Tell whether a dash stands before the member, which must stay."""
         return bool(self._text[line_start(self._text, member.key) : member.key].strip())
 
@@ -85,7 +85,7 @@ class Editor:
         """The changes so far, for ``changed``."""
         return tuple(self._pieces)
 
-    def _found(self, steps: Steps) -> Span:
+    def _found(self, steps: Steps) -> TextSpan:
         found = self._root.find(steps)
         if found is None:
             raise LookupError(".".join(steps))
@@ -98,7 +98,7 @@ class Editor:
         added = "".join(f"{self._layout.newline}{' ' * indent}{one}" for one in lines)
         self._pieces.append(Piece(end, end, added, depth))
 
-    def _replace(self, parent: Span, old: Span, new: tuple[object, int]) -> None:
+    def _replace(self, parent: TextSpan, old: TextSpan, new: tuple[object, int]) -> None:
         value, depth = new
         if parent.style is not Style.BLOCK:
             self._pieces.append(Piece(old.start, old.end, self._spelled(parent, value, None)))
@@ -117,7 +117,7 @@ class Editor:
         lines = self._layout.lines(value)
         self._insert_lines((old.end, depth), lines, column(self._text, old.key) + deeper)
 
-    def _insert_entry(self, inside: Span, entry: Entry, depth: int) -> None:
+    def _insert_entry(self, inside: TextSpan, entry: Entry, depth: int) -> None:
         """Insert a member or an item behind the last one between brackets."""
         children = (*inside.members.values(), *inside.items)
         if not children:
@@ -136,21 +136,21 @@ class Editor:
         spelled = f"{self._separator(inside, indent)}{self._entry(inside, entry, indent)}"
         self._pieces.append(Piece(last.end, last.end, spelled, depth))
 
-    def _indent_below(self, inside: Span) -> str | None:
+    def _indent_below(self, inside: TextSpan) -> str | None:
         """Return the indentation for the first member of empty brackets; None where all is on one line."""
         if inside.style is not Style.JSON or "\n" not in self._text[self._root.start : self._root.end]:
             return None
         return indent_of(self._text, inside.start) + self._layout.unit
 
-    def _separator(self, inside: Span, indent: str | None) -> str:
+    def _separator(self, inside: TextSpan, indent: str | None) -> str:
         if indent is not None:
             return f",{self._layout.newline}{indent}"
         return ", " if self._is_spaced(inside) else ","
 
-    def _is_spaced(self, inside: Span) -> bool:
+    def _is_spaced(self, inside: TextSpan) -> bool:
         return self._layout.spaced or inside.style is not Style.JSON
 
-    def _entry(self, inside: Span, entry: Entry, indent: str | None) -> str:
+    def _entry(self, inside: TextSpan, entry: Entry, indent: str | None) -> str:
         name, value = entry
         spelled = self._spelled(inside, value, indent)
         if name is None:
@@ -158,7 +158,7 @@ class Editor:
         colon = ": " if self._is_spaced(inside) else ":"
         return f"{self._spelled(inside, name, None)}{colon}{spelled}"
 
-    def _spelled(self, inside: Span, value: object, indent: str | None) -> str:
+    def _spelled(self, inside: TextSpan, value: object, indent: str | None) -> str:
         return self._layout.json(value, indent) if inside.style is Style.JSON else in_brackets(value)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from app.wire.text.positions import Span, Style
+from app.wire.text.positions import Style, TextSpan
 from app.wire.text.scalars import plain_scalar
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*")
@@ -46,7 +46,7 @@ class Layout:
     spaced: bool = True
 
     @classmethod
-    def of(cls, text: str, root: Span) -> Layout:
+    def of(cls, text: str, root: TextSpan) -> Layout:
         """Return the layout of the value ``root`` of ``text``."""
         known = (root, *root.below())
         return cls(
@@ -83,7 +83,7 @@ class Layout:
         return f"{self.newline}{indent}".join(lines)
 
 
-def _offsets(text: str, known: Iterable[Span], *, lists: bool) -> Iterator[int]:
+def _offsets(text: str, known: Iterable[TextSpan], *, lists: bool) -> Iterator[int]:
     """Yield how far lists (or mappings) in blocks are indented below their key."""
     for one in known:
         for below in one.members.values():
@@ -91,7 +91,7 @@ def _offsets(text: str, known: Iterable[Span], *, lists: bool) -> Iterator[int]:
                 yield column(text, below.start) - column(text, below.key)
 
 
-def _units(text: str, known: Iterable[Span]) -> Iterator[str]:
+def _units(text: str, known: Iterable[TextSpan]) -> Iterator[str]:
     """Yield how far members of JSON objects are indented below the line on which their object begins."""
     for one in known:
         for below in one.members.values():

@@ -1,4 +1,4 @@
-"""YAML text -> values with places, within bounds.
+"""YAML text -> values, within bounds.
 
 Built from the parser's events, so that nothing is built that a hostile text asks for: anchors and aliases
 (with which a few lines mean gigabytes), merge keys, unusual tags, deep nesting and too many values are
@@ -23,7 +23,6 @@ from yaml.events import (
 )
 
 from app.wire.errors import UnusableInput, quoted
-from app.wire.text.places import Tree
 from app.wire.text.scalars import Scalar, key_text, plain_scalar
 
 DEEPEST = 200
@@ -35,6 +34,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
 _STRING = f"{_CORE}str"
 _TYPES: dict[str, tuple[type, ...]] = {
+    _STRING: (str,),
     f"{_CORE}int": (int,),
     f"{_CORE}float": (int, float),
     f"{_CORE}bool": (bool,),
@@ -43,27 +43,21 @@ _TYPES: dict[str, tuple[type, ...]] = {
 _COLLECTIONS = frozenset({None, f"{_CORE}map", f"{_CORE}seq"})
 _MERGE = "<<"
 
-Value = tuple[object, Tree]
-"""A value and where it and its parts stand."""
 
-
-def _start(event: Event) -> tuple[int, int]:
-    mark = event.start_mark
-    return (0, 0) if mark is None else (mark.line, mark.column)
+def scalar_of(event: ScalarEvent) -> Scalar:
+    """Return what a scalar means; in quotes it is a string. Raises ``ValueError`` for infinity and NaN."""
+    is_quoted = event.tag is None and not event.implicit[0]
+    return event.value if is_quoted or event.tag == _STRING else plain_scalar(event.value)
 
 
 class _Frame:
     """A mapping (``members``) or a list (``items``) that is being filled."""
 
-    __slots__ = ("item_places", "items", "key", "line_column", "member_places", "members")
+    __slots__ = ("items", "key", "members")
 
     def __init__(self, event: CollectionStartEvent) -> None:
-        self.line_column = _start(event)
-        is_mapping = isinstance(event, MappingStartEvent)
-        self.members: dict[str, object] | None = {} if is_mapping else None
-        self.member_places: dict[str, Tree] = {}
+        self.members: dict[str, object] | None = {} if isinstance(event, MappingStartEvent) else None
         self.items: list[object] = []
-        self.item_places: list[Tree] = []
         self.key: str | None = None
 
     @property
@@ -71,22 +65,18 @@ class _Frame:
         """Whether the next value is a mapping's key."""
         return self.members is not None and self.key is None
 
-    def add(self, value: object, place: Tree) -> None:
+    def add(self, value: object) -> None:
         """Put a value where it belongs."""
         if self.members is None:
             self.items.append(value)
-            self.item_places.append(place)
         elif self.key is not None:
             self.members[self.key] = value
-            self.member_places[self.key] = place
             self.key = None
 
     @property
-    def value(self) -> Value:
+    def value(self) -> object:
         """The finished collection."""
-        if self.members is None:
-            return self.items, (*self.line_column, self.item_places)
-        return self.members, (*self.line_column, self.member_places)
+        return self.items if self.members is None else self.members
 
 
 class _Reader:
@@ -97,9 +87,9 @@ class _Reader:
         self._text = text
         self._stack: list[_Frame] = []
         self._count = 0
-        self._document: Value | None = None
+        self._document: object = None
 
-    def documents(self) -> Iterator[Value]:
+    def documents(self) -> Iterator[object]:
         """Yield the documents that hold anything."""
         parser = LOADER(self._text)
         try:
@@ -109,15 +99,15 @@ class _Reader:
                     return
                 self._take(event)
                 if type(event) is DocumentEndEvent and self._document is not None:
-                    if self._document[0] is not None:
-                        yield self._document
+                    yield self._document
                     self._document = None
         finally:
             parser.dispose()
 
     def _refuse(self, event: Event, message: str) -> NoReturn:
-        line, column = _start(event)
-        raise UnusableInput(self._origin, line + 1, column + 1, message)
+        mark = event.start_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise UnusableInput(self._origin, line, column, message)
 
     def _take(self, event: Event) -> None:
         if isinstance(event, ScalarEvent):
@@ -125,7 +115,7 @@ class _Reader:
         elif isinstance(event, CollectionStartEvent):
             self._open(event)
         elif isinstance(event, CollectionEndEvent):
-            self._place(*self._stack.pop().value)
+            self._place(self._stack.pop().value)
         elif isinstance(event, AliasEvent):
             self._refuse(event, f"alias *{event.anchor} is not allowed here: write the value out")
 
@@ -146,11 +136,11 @@ class _Reader:
             self._refuse(event, "a key must be a string, not a mapping or a list")
         self._stack.append(_Frame(event))
 
-    def _place(self, value: object, place: Tree) -> None:
+    def _place(self, value: object) -> None:
         if self._stack:
-            self._stack[-1].add(value, place)
+            self._stack[-1].add(value)
         else:
-            self._document = value, place
+            self._document = value
 
     def _take_scalar(self, event: ScalarEvent) -> None:
         self._check(event)
@@ -158,21 +148,17 @@ class _Reader:
         if self._stack and self._stack[-1].awaits_key:
             self._take_key(event, value)
         else:
-            self._place(value, (*_start(event), None))
+            self._place(value)
 
     def _scalar(self, event: ScalarEvent) -> Scalar:
-        text: str = event.value
-        quotes = event.tag is None and not event.implicit[0]
-        if quotes or event.tag == _STRING:
-            return text
         if event.tag is not None and event.tag not in _TYPES:
             self._refuse(event, f"tag {event.tag} is not allowed here")
         try:
-            value = plain_scalar(text)
+            value = scalar_of(event)
         except ValueError as error:
             self._refuse(event, str(error))
         if event.tag is not None and type(value) not in _TYPES[event.tag]:
-            self._refuse(event, f"{quoted(text)} is no {event.tag.removeprefix(_CORE)}")
+            self._refuse(event, f"{quoted(event.value)} is no {event.tag.removeprefix(_CORE)}")
         return value
 
     def _take_key(self, event: ScalarEvent, value: Scalar) -> None:
@@ -206,7 +192,7 @@ def _explained(text: str, error: yaml.MarkedYAMLError) -> str:
     return f"{problem} {error.context}" if error.context else problem
 
 
-def read_yaml(text: str, origin: str) -> Iterator[Value]:
+def read_yaml(text: str, origin: str) -> Iterator[object]:
     """Yield the documents of ``text`` that hold anything; raises ``UnusableInput`` with the place."""
     try:
         yield from _Reader(text, origin).documents()

@@ -202,6 +202,25 @@ def test_json_places_point_at_the_first_character_of_the_value(members: dict[str
     assert text.split("\n")[line - 1][column - 1 :].startswith('"here"')
 
 
+@pytest.mark.parametrize("key", ["yes", "on", "08", "0x10", "!!str yes", "!!bool 'on'", "'a'", "1.0"])
+def test_a_key_is_found_by_what_it_means(key: str) -> None:
+    document = one(f"spec:\n  {key}: wanted\n")
+    spec = document.object["spec"]
+    assert isinstance(spec, dict)
+    (meant,) = spec
+    assert document.place(f"spec.{meant}") == (2, 5 + len(key))
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\x85", "\u2028"])
+def test_lines_are_counted_as_yaml_breaks_them(line_break: str) -> None:
+    assert one(line_break.join(("# first", "kind: A", "spec: 1"))).place("spec") == (3, 7)
+
+
+def test_a_place_in_one_document_is_known_whatever_is_wrong_in_the_next() -> None:
+    line, column, message = refusal("''\n---\na: *x\n")
+    assert (line, column, message) == (1, 1, "must be an object, not a string")
+
+
 # --------------------------------------------------------------------------------- refused with place
 @pytest.mark.parametrize(
     ("text", "place", "message"),
