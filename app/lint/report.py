@@ -1,15 +1,13 @@
-"""Findings for programs: JSON, SARIF, JUnit and GitHub annotations."""
+"""Findings for programs, in the formats of ``app.output``, and as JSON of our own."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
-from urllib.parse import quote
 
 from app.lint.findings import Finding, Level, Report, Rule
-from app.output.formats import TestCase, junit_suites, sarif_log
+from app.output import github, junit, sarif
+from app.output.results import Result
 from app.wire.networkpolicy.json_patch import edit_words, patch_operations
 from app.wire.text.files import STDIN
 
@@ -65,28 +63,19 @@ def _as_object(finding: Finding) -> dict[str, object]:
 
 
 def as_github(report: Report, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
-    """Return workflow commands, which GitHub shows as annotations at their lines."""
-    return "\n".join([*map(_annotation, report.findings), _notice(report)])
+    """Return annotations for GitHub's workflows."""
+    return github.as_github(map(_result, report.findings), summary(report))
 
 
-def _annotation(finding: Finding) -> str:
-    line, column = finding.place
-    properties = {"file": finding.origin, "line": str(line), "col": str(column), "title": finding.rule.value}
-    if finding.origin == STDIN:
-        del properties["file"]
-    shown = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
+def as_sarif(report: Report, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
+    """Return a SARIF log."""
+    return sarif.as_sarif({rule: rule.meaning for rule in Rule}, map(_result, report.findings))
+
+
+def _result(finding: Finding) -> Result:
     text = "\n".join((finding.message, *explanation(finding)))
-    return f"::{finding.level.value} {shown}::{_escaped(text)}"
-
-
-def _notice(report: Report) -> str:
-    return f"::notice title=netpol-guard::{_escaped(summary(report))}"
-
-
-def _escaped(text: str, also: str = "") -> str:
-    for one in ("%", "\r", "\n", *also):
-        text = text.replace(one, f"%{ord(one):02X}")
-    return text
+    file = "" if finding.origin == STDIN else finding.origin
+    return Result(finding.rule, finding.level.value, text, file, finding.place)
 
 
 def summary(report: Report) -> str:
@@ -103,54 +92,23 @@ def _counted(count: int, word: str, one: str = "", many: str = "s") -> str:
     return f"{count} {word}{one if count == 1 else many}"
 
 
-def as_sarif(report: Report, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
-    """Return a SARIF 2.1.0 log, as code scanning services take it."""
-    return sarif_log(((one, one.meaning) for one in Rule), map(_result, report.findings))
-
-
-def _result(finding: Finding) -> dict[str, object]:
-    line, column = finding.place
-    place = {
-        "artifactLocation": {"uri": _uri(finding.origin)},
-        "region": {"startLine": line, "startColumn": column},
-    }
-    return {
-        "ruleId": finding.rule.value,
-        "ruleIndex": list(Rule).index(finding.rule),
-        "level": finding.level.value,
-        "message": {"text": "\n".join((finding.message, *explanation(finding)))},
-        "locations": [{"physicalLocation": place}],
-    }
-
-
-def _uri(origin: str) -> str:
-    """Return a file's name as a URI: relative ones stay relative, to the root of the checkout."""
-    if origin == STDIN:
-        return "stdin"
-    path = Path(origin)
-    return path.as_uri() if path.is_absolute() else quote(os.fsencode(path.as_posix()))
-
-
 def as_junit(report: Report, *, strict: bool) -> str:
     """Return JUnit test suites: each file is a test, which fails where something is found in it."""
-    return junit_suites("check", [_case(report, origin, strict=strict) for origin in report.files])
+    return junit.as_junit("check", [_test_case(report, origin, strict=strict) for origin in report.files])
 
 
-def _case(report: Report, origin: str, *, strict: bool) -> TestCase:
-    found = [one for one in report.findings if one.origin == origin]
-    grave = [one for one in found if strict or one.level is Level.ERROR]
-    others = [one for one in found if not strict and one.level is not Level.ERROR]
+def _test_case(report: Report, origin: str, *, strict: bool) -> junit.TestCase:
+    found = [finding for finding in report.findings if finding.origin == origin]
+    grave = [finding for finding in found if strict or finding.level is Level.ERROR]
+    others = [finding for finding in found if not strict and finding.level is not Level.ERROR]
     if not grave:
-        return TestCase(origin, output=_texts(others))
+        return junit.TestCase(origin, output=_texts(others))
     message = grave[0].message + (f" (and {len(grave) - 1} more)" if len(grave) > 1 else "")
-    return TestCase(origin, (message, grave[0].rule.value, _texts(grave)), _texts(others))
+    return junit.TestCase(origin, (message, grave[0].rule.value, _texts(grave)), _texts(others))
 
 
 def _texts(findings: Sequence[Finding]) -> str:
-    lines = (
-        "\n".join(
-            (f"{place_words(one)}: {one.level.value}[{one.rule.value}]: {one.message}", *explanation(one))
-        )
-        for one in findings
+    return "\n\n".join(
+        f"{place_words(finding)}: {finding.level.value}[{finding.rule.value}]: {_result(finding).text}"
+        for finding in findings
     )
-    return "\n\n".join(lines)
