@@ -20,7 +20,7 @@ _SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ClusterChoice:
     """What the command line says about the cluster; a kubeconfig or context alone mean a live one."""
 
     state: Path | None = None
@@ -70,14 +70,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class BaseCluster:
     """The cluster, None where the manifests are all there is; ``notes`` say what is not known of it."""
 
     cluster: Cluster | None = None
     notes: tuple[str, ...] = ()
 
 
-def read_base(place: Place, namespaces: Collection[str] | None) -> Base:
+def read_base(place: ClusterChoice, namespaces: Collection[str] | None) -> BaseCluster:
     """Return the cluster with the policies of ``namespaces``; None stands for all managed ones.
 
     Raises ``StateUnreadable``, ``SettingsError`` and ``InputError``.
@@ -86,13 +86,13 @@ def read_base(place: Place, namespaces: Collection[str] | None) -> Base:
         from app.cluster.state.read_once import read_once
 
         reading = read_once(place.connect(), namespaces, declared=place.sources)
-        return Base(reading.cluster, reading.notes)
+        return BaseCluster(reading.cluster, reading.notes)
     if place.state is None:
-        return Base()
+        return BaseCluster()
     from app.cluster.state.folder import DirectoryState
     from app.deadline import Deadline
 
     state = DirectoryState(place.state, declared=place.sources)
     state.refresh()
     cluster = asyncio.run(state.read(Scope.managed(), Deadline.after(_SECONDS)))
-    return Base(cluster, state.notes)
+    return BaseCluster(cluster, state.notes)

@@ -55,7 +55,7 @@ def command(
         bool,
         typer.Option("--label", help="Label the namespaces given with -n as managed where they are not."),
     ] = False,
-    api_server: options.ApiServer = None,
+    api_server: options.ApiServerOption = None,
     allow_namespace: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,9 +86,9 @@ def command(
     timeout: Annotated[
         float, typer.Option(help="Seconds that the guard gets to run, to answer, and to take over.", min=1)
     ] = _TIMEOUT,
-    pause: options.Pause = options.PAUSE,
-    kubeconfig: options.Kubeconfig = None,
-    context: options.Context = None,
+    pause: options.PauseOption = options.PAUSE,
+    kubeconfig: options.KubeconfigOption = None,
+    context: options.ContextOption = None,
 ) -> int:
     """Bring the guard and both baselines into a cluster, without cutting anything off on the way.
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from app.cli import options
-from app.cli.beside import Place, read_base
+from app.cli.beside import ClusterChoice, read_base
 from app.cli.group import Example
 from app.engine.cluster import Cluster
 from app.engine.requirements import Options
 from app.errors import InputError
-from app.lint.findings import Report
+from app.lint.findings import LintReport
 from app.lint.fixing import differences, mend
 from app.lint.given import read_given
 from app.lint.lint import Assumptions, Work, lint
@@ -52,7 +52,7 @@ _SECONDS = 60.0
 """How long the judgement of one namespace may take before it counts as too complex."""
 
 
-class Format(Enum):
+class CheckFormat(Enum):
     """How findings are shown."""
 
     TEXT = "text"
@@ -62,11 +62,11 @@ class Format(Enum):
     GITHUB = "github"
 
 
-_FOR_PROGRAMS: dict[Format, Callable[..., str]] = {
-    Format.JSON: as_json,
-    Format.SARIF: as_sarif,
-    Format.JUNIT: as_junit,
-    Format.GITHUB: as_github,
+_FOR_PROGRAMS: dict[CheckFormat, Callable[..., str]] = {
+    CheckFormat.JSON: as_json,
+    CheckFormat.SARIF: as_sarif,
+    CheckFormat.JUNIT: as_junit,
+    CheckFormat.GITHUB: as_github,
 }
 
 
@@ -86,7 +86,9 @@ def command(
         list[str], typer.Argument(metavar="PATH", help="Files, folders, or - for standard input.")
     ],
     *,
-    report: Annotated[Format, typer.Option("--format", help="How findings are shown.")] = Format.TEXT,
+    report: Annotated[
+        CheckFormat, typer.Option("--format", help="How findings are shown.")
+    ] = CheckFormat.TEXT,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are findings too.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Write the verified fixes into the files.")] = False,
     diff: Annotated[
@@ -95,15 +97,15 @@ def command(
     assume_baselines: Annotated[
         bool, typer.Option("--assume-baselines", help="Judge as if both baselines stood beside the files.")
     ] = False,
-    state: options.State = None,
-    live: options.Live = False,
-    kubeconfig: options.Kubeconfig = None,
-    context: options.Context = None,
-    api_server: options.ApiServer = None,
+    state: options.StateOption = None,
+    live: options.LiveOption = False,
+    kubeconfig: options.KubeconfigOption = None,
+    context: options.ContextOption = None,
+    api_server: options.ApiServerOption = None,
     config: Annotated[
         Path | None, typer.Option("--config", help="The guard's settings, to judge as it does, a YAML file.")
     ] = None,
-    namespace: options.Namespace = None,
+    namespace: options.NamespaceOption = None,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Input without any NetworkPolicy is fine.")
     ] = False,
@@ -118,13 +120,13 @@ def command(
     if not allow_empty:
         _demand_something(files)
     decided, declared = _settings(config)
-    place = Place(state, kubeconfig, context, tuple(api_server or declared), wants_live=live)
+    place = ClusterChoice(state, kubeconfig, context, tuple(api_server or declared), wants_live=live)
     home = namespace or place.namespace_or(DEFAULT_NAMESPACE)
     base = read_base(place, _touched(files, home) if place.is_live else None)
     assumptions = Assumptions(base.cluster, Cluster(sources=place.sources), assume_baselines, home)
     work = Work(decided, _Budget)
 
-    def judge(given: Iterable[Manifests]) -> Report:
+    def judge(given: Iterable[Manifests]) -> LintReport:
         found = lint((one for file in given for one in file.documents), assumptions, work)
         return replace(found, notes=(*found.notes, *base.notes))
 
@@ -133,7 +135,7 @@ def command(
         return _mend(files, judge, output, diff=diff)
     found = judge(files)
     code = output.show(found)
-    if report is Format.TEXT and any(one.fix is not None for one in found.findings):
+    if report is CheckFormat.TEXT and any(one.fix is not None for one in found.findings):
         typer.echo("--fix writes the fixes; --fix --diff shows what it would write")
     return code
 
@@ -156,12 +158,12 @@ def _settings(config: Path | None) -> tuple[Options, tuple[str, ...]]:
 class _Output:
     """How a report is shown, and what it is worth."""
 
-    format: Format
+    format: CheckFormat
     strict: bool
 
-    def show(self, report: Report, stream: TextIO | None = None) -> int:
+    def show(self, report: LintReport, stream: TextIO | None = None) -> int:
         """Print the report; return the exit code."""
-        if self.format is Format.TEXT:
+        if self.format is CheckFormat.TEXT:
             show(report_lines(report), stream)
         else:
             print(_FOR_PROGRAMS[self.format](report, strict=self.strict), file=stream)
@@ -186,7 +188,7 @@ def _touched(files: Iterable[Manifests], namespace: str) -> frozenset[str] | Non
 
 def _mend(
     files: Sequence[Manifests],
-    judge: Callable[[Sequence[Manifests]], Report],
+    judge: Callable[[Sequence[Manifests]], LintReport],
     output: _Output,
     *,
     diff: bool,

@@ -35,10 +35,10 @@ class DoctorFormat(Enum):
 
 def command(
     *,
-    kubeconfig: options.Kubeconfig = None,
-    context: options.Context = None,
-    state: options.State = None,
-    api_server: options.ApiServer = None,
+    kubeconfig: options.KubeconfigOption = None,
+    context: options.ContextOption = None,
+    state: options.StateOption = None,
+    api_server: options.ApiServerOption = None,
     namespace: Annotated[
         list[str] | None,
         typer.Option("--namespace", "-n", help="Look at this namespace alone; repeatable."),

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli import options
-from app.cli.beside import Place, read_base
+from app.cli.beside import ClusterChoice, read_base
 from app.cli.group import Example
 from app.engine.cluster import Cluster
 from app.errors import InputError
-from app.explain.ends import FindPod, Wanted, find_end, parse_end, parse_port, pods_of
-from app.explain.flow import Answer, Flow, explain_flow
+from app.explain.ends import FindPod, WantedEnd, find_end, parse_end, parse_port, pods_of
+from app.explain.flow import Flow, FlowAnswer, explain_flow
 from app.explain.report import Explained
 from app.lint.findings import Level
 from app.lint.given import read_given
@@ -54,7 +54,7 @@ _END_HELP = (
 )
 
 
-class Format(Enum):
+class ExplainFormat(Enum):
     """How the answer is shown."""
 
     TEXT = "text"
@@ -72,19 +72,21 @@ def command(
     port: Annotated[
         str, typer.Option("--port", help="443, 53/UDP, a port name of the pod, or 8080/TCP/http.")
     ] = "443",
-    state: options.State = None,
-    live: options.Live = False,
-    kubeconfig: options.Kubeconfig = None,
-    context: options.Context = None,
-    namespace: options.Namespace = None,
-    report: Annotated[Format, typer.Option("--format", help="How the answer is shown.")] = Format.TEXT,
+    state: options.StateOption = None,
+    live: options.LiveOption = False,
+    kubeconfig: options.KubeconfigOption = None,
+    context: options.ContextOption = None,
+    namespace: options.NamespaceOption = None,
+    report: Annotated[
+        ExplainFormat, typer.Option("--format", help="How the answer is shown.")
+    ] = ExplainFormat.TEXT,
 ) -> int:
     """Say whether a flow is allowed, and by which policies.
 
     Names the rules that allow it, or the policies that isolate the pod and the rule that comes closest.
     Exit code 0: allowed; 1: denied, or it depends on the network plugin; 2: it could not look.
     """
-    place = Place(state, kubeconfig, context, wants_live=live)
+    place = ClusterChoice(state, kubeconfig, context, wants_live=live)
     if not (paths or place.is_live or state):
         raise InputError("", "explain by what? Give --live, --state DIR, or the policies' files")
     ends = parse_end("--from", source), parse_end("--to", destination)
@@ -95,11 +97,11 @@ def command(
     explanation = explain_flow(world.cluster, Flow(found[0].end, found[1].end, known.place, known.names))
     notes = (*world.notes, *(note for one in found for note in one.notes))
     explained = Explained(source, destination, known, explanation, notes)
-    if report is Format.JSON:
+    if report is ExplainFormat.JSON:
         typer.echo(json.dumps(explained.as_object(), indent=2))
     else:
         show(explained.lines())
-    return 0 if explanation.answer is Answer.ALLOWED else 1
+    return 0 if explanation.answer is FlowAnswer.ALLOWED else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,9 @@ class _World:
     notes: tuple[str, ...]
 
 
-def _world(place: Place, documents: Sequence[Document], home: str, ends: Iterable[Wanted]) -> _World:
+def _world(
+    place: ClusterChoice, documents: Sequence[Document], home: str, ends: Iterable[WantedEnd]
+) -> _World:
     """Return the state with the documents applied, those without a namespace to ``home``.
 
     Raises ``InputError`` for a policy that no API server takes, and for a namespace that is not in the state.
@@ -138,7 +142,7 @@ def _demand_known(names: Iterable[str], options: Mapping[str, str], cluster: Clu
             raise InputError(options[name], f"there is no namespace {name} in the state; there are {known}")
 
 
-def _find_pod(place: Place, documents: Sequence[Document]) -> FindPod:
+def _find_pod(place: ClusterChoice, documents: Sequence[Document]) -> FindPod:
     if place.is_live:
         return place.find_pod
     files = read_manifests([str(place.state)] if place.state is not None else ())

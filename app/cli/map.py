@@ -18,7 +18,7 @@ EXAMPLES: tuple[Example, ...] = (
 )
 
 
-class Format(Enum):
+class MapFormat(Enum):
     """How the map is drawn."""
 
     TEXT = "text"
@@ -29,15 +29,15 @@ class Format(Enum):
 
 def command(
     *,
-    kubeconfig: options.Kubeconfig = None,
-    context: options.Context = None,
-    state: options.State = None,
-    api_server: options.ApiServer = None,
+    kubeconfig: options.KubeconfigOption = None,
+    context: options.ContextOption = None,
+    state: options.StateOption = None,
+    api_server: options.ApiServerOption = None,
     namespace: Annotated[
         list[str] | None,
         typer.Option("--namespace", "-n", help="Draw these managed namespaces alone; repeatable."),
     ] = None,
-    drawn: Annotated[Format, typer.Option("--format", help="How the map is drawn.")] = Format.TEXT,
+    drawn: Annotated[MapFormat, typer.Option("--format", help="How the map is drawn.")] = MapFormat.TEXT,
 ) -> int:
     """Draw which managed namespaces and webhooks can reach each other, as the policies stand.
 
@@ -57,12 +57,12 @@ def command(
     with Console(stderr=True).status("") as status:
         reach, imprint = mapped(given, status.update)
     match drawn:
-        case Format.TEXT:
+        case MapFormat.TEXT:
             typer.echo(as_text(reach))
-        case Format.DOT:
+        case MapFormat.DOT:
             typer.echo(as_dot(reach))
-        case Format.MERMAID:
+        case MapFormat.MERMAID:
             typer.echo(as_mermaid(reach))
-        case Format.HTML:
+        case MapFormat.HTML:
             typer.echo(map_page(reach, imprint), nl=False)
     return 0 if reach.is_whole else 1

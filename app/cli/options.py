@@ -7,23 +7,23 @@ from typing import Annotated
 
 import typer
 
-Kubeconfig = Annotated[
+KubeconfigOption = Annotated[
     Path | None,
     typer.Option(
         "--kubeconfig",
         help="The cluster, by this kubeconfig [default: in-cluster, $KUBECONFIG, ~/.kube/config].",
     ),
 ]
-Context = Annotated[
+ContextOption = Annotated[
     str | None,
     typer.Option("--context", help="The context of the kubeconfig to use [default: its current one]."),
 ]
-State = Annotated[
+StateOption = Annotated[
     Path | None,
     typer.Option("--state", help="The cluster as a folder of manifests, as kubectl get -o yaml prints them."),
 ]
-Live = Annotated[bool, typer.Option("--live", help="Judge by the state of the live cluster.")]
-ApiServer = Annotated[
+LiveOption = Annotated[bool, typer.Option("--live", help="Judge by the state of the live cluster.")]
+ApiServerOption = Annotated[
     list[str] | None,
     typer.Option(
         "--api-server",
@@ -31,7 +31,7 @@ ApiServer = Annotated[
         help="Where the API server's calls come from; repeatable, overrides discovery.",
     ),
 ]
-Namespace = Annotated[
+NamespaceOption = Annotated[
     str | None,
     typer.Option(
         "--namespace",
@@ -39,7 +39,7 @@ Namespace = Annotated[
         help="For manifests that name none [default: with a live cluster its context's; else default].",
     ),
 ]
-Pause = Annotated[
+PauseOption = Annotated[
     float,
     typer.Option("--pause", help="Seconds that the network plugin gets before a bridge policy goes.", min=0),
 ]

@@ -38,9 +38,9 @@ def command(
     timeout: Annotated[
         float, typer.Option(help="Seconds that the guard's namespace gets to be gone.", min=1)
     ] = _TIMEOUT,
-    pause: options.Pause = options.PAUSE,
-    kubeconfig: options.Kubeconfig = None,
-    context: options.Context = None,
+    pause: options.PauseOption = options.PAUSE,
+    kubeconfig: options.KubeconfigOption = None,
+    context: options.ContextOption = None,
 ) -> int:
     """Take the guard out of a cluster, its webhook configuration first; the baselines stay unless asked for.
 

@@ -20,7 +20,7 @@ FindPod = Callable[[str, str], PodIdentity | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedEnd:
     """An end as somebody wrote it: an address, a pod by name, or any pod with some labels."""
 
     option: str
@@ -32,7 +32,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundEnd:
     """An end, and the pod that it is where it was given by name; ``notes`` say what is special about it."""
 
     end: End
@@ -40,13 +40,13 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def parse_end(option: str, text: str) -> Wanted:
+def parse_end(option: str, text: str) -> WantedEnd:
     """Return what ``text`` names: an address, a namespace, ``namespace/pod``, ``namespace/key=value,...``.
 
     Raises ``InputError``.
     """
     try:
-        return Wanted(option, text, address=place_of(ip_address(text)))
+        return WantedEnd(option, text, address=place_of(ip_address(text)))
     except ValueError:
         pass
     namespace, slash, rest = text.partition("/")
@@ -60,22 +60,22 @@ def parse_end(option: str, text: str) -> Wanted:
         or any(label_key(key) or label_value(value) for key, value in labels.items())
     ):
         raise InputError(option, f"{text!r} is no address, namespace/pod, or namespace/key=value,key=value")
-    return Wanted(option, text, namespace=namespace, labels=labels, pod=rest if is_pod else "")
+    return WantedEnd(option, text, namespace=namespace, labels=labels, pod=rest if is_pod else "")
 
 
-def find_end(wanted: Wanted, find_pod: FindPod) -> Found:
+def find_end(wanted: WantedEnd, find_pod: FindPod) -> FoundEnd:
     """Return the end that is wanted. Raises ``InputError`` where there is no such pod."""
     if wanted.namespace is None:
-        return Found(End(address=wanted.address))
+        return FoundEnd(End(address=wanted.address))
     if not wanted.pod:
-        return Found(End(wanted.namespace, wanted.labels))
+        return FoundEnd(End(wanted.namespace, wanted.labels))
     pod = find_pod(wanted.namespace, wanted.pod)
     if pod is None:
         hint = f"give its labels instead: {wanted.namespace}/key=value,..."
         raise InputError(wanted.option, f"there is no pod {wanted.text} in the state; {hint}")
     address = place_of(ip_address(pod.addresses[0])) if pod.addresses else None
     end = End(wanted.namespace, pod.labels, address, is_host_network=pod.is_host_network)
-    return Found(end, pod, _notes(wanted.text, pod))
+    return FoundEnd(end, pod, _notes(wanted.text, pod))
 
 
 def _notes(name: str, pod: PodIdentity) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ def _pod(document: Document) -> PodIdentity:
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class FlowPort:
     """A port of the destination: its place on the axis, and what the pod calls it."""
 
     protocol: Protocol
@@ -119,7 +119,7 @@ class Port:
         return f"{self.protocol.value} {self.number}{names}"
 
 
-def parse_port(text: str, pod: PodIdentity | None) -> Port:
+def parse_port(text: str, pod: PodIdentity | None) -> FlowPort:
     """Return what ``text`` names: ``443``, ``53/UDP``, ``8080/TCP/http``, or a port name of ``pod``.
 
     Raises ``InputError``.
@@ -135,21 +135,21 @@ def parse_port(text: str, pod: PodIdentity | None) -> Port:
     return _named(first, protocol if spelled else None, pod)
 
 
-def _numbered(number: int, protocol: Protocol, name: str, pod: PodIdentity | None) -> Port:
+def _numbered(number: int, protocol: Protocol, name: str, pod: PodIdentity | None) -> FlowPort:
     if not 1 <= number <= LAST_PORT:
         raise InputError("--port", f"{number} is no port: 1 to {LAST_PORT}")
     known = () if pod is None else pod.ports
     names = {one.name for one in known if (one.protocol, one.number) == (protocol, number)}
-    return Port(protocol, number, frozenset({name} if name else names))
+    return FlowPort(protocol, number, frozenset({name} if name else names))
 
 
-def _named(name: str, protocol: Protocol | None, pod: PodIdentity | None) -> Port:
+def _named(name: str, protocol: Protocol | None, pod: PodIdentity | None) -> FlowPort:
     if pod is None:
         raise InputError(
             "--port", f"{name!r} is a name, which only a pod given by name can resolve: write 8080/TCP/{name}"
         )
     for one in pod.ports:
         if one.name == name and protocol in (None, one.protocol):
-            return Port(one.protocol, one.number, frozenset({name}))
+            return FlowPort(one.protocol, one.number, frozenset({name}))
     known = ", ".join(sorted({one.name for one in pod.ports})) or "none"
     raise InputError("--port", f"pod {pod.name} names no port {name!r}; its port names: {known}")

@@ -12,7 +12,7 @@ from app.engine.points import Peer, Point, RuleRef, allowing, isolating
 from app.engine.policy import Direction, Policy
 
 
-class Answer(Enum):
+class FlowAnswer(Enum):
     """What policies say about a flow."""
 
     ALLOWED = "allowed"
@@ -53,7 +53,7 @@ class Half:
     """
 
     direction: Direction
-    answer: Answer
+    answer: FlowAnswer
     point: Point
     isolating: tuple[Policy, ...] = ()
     allowing: tuple[RuleRef, ...] = ()
@@ -67,10 +67,12 @@ class Explanation:
     halves: tuple[Half, ...]
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> FlowAnswer:
         """Allowed only if both ends allow (rule 4)."""
         answers = {one.answer for one in self.halves}
-        return next((one for one in (Answer.DENIED, Answer.UNCERTAIN) if one in answers), Answer.ALLOWED)
+        return next(
+            (one for one in (FlowAnswer.DENIED, FlowAnswer.UNCERTAIN) if one in answers), FlowAnswer.ALLOWED
+        )
 
 
 def explain_flow(cluster: Cluster, flow: Flow) -> Explanation:
@@ -105,15 +107,15 @@ def _half(standing: tuple[Policy, ...], direction: Direction, point: Point) -> H
     policies = tuple(replace(one, terminating=False) for one in standing)
     by = tuple(isolating(policies, direction, point.labels))
     if not by:
-        return Half(direction, Answer.ALLOWED, point)
+        return Half(direction, FlowAnswer.ALLOWED, point)
     plain = _without_address(point)
     found = tuple(allowing(policies, direction, plain))
     if found:
-        return Half(direction, Answer.ALLOWED, point, by, found)
+        return Half(direction, FlowAnswer.ALLOWED, point, by, found)
     perhaps = tuple(allowing(policies, direction, point))
     if perhaps:
-        return Half(direction, Answer.UNCERTAIN, point, by, perhaps)
-    return Half(direction, Answer.DENIED, plain, by, closest=closest_rule(plain, direction, policies))
+        return Half(direction, FlowAnswer.UNCERTAIN, point, by, perhaps)
+    return Half(direction, FlowAnswer.DENIED, plain, by, closest=closest_rule(plain, direction, policies))
 
 
 def _without_address(point: Point) -> Point:

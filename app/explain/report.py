@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 from app.engine.explain import closest_words
 from app.engine.words import listed, rule_words
-from app.explain.ends import Port
-from app.explain.flow import Answer, Explanation, Half
+from app.explain.ends import FlowPort
+from app.explain.flow import Explanation, FlowAnswer, Half
 from app.output.styled import Line
 
-_STYLES = {Answer.ALLOWED: "bold green", Answer.DENIED: "bold red", Answer.UNCERTAIN: "bold yellow"}
-_WORDS = {Answer.ALLOWED: "allowed", Answer.DENIED: "DENIED", Answer.UNCERTAIN: "UNCERTAIN"}
+_STYLES = {
+    FlowAnswer.ALLOWED: "bold green",
+    FlowAnswer.DENIED: "bold red",
+    FlowAnswer.UNCERTAIN: "bold yellow",
+}
+_WORDS = {FlowAnswer.ALLOWED: "allowed", FlowAnswer.DENIED: "DENIED", FlowAnswer.UNCERTAIN: "UNCERTAIN"}
 _WIDTH = len("ingress  ")
 
 
@@ -22,7 +26,7 @@ class Explained:
 
     source: str
     destination: str
-    port: Port
+    port: FlowPort
     explanation: Explanation
     notes: tuple[str, ...] = ()
 
@@ -61,12 +65,12 @@ def _reasons(half: Half) -> Iterator[str]:
         return
     by = listed(one.name for one in half.isolating)
     match half.answer:
-        case Answer.ALLOWED:
+        case FlowAnswer.ALLOWED:
             yield from (f"allowed by {one} ({rule_words(one.rule)})" for one in half.allowing)
-        case Answer.UNCERTAIN:
+        case FlowAnswer.UNCERTAIN:
             yield f"isolated by {by}; only an ipBlock covers this pod, which not every network plugin heeds:"
             yield from (f"{one} ({rule_words(one.rule)})" for one in half.allowing)
-        case Answer.DENIED:
+        case FlowAnswer.DENIED:
             yield f"isolated by {by}; no rule of any policy lets it through"
             if half.closest is not None:
                 yield f"closest is {closest_words(half.closest, half.point)}"

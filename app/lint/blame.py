@@ -28,7 +28,7 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class NamespaceChange:
     """One namespace before and after a change, with the flows it must leave open.
 
     ``suspects`` are the policies that the change brings: others are not to blame for it.
@@ -48,7 +48,7 @@ class Case:
         states: tuple[State, State],
         flows: Sequence[RequiredFlow],
         suspects: Collection[str],
-    ) -> Case:
+    ) -> NamespaceChange:
         """Return the case of ``states``, before and after."""
         before, after = states
         neighbours = Neighbours(before.policies), Neighbours(after.policies)
@@ -72,7 +72,7 @@ class Charges:
     unfinished: tuple[RequiredFlow, ...] = ()
 
 
-def charges(case: Case, judge: Judge) -> Charges:
+def charges(case: NamespaceChange, judge: Judge) -> Charges:
     """Return every policy that costs a flow, flow by flow.
 
     Raises ``TooComplexError`` where it cannot even be told which flows are lost.
@@ -89,7 +89,7 @@ def charges(case: Case, judge: Judge) -> Charges:
     return Charges(tuple(found), tuple(unfinished))
 
 
-def _of_flow(first: Loss, case: Case, judge: Judge) -> tuple[list[Charge], bool]:
+def _of_flow(first: Loss, case: NamespaceChange, judge: Judge) -> tuple[list[Charge], bool]:
     """Return the policies of the change whose own pods lose the flow of ``first``, and whether these are all.
 
     Pods of a policy that was named before do not count again: it is taken for mended.
@@ -117,14 +117,14 @@ def _narrowed(flow: RequiredFlow, policy: Policy) -> RequiredFlow:
     return replace(flow, region=replace(flow.region, subject=flow.region.subject & policy.pods))
 
 
-def _culprit(loss: Loss, case: Case) -> str:
+def _culprit(loss: Loss, case: NamespaceChange) -> str:
     """Return a policy of the change that isolates nobody but no longer allows either; none is empty."""
     direction = loss.flow.region.direction
     allowed = (one.policy.name for one in allowing(case.before.policies, direction, loss.point))
     return next((one for one in (*allowed, *case.suspects) if one in case.suspects), "")
 
 
-def fixes(case: Case, charged: Charges, judge: Judge) -> Mapping[str, Fix]:
+def fixes(case: NamespaceChange, charged: Charges, judge: Judge) -> Mapping[str, Fix]:
     """Return a fix for each charged policy that has one.
 
     Each gives its own policy's pods all that they lost. All together lose nothing that was not lost before,
@@ -148,7 +148,7 @@ def _fix(
     losses: tuple[Loss, ...],
     policy: Policy | None,
     policies: Mapping[str, Policy],
-    context: tuple[Case, Judge],
+    context: tuple[NamespaceChange, Judge],
 ) -> Fix | None:
     case, judge = context
     if policy is None:
@@ -166,7 +166,9 @@ def _fix(
         return None
 
 
-def _holds(policies: tuple[Policy, ...], left_open: Collection[int], case: Case, judge: Judge) -> bool:
+def _holds(
+    policies: tuple[Policy, ...], left_open: Collection[int], case: NamespaceChange, judge: Judge
+) -> bool:
     """Tell whether ``policies`` lose nothing but the flows in ``left_open``, by identity."""
     try:
         losses = judge.compare(case.before, State(policies, case.after.table), case.flows).losses

@@ -17,7 +17,7 @@ class Level(Enum):
     WARNING = "warning"
 
 
-class Rule(Enum):
+class LintRule(Enum):
     """What a finding is about, and what that means in one sentence."""
 
     INVALID = "invalid"
@@ -36,19 +36,21 @@ class Rule(Enum):
 
 
 _MEANINGS = {
-    Rule.INVALID: "The API server would refuse this object.",
-    Rule.UNKNOWN_FIELD: "The API server would drop this field without a word, which changes what is meant.",
-    Rule.DUPLICATE: "The same NetworkPolicy is there twice; only the last one would count.",
-    Rule.WEBHOOK_INGRESS: "The API server could no longer call a webhook, and pod creations would hang.",
-    Rule.MANAGED_INGRESS: "Pods of managed namespaces could no longer reach the pods of this one.",
-    Rule.MANAGED_EGRESS: "The pods of this namespace could no longer reach those of managed namespaces.",
-    Rule.PLATFORM_EGRESS: "The pods of this namespace could no longer reach DNS or the API server.",
-    Rule.TOO_COMPLEX: "These policies are too complex to verify.",
+    LintRule.INVALID: "The API server would refuse this object.",
+    LintRule.UNKNOWN_FIELD: (
+        "The API server would drop this field without a word, which changes what is meant."
+    ),
+    LintRule.DUPLICATE: "The same NetworkPolicy is there twice; only the last one would count.",
+    LintRule.WEBHOOK_INGRESS: "The API server could no longer call a webhook, and pod creations would hang.",
+    LintRule.MANAGED_INGRESS: "Pods of managed namespaces could no longer reach the pods of this one.",
+    LintRule.MANAGED_EGRESS: "The pods of this namespace could no longer reach those of managed namespaces.",
+    LintRule.PLATFORM_EGRESS: "The pods of this namespace could no longer reach DNS or the API server.",
+    LintRule.TOO_COMPLEX: "These policies are too complex to verify.",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LintFinding:
     """One thing that is wrong: where (line and column from 1), what, and how to mend it.
 
     ``details`` are lines of an explanation. ``is_assumed``: it is only so if the files are all the policies
@@ -56,7 +58,7 @@ class Finding:
     """
 
     level: Level
-    rule: Rule
+    rule: LintRule
     document: Document
     path: str
     message: str
@@ -76,10 +78,10 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class LintReport:
     """All findings, and what was looked at: how many policies, and how many objects of which other kinds."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[LintFinding, ...]
     files: tuple[str, ...] = ()
     policies: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import unified_diff
 
 from app.engine.fix import Fix
-from app.lint.findings import Finding, Report
+from app.lint.findings import LintFinding, LintReport
 from app.lint.rewrite import Mending, NotMended, mended
 from app.wire.networkpolicy.json_patch import edit_words, patch_operations
 from app.wire.text.documents import Document
@@ -22,13 +22,13 @@ class Mended:
     """The files with their fixes in them, what was done, and the findings that are left."""
 
     files: tuple[Manifests, ...]
-    report: Report
+    report: LintReport
     done: tuple[str, ...]
     problems: tuple[str, ...]
 
 
 def mend(
-    files: Sequence[Manifests], report: Report, judge: Callable[[Sequence[Manifests]], Report]
+    files: Sequence[Manifests], report: LintReport, judge: Callable[[Sequence[Manifests]], LintReport]
 ) -> Mended:
     """Return ``files`` with the fixes of all findings; ``judge`` says what is left after each round."""
     done: list[str] = []
@@ -45,7 +45,7 @@ def mend(
 
 
 def _mended_file(
-    file: Manifests, findings: Sequence[Finding], problems: dict[str, str]
+    file: Manifests, findings: Sequence[LintFinding], problems: dict[str, str]
 ) -> tuple[Manifests, list[str]]:
     """Return the file after one round, and what was done to it; a file that resists is a problem."""
     fixes = {

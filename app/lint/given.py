@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE, Cluster
 from app.engine.policy import Namespace, Policy
-from app.lint.findings import Finding, Level, Rule
+from app.lint.findings import Level, LintFinding, LintRule
 from app.wire.errors import FieldError
 from app.wire.networkpolicy.parse import Validation, parse_policy
 from app.wire.objects.namespaces import parse_namespace
@@ -27,13 +27,13 @@ class GivenPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenObjects:
     """What manifests say: valid policies by namespace, namespaces, and what is wrong in the rest."""
 
     policies: Mapping[str, tuple[GivenPolicy, ...]] = field(default_factory=dict)
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
     namespace_documents: Mapping[str, Document] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[LintFinding, ...] = ()
     read: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
 
@@ -53,7 +53,7 @@ class Given:
         return replace(cluster, namespaces=namespaces, policies=policies)
 
 
-def read_given(documents: Iterable[Document], namespace: str) -> Given:
+def read_given(documents: Iterable[Document], namespace: str) -> GivenObjects:
     """Return what ``documents`` give; ``namespace`` is that of policies that name none."""
     reader = _Reader(namespace)
     for document in documents:
@@ -69,7 +69,7 @@ class _Reader:
         self._policies: dict[tuple[str, str], GivenPolicy] = {}
         self._namespaces: dict[str, Namespace] = {}
         self._namespace_documents: dict[str, Document] = {}
-        self._findings: list[Finding] = []
+        self._findings: list[LintFinding] = []
         self._read = 0
         self._skipped: Counter[str] = Counter()
 
@@ -83,12 +83,12 @@ class _Reader:
         else:
             self._skipped[document.kind or "objects without kind"] += 1
 
-    def given(self) -> Given:
+    def given(self) -> GivenObjects:
         """Return what was taken in."""
         grouped: dict[str, list[GivenPolicy]] = {}
         for (namespace, _), one in self._policies.items():
             grouped.setdefault(namespace, []).append(one)
-        return Given(
+        return GivenObjects(
             {name: tuple(policies) for name, policies in grouped.items()},
             self._namespaces,
             self._namespace_documents,
@@ -99,15 +99,15 @@ class _Reader:
 
     def _namespace_object(self, document: Document) -> None:
         parsed = parse_namespace(document.object)
-        self._findings += _said(Level.ERROR, Rule.INVALID, document, parsed.errors)
+        self._findings += _said(Level.ERROR, LintRule.INVALID, document, parsed.errors)
         self._namespaces[parsed.namespace.name] = parsed.namespace
         self._namespace_documents[parsed.namespace.name] = document
 
     def _policy(self, document: Document) -> None:
         self._read += 1
         parsed = parse_policy(document.object, validation=Validation.NEW, namespace=self._namespace)
-        self._findings += _said(Level.ERROR, Rule.INVALID, document, parsed.errors)
-        self._findings += _said(Level.WARNING, Rule.UNKNOWN_FIELD, document, parsed.unknown_fields)
+        self._findings += _said(Level.ERROR, LintRule.INVALID, document, parsed.errors)
+        self._findings += _said(Level.WARNING, LintRule.UNKNOWN_FIELD, document, parsed.unknown_fields)
         if parsed.policy is None or parsed.errors:
             return
         policy = parsed.policy
@@ -120,16 +120,18 @@ class _Reader:
         self._policies[key] = GivenPolicy(policy, document)
 
 
-def _said(level: Level, rule: Rule, document: Document, errors: Iterable[FieldError]) -> Iterator[Finding]:
+def _said(
+    level: Level, rule: LintRule, document: Document, errors: Iterable[FieldError]
+) -> Iterator[LintFinding]:
     for one in errors:
-        yield Finding(level, rule, document, one.path, str(one))
+        yield LintFinding(level, rule, document, one.path, str(one))
 
 
-def _duplicate(earlier: Document, later: Document, name: str) -> Finding:
+def _duplicate(earlier: Document, later: Document, name: str) -> LintFinding:
     line, _ = later.place("metadata.name")
-    return Finding(
+    return LintFinding(
         Level.WARNING,
-        Rule.DUPLICATE,
+        LintRule.DUPLICATE,
         earlier,
         "metadata.name",
         f"NetworkPolicy {name} is given again at {later.origin}:{line}; only that one would count",

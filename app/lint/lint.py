@@ -18,9 +18,9 @@ from app.engine.judge import Judge, Loss, State
 from app.engine.policy import Policy
 from app.engine.regions import NamespaceTable
 from app.engine.requirements import FlowId, Options, Severity, guarded_namespaces, required_flows
-from app.lint.blame import Case, Charge, Charges, charges, fixes
-from app.lint.findings import Finding, Level, Report, Rule
-from app.lint.given import Given, read_given
+from app.lint.blame import Charge, Charges, NamespaceChange, charges, fixes
+from app.lint.findings import Level, LintFinding, LintReport, LintRule
+from app.lint.given import GivenObjects, read_given
 from app.wire.networkpolicy.parse import DEFAULT_NAMESPACE
 from app.wire.text.documents import Document
 
@@ -54,7 +54,7 @@ class Work:
     budget: Callable[[], Budget]
 
 
-def lint(documents: Iterable[Document], assumptions: Assumptions, work: Work) -> Report:
+def lint(documents: Iterable[Document], assumptions: Assumptions, work: Work) -> LintReport:
     """Return the findings for ``documents``; other kinds than NetworkPolicy and Namespace are counted."""
     known = tuple(documents)
     given = read_given(known, assumptions.namespace)
@@ -63,7 +63,7 @@ def lint(documents: Iterable[Document], assumptions: Assumptions, work: Work) ->
     for name in change.judged:
         findings += _Namespace(name, change).findings(work)
     findings.sort(key=lambda one: (one.origin, one.place, one.level is Level.WARNING))
-    return Report(
+    return LintReport(
         tuple(findings),
         tuple(dict.fromkeys(one.origin for one in known)),
         given.read,
@@ -75,7 +75,7 @@ def lint(documents: Iterable[Document], assumptions: Assumptions, work: Work) ->
 class _Change:
     """The manifests as a change: the cluster after it, and which namespaces it can harm."""
 
-    def __init__(self, given: Given, assumptions: Assumptions) -> None:
+    def __init__(self, given: GivenObjects, assumptions: Assumptions) -> None:
         known = assumptions.known
         self.given = given
         self.assumptions = assumptions
@@ -137,7 +137,7 @@ class _Namespace:
         missing = missing_baselines(policies, self._change.cluster, self._name)
         return (*policies, *(one for one in missing if one.name not in taken))
 
-    def findings(self, work: Work) -> Iterator[Finding]:
+    def findings(self, work: Work) -> Iterator[LintFinding]:
         """Yield the required flows that the change cuts, or that it was too much work to tell."""
         judge = Judge(work.options, work.budget())
         with_baselines = self._change.assumptions.baselines
@@ -146,8 +146,8 @@ class _Namespace:
             charged = charges(case, judge)
         except TooComplexError:
             message = f"the policies of {self._name} are too complex to verify"
-            yield Finding(
-                Level.ERROR, Rule.TOO_COMPLEX, next(iter(self._documents.values())), "spec", message
+            yield LintFinding(
+                Level.ERROR, LintRule.TOO_COMPLEX, next(iter(self._documents.values())), "spec", message
             )
             return
         if charged.unfinished:
@@ -159,14 +159,16 @@ class _Namespace:
                 one = self._finding(name, loss, mended.get(name))
                 yield replace(one, is_assumed=(name, loss.flow.id) in assumed)
 
-    def _too_complex(self, message: str) -> Finding:
+    def _too_complex(self, message: str) -> LintFinding:
         document = next(iter(self._documents.values()))
-        return Finding(Level.ERROR, Rule.TOO_COMPLEX, document, "spec", f"namespace {self._name}: {message}")
+        return LintFinding(
+            Level.ERROR, LintRule.TOO_COMPLEX, document, "spec", f"namespace {self._name}: {message}"
+        )
 
-    def _case(self, after: State, options: Options) -> Case:
+    def _case(self, after: State, options: Options) -> NamespaceChange:
         flows = required_flows(self._change.cluster, self._name, options, self._change.guarded)
         suspects = tuple(one for one in self._documents if one)
-        return Case.of(self._change.cluster, (self._before, after), flows, suspects)
+        return NamespaceChange.of(self._change.cluster, (self._before, after), flows, suspects)
 
     def _assumed(self, charged: Charges, work: Work, judge: Judge) -> frozenset[tuple[str, FlowId]]:
         """Return what is only so because the files are taken for all policies of the namespace."""
@@ -176,15 +178,15 @@ class _Namespace:
             return frozenset()
         return frozenset(map(_key, charged.found)) - frozenset(map(_key, real.found))
 
-    def _finding(self, name: str, loss: Loss, fix: Fix | None) -> Finding:
+    def _finding(self, name: str, loss: Loss, fix: Fix | None) -> LintFinding:
         first, *details = loss_lines(loss, self._comparable(loss))
         if not name:
             details.append("  note:    the labels in the file are taken for all that the namespace will have")
         level = Level.ERROR if loss.severity is Severity.REJECT else Level.WARNING
         path = f"spec.{loss.flow.region.direction.field}" if name else "metadata.labels"
-        rule = Rule(loss.flow.id.value)
+        rule = LintRule(loss.flow.id.value)
         message = first.removeprefix(f"{rule.value}: ")
-        return Finding(level, rule, self._documents[name], path, message, tuple(details), fix)
+        return LintFinding(level, rule, self._documents[name], path, message, tuple(details), fix)
 
     def _comparable(self, loss: Loss) -> tuple[Policy, ...]:
         """Return the policies among which the closest rule is looked for; of very many those that isolate."""

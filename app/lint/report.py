@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from app.lint.findings import Finding, Level, Report, Rule
+from app.lint.findings import Level, LintFinding, LintReport, LintRule
 from app.output import github, junit, sarif
 from app.output.results import Result
 from app.wire.networkpolicy.json_patch import edit_words, patch_operations
@@ -14,7 +14,7 @@ from app.wire.text.files import STDIN
 _ASSUMED = "not beside the two baselines; --assume-baselines judges as if they stood"
 
 
-def explanation(finding: Finding) -> tuple[str, ...]:
+def explanation(finding: LintFinding) -> tuple[str, ...]:
     """Return the lines below a finding: why it is one, and how to mend it."""
     lines = list(finding.details)
     if finding.fix is not None:
@@ -24,13 +24,13 @@ def explanation(finding: Finding) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def place_words(finding: Finding) -> str:
+def place_words(finding: LintFinding) -> str:
     """Return ``file:line:column``."""
     line, column = finding.place
     return f"{finding.origin}:{line}:{column}"
 
 
-def as_json(report: Report, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
+def as_json(report: LintReport, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
     """Return a JSON object with the list of findings; ``patch`` is a JSON patch (RFC 6902)."""
     shown = {
         "findings": [_as_object(one) for one in report.findings],
@@ -44,7 +44,7 @@ def as_json(report: Report, *, strict: bool) -> str:  # noqa: ARG001 - all forma
     return json.dumps(shown, indent=2)
 
 
-def _as_object(finding: Finding) -> dict[str, object]:
+def _as_object(finding: LintFinding) -> dict[str, object]:
     line, column = finding.place
     fix = finding.fix
     return {
@@ -62,23 +62,23 @@ def _as_object(finding: Finding) -> dict[str, object]:
     }
 
 
-def as_github(report: Report, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
+def as_github(report: LintReport, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
     """Return annotations for GitHub's workflows."""
     return github.as_github(map(_result, report.findings), summary(report))
 
 
-def as_sarif(report: Report, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
+def as_sarif(report: LintReport, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
     """Return a SARIF log."""
-    return sarif.as_sarif({rule: rule.meaning for rule in Rule}, map(_result, report.findings))
+    return sarif.as_sarif({rule: rule.meaning for rule in LintRule}, map(_result, report.findings))
 
 
-def _result(finding: Finding) -> Result:
+def _result(finding: LintFinding) -> Result:
     text = "\n".join((finding.message, *explanation(finding)))
     file = "" if finding.origin == STDIN else finding.origin
     return Result(finding.rule, finding.level.value, text, file, finding.place)
 
 
-def summary(report: Report) -> str:
+def summary(report: LintReport) -> str:
     """Return what was found and looked at, in one line."""
     found = f"{_counted(report.errors, 'error')} and {_counted(report.warnings, 'warning')}"
     looked = (
@@ -92,12 +92,12 @@ def _counted(count: int, word: str, one: str = "", many: str = "s") -> str:
     return f"{count} {word}{one if count == 1 else many}"
 
 
-def as_junit(report: Report, *, strict: bool) -> str:
+def as_junit(report: LintReport, *, strict: bool) -> str:
     """Return JUnit test suites: each file is a test, which fails where something is found in it."""
     return junit.as_junit("check", [_test_case(report, origin, strict=strict) for origin in report.files])
 
 
-def _test_case(report: Report, origin: str, *, strict: bool) -> junit.TestCase:
+def _test_case(report: LintReport, origin: str, *, strict: bool) -> junit.TestCase:
     found = [finding for finding in report.findings if finding.origin == origin]
     grave = [finding for finding in found if strict or finding.level is Level.ERROR]
     others = [finding for finding in found if not strict and finding.level is not Level.ERROR]
@@ -107,7 +107,7 @@ def _test_case(report: Report, origin: str, *, strict: bool) -> junit.TestCase:
     return junit.TestCase(origin, (message, grave[0].rule.value, _texts(grave)), _texts(others))
 
 
-def _texts(findings: Sequence[Finding]) -> str:
+def _texts(findings: Sequence[LintFinding]) -> str:
     return "\n\n".join(
         f"{place_words(finding)}: {finding.level.value}[{finding.rule.value}]: {_result(finding).text}"
         for finding in findings

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.engine.fix import Fix
-from app.lint.findings import Finding, Level, Report
+from app.lint.findings import Level, LintFinding, LintReport
 from app.lint.report import explanation, place_words, summary
 from app.output.styled import Line
 
 _STYLES = {Level.ERROR: "bold red", Level.WARNING: "yellow"}
 
 
-def report_lines(report: Report) -> Iterator[Line]:
+def report_lines(report: LintReport) -> Iterator[Line]:
     """Yield the findings, what was looked at, and what was not judged."""
     told: set[Fix] = set()
     for one in report.findings:
@@ -24,7 +24,7 @@ def report_lines(report: Report) -> Iterator[Line]:
         yield (("note: ", "cyan"), (note, ""))
 
 
-def _finding(finding: Finding, told: set[Fix]) -> Iterator[Line]:
+def _finding(finding: LintFinding, told: set[Fix]) -> Iterator[Line]:
     """Yield one finding; a fix that another one showed already is not repeated."""
     label = f"{finding.level.value}[{finding.rule.value}]"
     yield (

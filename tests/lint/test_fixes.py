@@ -12,7 +12,7 @@ import yaml
 from app.engine.budget import Unlimited
 from app.engine.cluster import Cluster
 from app.engine.requirements import Options
-from app.lint.findings import Report
+from app.lint.findings import LintReport
 from app.lint.fixing import mend
 from app.lint.lint import Assumptions, Work, lint
 from app.model.declared_sources import declared_source
@@ -31,7 +31,7 @@ def random_file(chance: Random) -> Manifests:
     return Manifests("all.yaml", text, read_documents(text, "all.yaml"))
 
 
-def judge(files: Iterable[Manifests]) -> Report:
+def judge(files: Iterable[Manifests]) -> LintReport:
     assumptions = Assumptions(cluster=Cluster(sources=(declared_source("10.20.0.10"),)))
     documents = (document for one in files for document in one.documents)
     return lint(documents, assumptions, Work(Options(), Unlimited))

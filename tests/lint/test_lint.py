@@ -10,7 +10,7 @@ from app.engine.budget import Unlimited
 from app.engine.cluster import Cluster
 from app.engine.policy import Namespace, Policy
 from app.engine.requirements import Options
-from app.lint.findings import Finding, Level, Report, Rule
+from app.lint.findings import Level, LintFinding, LintReport, LintRule
 from app.lint.lint import Assumptions, Work, lint
 from app.lint.overlap import Neighbours
 from app.model.declared_sources import declared_source
@@ -35,7 +35,7 @@ def namespace_manifest(name: str, labels: str = "") -> str:
     return f"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels: {{{labels}}}\n"
 
 
-def linted(*manifests: str, assumptions: Assumptions | None = None) -> Report:
+def linted(*manifests: str, assumptions: Assumptions | None = None) -> LintReport:
     documents = read_documents("---\n".join(manifests), "all.yaml")
     return lint(documents, assumptions or Assumptions(cluster=SOURCES), Work(Options(), Unlimited))
 
@@ -56,11 +56,11 @@ def base(*standing: Policy, **namespaces: dict[str, str]) -> Assumptions:
     return Assumptions(base=cluster)
 
 
-def said(report: Report) -> list[tuple[str, str, int]]:
+def said(report: LintReport) -> list[tuple[str, str, int]]:
     return [(one.level.value, one.rule.value, one.place[0]) for one in report.findings]
 
 
-def named(report: Report, rule: Rule) -> list[str]:
+def named(report: LintReport, rule: LintRule) -> list[str]:
     found = [one.document.object["metadata"] for one in report.findings if one.rule is rule]
     return [str(one["name"]) for one in found if isinstance(one, dict)]
 
@@ -73,7 +73,7 @@ APPS = [
 
 def test_every_policy_that_costs_a_flow_is_named_with_a_fix_of_its_own() -> None:
     report = linted(*APPS)
-    assert named(report, Rule.MANAGED_INGRESS) == ["a", "b", "c"]
+    assert named(report, LintRule.MANAGED_INGRESS) == ["a", "b", "c"]
     assert all(
         one.fix is not None and one.fix.policy.pods != policy("x", BOTH).pods for one in report.findings
     )
@@ -81,12 +81,12 @@ def test_every_policy_that_costs_a_flow_is_named_with_a_fix_of_its_own() -> None
 
 def test_a_policy_whose_pods_another_one_opens_is_not_named() -> None:
     opener = manifest("opener", f"podSelector: {{matchLabels: {{app: b}}}}\n{FROM_MANAGED}")
-    assert named(linted(*APPS, opener), Rule.MANAGED_INGRESS) == ["a", "c"]
+    assert named(linted(*APPS, opener), LintRule.MANAGED_INGRESS) == ["a", "c"]
 
 
 def test_pods_of_two_policies_count_once_and_mending_the_first_is_enough() -> None:
     everywhere = manifest("deny", "podSelector: {}\n")
-    assert named(linted(everywhere, *APPS), Rule.MANAGED_INGRESS) == ["deny"]
+    assert named(linted(everywhere, *APPS), LintRule.MANAGED_INGRESS) == ["deny"]
 
 
 def test_a_policy_that_isolates_in_one_direction_is_not_named_for_the_other() -> None:
@@ -94,8 +94,8 @@ def test_a_policy_that_isolates_in_one_direction_is_not_named_for_the_other() ->
         manifest("in", "podSelector: {}\npolicyTypes: [Ingress]\n"),
         manifest("out", "podSelector: {}\npolicyTypes: [Egress]\n"),
     )
-    assert named(report, Rule.MANAGED_INGRESS) == ["in"]
-    assert named(report, Rule.MANAGED_EGRESS) == ["out"]
+    assert named(report, LintRule.MANAGED_INGRESS) == ["in"]
+    assert named(report, LintRule.MANAGED_EGRESS) == ["out"]
     assert all(one.fix is not None for one in report.findings)
 
 
@@ -109,8 +109,8 @@ def test_a_narrowed_baseline_is_wrong_beside_the_other_one_too_but_the_webhook_i
     narrowed = manifest("iomete-ingress-egress", BOTH + "egress: [{}]\ningress: []\n")
     report = linted(narrowed)
     assert {one.rule: one.is_assumed for one in report.findings} == {
-        Rule.MANAGED_INGRESS: False,
-        Rule.WEBHOOK_INGRESS: True,
+        LintRule.MANAGED_INGRESS: False,
+        LintRule.WEBHOOK_INGRESS: True,
     }
 
 
@@ -135,7 +135,7 @@ def test_a_policy_that_allows_less_than_the_one_it_replaces_is_to_blame() -> Non
         manifest("allow", "podSelector: {matchLabels: {a: b}}\ningress: [{}]\n"),
         assumptions=base(*standing),
     )
-    assert named(report, Rule.MANAGED_INGRESS) == ["allow"]
+    assert named(report, LintRule.MANAGED_INGRESS) == ["allow"]
 
 
 def test_what_was_lost_before_the_change_is_not_its_fault() -> None:
@@ -169,12 +169,14 @@ def test_a_policy_that_is_given_twice_is_pointed_out_and_the_last_one_counts() -
 def test_policies_with_a_generated_name_are_not_taken_for_one() -> None:
     made = [one.replace("name: ", "generateName: ", 1) for one in APPS]
     found = [one.rule for one in linted(*made).findings]
-    assert found.count(Rule.MANAGED_INGRESS) == 3
-    assert Rule.DUPLICATE not in found
+    assert found.count(LintRule.MANAGED_INGRESS) == 3
+    assert LintRule.DUPLICATE not in found
 
 
 def test_offline_the_documented_webhook_is_assumed_and_only_warned_of() -> None:
-    (found,) = (one for one in linted(manifest("deny", BOTH)).findings if one.rule is Rule.WEBHOOK_INGRESS)
+    (found,) = (
+        one for one in linted(manifest("deny", BOTH)).findings if one.rule is LintRule.WEBHOOK_INGRESS
+    )
     assert found.level is Level.WARNING
     assert "a pod with label service=spark-operator" in found.details[0]
 
@@ -219,12 +221,14 @@ def test_what_is_too_complex_to_verify_is_an_error() -> None:
 
 def test_the_report_counts_errors_and_warnings() -> None:
     (document,) = read_documents(APPS[0], "a.yaml")
-    findings = tuple(Finding(level, Rule.INVALID, document, "", "") for level in (*Level, Level.ERROR))
-    assert (Report(findings).errors, Report(findings).warnings) == (2, 1)
+    findings = tuple(
+        LintFinding(level, LintRule.INVALID, document, "", "") for level in (*Level, Level.ERROR)
+    )
+    assert (LintReport(findings).errors, LintReport(findings).warnings) == (2, 1)
 
 
-@pytest.mark.parametrize("rule", Rule)
-def test_every_rule_says_what_it_means(rule: Rule) -> None:
+@pytest.mark.parametrize("rule", LintRule)
+def test_every_rule_says_what_it_means(rule: LintRule) -> None:
     assert rule.meaning.endswith(".")
 
 

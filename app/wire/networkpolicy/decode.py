@@ -45,13 +45,13 @@ class NotOrdinary(Exception):  # noqa: N818 - a signal inside this package, no e
     """The object needs the careful reader."""
 
 
-Found = tuple[Selector, Order]
+OrderedSelector = tuple[Selector, Order]
 """A selector, and what it is sorted by."""
 
-_FREE: Found = (EVERYTHING, ())
+_FREE: OrderedSelector = (EVERYTHING, ())
 
 
-def _label(key: str, value: str) -> Found:
+def _label(key: str, value: str) -> OrderedSelector:
     return Selector.label(key, value), ((key, False, False, (value,)),)
 
 
@@ -62,7 +62,7 @@ def _term(one: RequirementShape) -> tuple[str, LabelSet]:
     return one.key, LabelSet.of(one.operator, one.values or ())
 
 
-def _selector(read: SelectorShape) -> Found:
+def _selector(read: SelectorShape) -> OrderedSelector:
     labels, expressions = read.match_labels or {}, read.match_expressions
     if not expressions and len(labels) <= 1:
         for key, value in labels.items():
@@ -78,7 +78,7 @@ def _block(read: BlockShape) -> IntervalSet:
     return block_set(*read.networks())
 
 
-def _peers(items: list[PeerShape], own: Found) -> Peers:
+def _peers(items: list[PeerShape], own: OrderedSelector) -> Peers:
     pods: dict[PeerOrder, PodPeer] = {}
     blocks: list[IntervalSet] = []
     for one in items:

@@ -12,7 +12,7 @@ from app.engine.ports import ALL_PORTS
 from app.engine.words import peers_words, ports_words, rule_words
 from app.wire.networkpolicy.render import render_peers, render_policy, render_ports, render_rule
 
-Operation = dict[str, object]
+PatchOperation = dict[str, object]
 
 
 def edit_words(edit: Edit) -> str:
@@ -38,16 +38,16 @@ def patch_text(fix: Fix) -> str:
     return msgspec.json.encode(patch_operations(fix)).decode()
 
 
-def patch_operations(fix: Fix) -> tuple[Operation, ...]:
+def patch_operations(fix: Fix) -> tuple[PatchOperation, ...]:
     """Return the operations of the JSON patch, lists appended to before those that they stand in."""
-    operations: list[Operation] = []
+    operations: list[PatchOperation] = []
     for one in _operations(fix):
         if one["op"] != "remove" or one not in operations:
             operations.append(one)
     return tuple(operations)
 
 
-def _operations(fix: Fix) -> Iterator[Operation]:
+def _operations(fix: Fix) -> Iterator[PatchOperation]:
     if any(one.kind is EditKind.BASELINE for one in fix.edits):
         yield {"op": "replace", "path": "/spec", "value": render_policy(fix.policy)["spec"]}
         return
@@ -62,7 +62,7 @@ def _operations(fix: Fix) -> Iterator[Operation]:
         yield {"op": "add", "path": "/spec/policyTypes", "value": types}
 
 
-def _extension(edit: Edit, fixed: Policy) -> Iterator[Operation]:
+def _extension(edit: Edit, fixed: Policy) -> Iterator[PatchOperation]:
     """Yield what adds to a rule that is there; so its list of peers, or of ports, is there too."""
     if edit.direction is None or edit.index is None or edit.rule is None or edit.rule.peers is None:
         return
@@ -77,7 +77,7 @@ def _extension(edit: Edit, fixed: Policy) -> Iterator[Operation]:
             yield {"op": "add", "path": f"{rule}/ports/-", "value": port}
 
 
-def _new_rules(edits: Sequence[Edit], direction: Direction, fixed: Policy) -> Iterator[Operation]:
+def _new_rules(edits: Sequence[Edit], direction: Direction, fixed: Policy) -> Iterator[PatchOperation]:
     """Yield what appends the rules; a list without any may not be there, so it is written as a whole."""
     rules = [render_rule(one.rule, direction, fixed.namespace) for one in edits if one.rule is not None]
     path = f"/spec/{direction.field}"

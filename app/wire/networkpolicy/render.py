@@ -17,12 +17,12 @@ from app.engine.selectors import NOTHING, LabelSet, Operator, Selector
 from app.names import DOMAIN
 from app.wire.networkpolicy.shapes import API_VERSION, KIND
 
-Manifest = dict[str, object]
+JsonObject = dict[str, object]
 
 _FEW_BLOCKS = 3
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _NOBODY_KEY = f"{DOMAIN}/nobody"
-_NO_SELECTOR: Manifest = {
+_NO_SELECTOR: JsonObject = {
     "matchExpressions": [
         {"key": _NOBODY_KEY, "operator": Operator.EXISTS.value},
         {"key": _NOBODY_KEY, "operator": Operator.DOES_NOT_EXIST.value},
@@ -30,7 +30,7 @@ _NO_SELECTOR: Manifest = {
 }
 
 
-def _expressions(key: str, accepted: LabelSet) -> Iterator[Manifest]:
+def _expressions(key: str, accepted: LabelSet) -> Iterator[JsonObject]:
     values = sorted(accepted.values)
     if accepted.cofinite:
         if not accepted.absent:
@@ -45,18 +45,18 @@ def _expressions(key: str, accepted: LabelSet) -> Iterator[Manifest]:
         yield {"key": key, "operator": Operator.DOES_NOT_EXIST.value}
 
 
-def render_selector(selector: Selector) -> Manifest:
+def render_selector(selector: Selector) -> JsonObject:
     """Return the ``LabelSelector``: ``matchLabels`` where that says it, ``matchExpressions`` for the rest."""
     if selector == NOTHING:
         return _NO_SELECTOR
     labels: dict[str, str] = {}
-    expressions: list[Manifest] = []
+    expressions: list[JsonObject] = []
     for key, accepted in selector.terms:
         if not accepted.cofinite and not accepted.absent and len(accepted.values) == 1:
             labels[key] = next(iter(accepted.values))
         else:
             expressions += _expressions(key, accepted)
-    manifest: Manifest = {}
+    manifest: JsonObject = {}
     if labels:
         manifest["matchLabels"] = labels
     if expressions:
@@ -77,7 +77,7 @@ def _is_mapped(network: Network) -> bool:
     return isinstance(network, IPv6Network) and network.subnet_of(_MAPPED)
 
 
-def _blocks(addresses: IntervalSet) -> Iterator[Manifest]:
+def _blocks(addresses: IntervalSet) -> Iterator[JsonObject]:
     for family in Family:
         part = addresses & ALL_OF[family]
         plain = [one for one in networks_of(part) if not _is_mapped(one)]
@@ -92,23 +92,23 @@ def _blocks(addresses: IntervalSet) -> Iterator[Manifest]:
                 yield {"cidr": str(single)}
 
 
-def _pod_peer(peer: PodPeer, namespace: str) -> Manifest:
+def _pod_peer(peer: PodPeer, namespace: str) -> JsonObject:
     if peer == PodPeer.own(namespace, peer.pods):
         return {"podSelector": render_selector(peer.pods)}
-    manifest: Manifest = {"namespaceSelector": render_selector(peer.namespaces)}
+    manifest: JsonObject = {"namespaceSelector": render_selector(peer.namespaces)}
     if peer.pods.terms:
         manifest["podSelector"] = render_selector(peer.pods)
     return manifest
 
 
-def render_peers(peers: Peers, namespace: str) -> list[Manifest]:
+def render_peers(peers: Peers, namespace: str) -> list[JsonObject]:
     """Return the items of ``from`` or ``to``; peers that are nobody are an item that matches nobody."""
     items = [_pod_peer(one, namespace) for one in peers.pods]
     items += [{"ipBlock": block} for block in _blocks(peers.addresses)]
     return items or [{"podSelector": _NO_SELECTOR}]
 
 
-def render_ports(ports: PortSet) -> Iterator[Manifest]:
+def render_ports(ports: PortSet) -> Iterator[JsonObject]:
     """Yield the items of ``ports``."""
     for low, high in ports.numbers.spans:
         (protocol, first), (_, last) = at(low), at(high - 1)
@@ -122,9 +122,9 @@ def render_ports(ports: PortSet) -> Iterator[Manifest]:
         yield {"protocol": protocol.value, "port": name}
 
 
-def render_rule(rule: Rule, direction: Direction, namespace: str) -> Manifest:
+def render_rule(rule: Rule, direction: Direction, namespace: str) -> JsonObject:
     """Return one item of ``ingress`` or ``egress``. Raises ``ValueError`` for a rule without any port."""
-    manifest: Manifest = {}
+    manifest: JsonObject = {}
     if rule.peers is not None:
         manifest[direction.peers_field] = render_peers(rule.peers, namespace)
     if rule.ports != ALL_PORTS:
@@ -134,7 +134,7 @@ def render_rule(rule: Rule, direction: Direction, namespace: str) -> Manifest:
     return manifest
 
 
-def render_policy(policy: Policy) -> Manifest:
+def render_policy(policy: Policy) -> JsonObject:
     """Return the manifest of ``policy``, in canonical spelling and with ``policyTypes`` written out.
 
     ``terminating`` is not rendered: a manifest cannot ask for it. Raises ``ValueError`` for a meaning that
@@ -142,7 +142,7 @@ def render_policy(policy: Policy) -> Manifest:
     """
     if not policy.types:
         raise ValueError("a policy without types cannot be written: the API adds Ingress")
-    spec: Manifest = {"podSelector": render_selector(policy.pods)}
+    spec: JsonObject = {"podSelector": render_selector(policy.pods)}
     for direction in Direction:
         rules = policy.ingress if direction is Direction.INGRESS else policy.egress
         if rules:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from app.wire.errors import UnusableInput, type_name
 from app.wire.text.positions import (
-    Place,
+    LineColumn,
     Positions,
     TextSpan,
     json_positions,
@@ -42,7 +42,7 @@ class Document:
     positions: Positions = field(compare=False, repr=False)
     steps: tuple[str, ...]
 
-    def place(self, path: str) -> Place:
+    def place(self, path: str) -> LineColumn:
         """Return line and column (1-based) of the value at ``path``, or of its nearest ancestor.
 
         ``path`` is spelled as in a ``FieldError``: ``spec.ingress[0].from``.

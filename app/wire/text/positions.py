@@ -25,7 +25,7 @@ from yaml.events import (
 from app.wire.text.scalars import key_text
 from app.wire.text.yaml_reader import LOADER, scalar_of
 
-Place = tuple[int, int]
+LineColumn = tuple[int, int]
 """Line and column, both 1-based."""
 
 _LONGEST_INDEX = 9
@@ -119,7 +119,7 @@ class Positions:
             self._roots.append(next(self._unread))
         return self._roots[number]
 
-    def place(self, steps: tuple[str, ...]) -> Place:
+    def place(self, steps: tuple[str, ...]) -> LineColumn:
         """Return where the value at ``steps`` stands, or its nearest ancestor; the first is a root."""
         start = self.root(int(steps[0])).nearest(steps[1:]).start
         line = bisect_right(self._line_starts, start)
