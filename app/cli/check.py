@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -15,6 +15,7 @@ import typer
 from app.cli import options
 from app.cli.beside import ClusterChoice, read_base
 from app.cli.group import Example
+from app.deadline import Deadline
 from app.engine.cluster import Cluster
 from app.engine.requirements import Options
 from app.errors import InputError
@@ -70,17 +71,6 @@ _FOR_PROGRAMS: dict[CheckFormat, Callable[..., str]] = {
 }
 
 
-class _Budget:
-    """Time for one namespace."""
-
-    def __init__(self) -> None:
-        self._end = monotonic() + _SECONDS
-
-    def exhausted(self) -> bool:
-        """Tell whether the time is up."""
-        return monotonic() > self._end
-
-
 def command(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH", help="Files, folders, or - for standard input.")
@@ -124,10 +114,10 @@ def command(
     home = namespace or place.namespace_or(DEFAULT_NAMESPACE)
     base = read_base(place, _touched(files, home) if place.is_live else None)
     assumptions = Assumptions(base.cluster, Cluster(sources=place.sources), assume_baselines, home)
-    work = Work(decided, _Budget)
+    work = Work(decided, partial(Deadline.after, _SECONDS))
 
     def judge(given: Iterable[Manifests]) -> LintReport:
-        found = lint((one for file in given for one in file.documents), assumptions, work)
+        found = lint((document for file in given for document in file.documents), assumptions, work)
         return replace(found, notes=(*found.notes, *base.notes))
 
     output = _Output(report, strict=strict)
@@ -135,7 +125,7 @@ def command(
         return _mend(files, judge, output, diff=diff)
     found = judge(files)
     code = output.show(found)
-    if report is CheckFormat.TEXT and any(one.fix is not None for one in found.findings):
+    if report is CheckFormat.TEXT and any(finding.fix is not None for finding in found.findings):
         typer.echo("--fix writes the fixes; --fix --diff shows what it would write")
     return code
 
@@ -172,16 +162,16 @@ class _Output:
 
 def _demand_something(files: Iterable[Manifests]) -> None:
     """Raise ``InputError`` where nothing can be judged: somebody meant something else, or a pipe broke."""
-    kinds = {one.kind for file in files for one in file.documents}
+    kinds = {document.kind for file in files for document in file.documents}
     if not kinds & _KINDS:
-        names = ", ".join(one.origin for one in files)
+        names = ", ".join(file.origin for file in files)
         raise InputError(names, "there is no NetworkPolicy in it (--allow-empty makes that fine)")
 
 
 def _touched(files: Iterable[Manifests], namespace: str) -> frozenset[str] | None:
     """Return the namespaces whose policies are to be read; None is all managed ones, as labels change."""
-    documents = [one for file in files for one in file.documents]
-    if any(one.kind == "Namespace" for one in documents):
+    documents = [document for file in files for document in file.documents]
+    if any(document.kind == "Namespace" for document in documents):
         return None
     return frozenset(read_given(documents, namespace).policies)
 
@@ -201,7 +191,7 @@ def _mend(
         code = output.show(found, sys.stderr)
     else:
         write(files, mended.files)
-        piped = [one.text for one in mended.files if one.path is None]
+        piped = [file.text for file in mended.files if file.path is None]
         _put(piped)
         for line in mended.done:
             typer.echo(f"fixed {line}", err=True)
@@ -214,5 +204,5 @@ def _mend(
 def _put(texts: Iterable[str]) -> None:
     """Write texts to standard output as they are in files: in UTF-8, whatever the terminal's encoding is."""
     sys.stdout.flush()
-    sys.stdout.buffer.writelines(one.encode() for one in texts)
+    sys.stdout.buffer.writelines(text.encode() for text in texts)
     sys.stdout.buffer.flush()

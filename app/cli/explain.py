@@ -90,12 +90,12 @@ def command(
     if not (paths or place.is_live or state):
         raise InputError("", "explain by what? Give --live, --state DIR, or the policies' files")
     ends = parse_end("--from", source), parse_end("--to", destination)
-    documents = [one for file in read_manifests(paths or ()) for one in file.documents]
+    documents = [document for file in read_manifests(paths or ()) for document in file.documents]
     world = _world(place, documents, namespace or place.namespace_or(DEFAULT_NAMESPACE), ends)
-    found = [find_end(one, world.find_pod) for one in ends]
+    found = [find_end(end, world.find_pod) for end in ends]
     known = parse_port(port, found[1].pod)
     explanation = explain_flow(world.cluster, Flow(found[0].end, found[1].end, known.place, known.names))
-    notes = (*world.notes, *(note for one in found for note in one.notes))
+    notes = (*world.notes, *(note for end in found for note in end.notes))
     explained = Explained(source, destination, known, explanation, notes)
     if report is ExplainFormat.JSON:
         typer.echo(json.dumps(explained.as_object(), indent=2))
@@ -121,14 +121,14 @@ def _world(
     Raises ``InputError`` for a policy that no API server takes, and for a namespace that is not in the state.
     """
     given = read_given(documents, home)
-    for one in given.findings:
-        if one.level is Level.ERROR:
-            raise InputError(place_words(one), one.message)
-    options = {one.namespace: one.option for one in ends if one.namespace is not None}
+    for finding in given.findings:
+        if finding.level is Level.ERROR:
+            raise InputError(place_words(finding), finding.message)
+    options = {end.namespace: end.option for end in ends if end.namespace is not None}
     base = read_base(place, frozenset(options))
     before = base.cluster or Cluster()
     undescribed = sorted(options.keys() - before.namespaces.keys() - given.namespaces.keys())
-    notes = tuple(f"taken for managed, as no file describes it: namespace {one}" for one in undescribed)
+    notes = tuple(f"taken for managed, as no file describes it: namespace {name}" for name in undescribed)
     if base.cluster is not None:
         _demand_known(undescribed, options, given.applied_to(before))
         notes = ()  # what else is not known of the cluster decides about no single flow
@@ -146,4 +146,4 @@ def _find_pod(place: ClusterChoice, documents: Sequence[Document]) -> FindPod:
     if place.is_live:
         return place.find_pod
     files = read_manifests([str(place.state)] if place.state is not None else ())
-    return pods_of([*(one for file in files for one in file.documents), *documents])
+    return pods_of([*(document for file in files for document in file.documents), *documents])

@@ -50,7 +50,7 @@ def parse_end(option: str, text: str) -> WantedEnd:
     except ValueError:
         pass
     namespace, slash, rest = text.partition("/")
-    pairs = [one.partition("=") for one in rest.split(",")] if "=" in rest else []
+    pairs = [pair.partition("=") for pair in rest.split(",")] if "=" in rest else []
     labels = {key: value for key, _, value in pairs}
     is_pod = bool(slash) and not pairs
     if (
@@ -88,8 +88,10 @@ def _notes(name: str, pod: PodIdentity) -> tuple[str, ...]:
 
 def pods_of(documents: Iterable[Document]) -> FindPod:
     """Return a search among the Pods of ``documents``. Raises ``UnusableObject``."""
-    found = (_pod(one) for one in documents if (one.api_version, one.kind) == ("v1", "Pod"))
-    known = {(one.namespace, one.name): one for one in found}
+    found = (
+        _pod(document) for document in documents if (document.api_version, document.kind) == ("v1", "Pod")
+    )
+    known = {(pod.namespace, pod.name): pod for pod in found}
     return lambda namespace, name: known.get((namespace, name))
 
 
@@ -139,7 +141,7 @@ def _numbered(number: int, protocol: Protocol, name: str, pod: PodIdentity | Non
     if not 1 <= number <= LAST_PORT:
         raise InputError("--port", f"{number} is no port: 1 to {LAST_PORT}")
     known = () if pod is None else pod.ports
-    names = {one.name for one in known if (one.protocol, one.number) == (protocol, number)}
+    names = {port.name for port in known if (port.protocol, port.number) == (protocol, number)}
     return FlowPort(protocol, number, frozenset({name} if name else names))
 
 
@@ -148,8 +150,8 @@ def _named(name: str, protocol: Protocol | None, pod: PodIdentity | None) -> Flo
         raise InputError(
             "--port", f"{name!r} is a name, which only a pod given by name can resolve: write 8080/TCP/{name}"
         )
-    for one in pod.ports:
-        if one.name == name and protocol in (None, one.protocol):
-            return FlowPort(one.protocol, one.number, frozenset({name}))
-    known = ", ".join(sorted({one.name for one in pod.ports})) or "none"
+    for port in pod.ports:
+        if port.name == name and protocol in (None, port.protocol):
+            return FlowPort(port.protocol, port.number, frozenset({name}))
+    known = ", ".join(sorted({port.name for port in pod.ports})) or "none"
     raise InputError("--port", f"pod {pod.name} names no port {name!r}; its port names: {known}")

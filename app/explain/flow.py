@@ -69,9 +69,10 @@ class Explanation:
     @property
     def answer(self) -> FlowAnswer:
         """Allowed only if both ends allow (rule 4)."""
-        answers = {one.answer for one in self.halves}
+        answers = {half.answer for half in self.halves}
         return next(
-            (one for one in (FlowAnswer.DENIED, FlowAnswer.UNCERTAIN) if one in answers), FlowAnswer.ALLOWED
+            (answer for answer in (FlowAnswer.DENIED, FlowAnswer.UNCERTAIN) if answer in answers),
+            FlowAnswer.ALLOWED,
         )
 
 
@@ -104,7 +105,7 @@ def _point(near: End, far: Peer, flow: Flow) -> Point:
 
 def _half(standing: tuple[Policy, ...], direction: Direction, point: Point) -> Half:
     # A policy that is being deleted is in force until it is gone, whatever may be taken for granted of it.
-    policies = tuple(replace(one, terminating=False) for one in standing)
+    policies = tuple(replace(policy, terminating=False) for policy in standing)
     by = tuple(isolating(policies, direction, point.labels))
     if not by:
         return Half(direction, FlowAnswer.ALLOWED, point)

@@ -63,13 +63,13 @@ def _reasons(half: Half) -> Iterator[str]:
     if not half.isolating:
         yield "no policy isolates this pod"
         return
-    by = listed(one.name for one in half.isolating)
+    by = listed(policy.name for policy in half.isolating)
     match half.answer:
         case FlowAnswer.ALLOWED:
-            yield from (f"allowed by {one} ({rule_words(one.rule)})" for one in half.allowing)
+            yield from (f"allowed by {ref} ({rule_words(ref.rule)})" for ref in half.allowing)
         case FlowAnswer.UNCERTAIN:
             yield f"isolated by {by}; only an ipBlock covers this pod, which not every network plugin heeds:"
-            yield from (f"{one} ({rule_words(one.rule)})" for one in half.allowing)
+            yield from (f"{ref} ({rule_words(ref.rule)})" for ref in half.allowing)
         case FlowAnswer.DENIED:
             yield f"isolated by {by}; no rule of any policy lets it through"
             if half.closest is not None:
@@ -79,15 +79,15 @@ def _reasons(half: Half) -> Iterator[str]:
 def _half_object(half: Half) -> dict[str, object]:
     rules = [
         {
-            "policy": one.policy.name,
-            "rule": f"{one.direction.field}[{one.index}]",
-            "means": rule_words(one.rule),
+            "policy": ref.policy.name,
+            "rule": f"{ref.direction.field}[{ref.index}]",
+            "means": rule_words(ref.rule),
         }
-        for one in half.allowing
+        for ref in half.allowing
     ]
     return {
         "answer": half.answer.value,
-        "isolatedBy": [one.name for one in half.isolating],
+        "isolatedBy": [policy.name for policy in half.isolating],
         "allowedBy": rules,
         "closest": None if half.closest is None else closest_words(half.closest, half.point),
     }

@@ -59,8 +59,8 @@ class NamespaceChange:
 
         ``now`` are the policies of the state after, by name, some of them mended.
         """
-        before, after = (one.of(policy) for one in self.neighbours)
-        mended = tuple(now[one.name] for one in after)
+        before, after = (neighbours.of(policy) for neighbours in self.neighbours)
+        mended = tuple(now[other.name] for other in after)
         return State(before, self.before.table), State(mended, self.after.table)
 
 
@@ -95,7 +95,7 @@ def _of_flow(first: Loss, case: NamespaceChange, judge: Judge) -> tuple[list[Cha
     Pods of a policy that was named before do not count again: it is taken for mended.
     """
     found: list[Charge] = []
-    now = {one.name: one for one in case.after.policies}
+    now = {standing.name: standing for standing in case.after.policies}
     for name in case.suspects:
         policy = now[name]
         if not policy.isolates(first.flow.region.direction):
@@ -105,7 +105,7 @@ def _of_flow(first: Loss, case: NamespaceChange, judge: Judge) -> tuple[list[Cha
             losses = judge.compare(before, after, (_narrowed(first.flow, policy),)).losses
         except TooComplexError:
             return found, False
-        loss = next((one for one in losses if one.age is Age.NEW), None)
+        loss = next((candidate for candidate in losses if candidate.age is Age.NEW), None)
         if loss is not None:
             found.append(Charge(name, replace(loss, flow=first.flow, severity=first.severity)))
             now[name] = opened(policy, first.flow)
@@ -120,8 +120,8 @@ def _narrowed(flow: RequiredFlow, policy: Policy) -> RequiredFlow:
 def _culprit(loss: Loss, case: NamespaceChange) -> str:
     """Return a policy of the change that isolates nobody but no longer allows either; none is empty."""
     direction = loss.flow.region.direction
-    allowed = (one.policy.name for one in allowing(case.before.policies, direction, loss.point))
-    return next((one for one in (*allowed, *case.suspects) if one in case.suspects), "")
+    allowed = (ref.policy.name for ref in allowing(case.before.policies, direction, loss.point))
+    return next((name for name in (*allowed, *case.suspects) if name in case.suspects), "")
 
 
 def fixes(case: NamespaceChange, charged: Charges, judge: Judge) -> Mapping[str, Fix]:
@@ -133,14 +133,14 @@ def fixes(case: NamespaceChange, charged: Charges, judge: Judge) -> Mapping[str,
     losses: dict[str, list[Loss]] = {}
     for charge in charged.found:
         losses.setdefault(charge.name, []).append(charge.loss)
-    policies = {one.name: one for one in case.after.policies}
+    policies = {standing.name: standing for standing in case.after.policies}
     mended: dict[str, Fix] = {}
     for name, lost in losses.items():
         fix = _fix(tuple(lost), policies.get(name), policies, (case, judge))
         if fix is not None:
             mended[name], policies[name] = fix, fix.policy
-    unmended = [one.flow for name, lost in losses.items() if name not in mended for one in lost]
-    left_open = {id(one) for one in (*unmended, *charged.unfinished)}
+    unmended = [loss.flow for name, lost in losses.items() if name not in mended for loss in lost]
+    left_open = {id(flow) for flow in (*unmended, *charged.unfinished)}
     return mended if _holds(tuple(policies.values()), left_open, case, judge) else {}
 
 
@@ -154,11 +154,11 @@ def _fix(
     if policy is None:
         return None
     before, after = case.before, State(tuple(policies.values()), case.after.table)
-    flows = tuple(one.flow for one in losses)
-    if all(policy.name in _names(one.isolating) for one in losses):
+    flows = tuple(loss.flow for loss in losses)
+    if all(policy.name in _names(loss.isolating) for loss in losses):
         before, after = case.around(policy, policies)
-        flows = tuple(_narrowed(one, policy) for one in flows)
-    others = tuple(one for one in after.policies if one is not policy)
+        flows = tuple(_narrowed(flow, policy) for flow in flows)
+    others = tuple(other for other in after.policies if other is not policy)
     broken = Broken(policy, others, before, case.cluster, flows, losses)
     try:
         return find_fix(broken, judge)
@@ -174,8 +174,8 @@ def _holds(
         losses = judge.compare(case.before, State(policies, case.after.table), case.flows).losses
     except TooComplexError:
         return False
-    return all(id(one.flow) in left_open for one in losses if one.age is Age.NEW)
+    return all(id(loss.flow) in left_open for loss in losses if loss.age is Age.NEW)
 
 
 def _names(policies: Iterable[Policy]) -> frozenset[str]:
-    return frozenset(one.name for one in policies)
+    return frozenset(policy.name for policy in policies)

@@ -90,7 +90,7 @@ class LintReport:
     @property
     def errors(self) -> int:
         """How many findings are errors."""
-        return sum(one.level is Level.ERROR for one in self.findings)
+        return sum(finding.level is Level.ERROR for finding in self.findings)
 
     @property
     def warnings(self) -> int:

@@ -34,7 +34,7 @@ def mend(
     done: list[str] = []
     problems: dict[str, str] = {}
     for _ in range(_MOST_ROUNDS):
-        rounds = [_mended_file(one, report.findings, problems) for one in files]
+        rounds = [_mended_file(file, report.findings, problems) for file in files]
         said = [line for _, lines in rounds for line in lines]
         if not said:
             break
@@ -49,9 +49,9 @@ def _mended_file(
 ) -> tuple[Manifests, list[str]]:
     """Return the file after one round, and what was done to it; a file that resists is a problem."""
     fixes = {
-        one.document.steps: (one.document, one.fix)
-        for one in findings
-        if one.fix is not None and one.origin == file.origin
+        finding.document.steps: (finding.document, finding.fix)
+        for finding in findings
+        if finding.fix is not None and finding.origin == file.origin
     }
     if not fixes or file.origin in problems:
         return file, []
@@ -66,13 +66,13 @@ def _mended_file(
 
 def _words(document: Document, fix: Fix) -> str:
     line, _ = document.place("metadata.name")
-    edits = "; ".join(edit_words(one) for one in fix.edits)
+    edits = "; ".join(edit_words(edit) for edit in fix.edits)
     return f"{document.origin}:{line}: NetworkPolicy {fix.policy.name}: {edits}"
 
 
 def differences(before: Sequence[Manifests], after: Sequence[Manifests]) -> Iterator[str]:
     """Yield the lines of a unified diff, as ``patch`` takes it."""
     for old, new in zip(before, after, strict=True):
-        lines = [one.text.splitlines(keepends=True) for one in (old, new)]
+        lines = [file.text.splitlines(keepends=True) for file in (old, new)]
         for line in unified_diff(lines[0], lines[1], old.origin, new.origin):
             yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

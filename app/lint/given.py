@@ -46,9 +46,9 @@ class GivenObjects:
         assumed = {name: Namespace.of(name, {MANAGED_LABEL: MANAGED_VALUE}) for name in names}
         policies = dict(cluster.policies)
         for name, given in self.policies.items():
-            replaced = {one.policy.name for one in given}
-            standing = (one for one in policies.get(name, ()) if one.name not in replaced)
-            policies[name] = (*standing, *(one.policy for one in given))
+            replaced = {member.policy.name for member in given}
+            standing = (policy for policy in policies.get(name, ()) if policy.name not in replaced)
+            policies[name] = (*standing, *(member.policy for member in given))
         namespaces = {**assumed, **cluster.namespaces, **self.namespaces}
         return replace(cluster, namespaces=namespaces, policies=policies)
 
@@ -86,8 +86,8 @@ class _Reader:
     def given(self) -> GivenObjects:
         """Return what was taken in."""
         grouped: dict[str, list[GivenPolicy]] = {}
-        for (namespace, _), one in self._policies.items():
-            grouped.setdefault(namespace, []).append(one)
+        for (namespace, _), given in self._policies.items():
+            grouped.setdefault(namespace, []).append(given)
         return GivenObjects(
             {name: tuple(policies) for name, policies in grouped.items()},
             self._namespaces,
@@ -123,8 +123,8 @@ class _Reader:
 def _said(
     level: Level, rule: LintRule, document: Document, errors: Iterable[FieldError]
 ) -> Iterator[LintFinding]:
-    for one in errors:
-        yield LintFinding(level, rule, document, one.path, str(one))
+    for error in errors:
+        yield LintFinding(level, rule, document, error.path, str(error))
 
 
 def _duplicate(earlier: Document, later: Document, name: str) -> LintFinding:

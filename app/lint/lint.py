@@ -62,10 +62,10 @@ def lint(documents: Iterable[Document], assumptions: Assumptions, work: Work) ->
     findings = list(given.findings)
     for name in change.judged:
         findings += _Namespace(name, change).findings(work)
-    findings.sort(key=lambda one: (one.origin, one.place, one.level is Level.WARNING))
+    findings.sort(key=lambda finding: (finding.origin, finding.place, finding.level is Level.WARNING))
     return LintReport(
         tuple(findings),
-        tuple(dict.fromkeys(one.origin for one in known)),
+        tuple(dict.fromkeys(document.origin for document in known)),
         given.read,
         given.skipped,
         tuple(change.notes()),
@@ -88,8 +88,8 @@ class _Change:
         self.after = NamespaceTable(self.cluster.namespaces)
         self.relabelled = tuple(
             name
-            for name, one in given.namespaces.items()
-            if name in known.namespaces and known.namespaces[name].labels != one.labels
+            for name, namespace in given.namespaces.items()
+            if name in known.namespaces and known.namespaces[name].labels != namespace.labels
         )
 
     @property
@@ -100,7 +100,7 @@ class _Change:
 
     def documents(self, namespace: str) -> Mapping[str, Document]:
         """Return the documents of the policies of ``namespace``; under "" that of a changed label."""
-        found = {one.policy.name: one.document for one in self.given.policies.get(namespace, ())}
+        found = {member.policy.name: member.document for member in self.given.policies.get(namespace, ())}
         if self.relabelled:
             found[""] = self.given.namespace_documents[self.relabelled[0]]
         return found
@@ -133,9 +133,9 @@ class _Namespace:
 
     def _with_baselines(self, policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
         """Return ``policies`` and the missing baselines, unless a policy stands in their place by name."""
-        taken = {one.name for one in policies}
+        taken = {policy.name for policy in policies}
         missing = missing_baselines(policies, self._change.cluster, self._name)
-        return (*policies, *(one for one in missing if one.name not in taken))
+        return (*policies, *(policy for policy in missing if policy.name not in taken))
 
     def findings(self, work: Work) -> Iterator[LintFinding]:
         """Yield the required flows that the change cuts, or that it was too much work to tell."""
@@ -156,8 +156,8 @@ class _Namespace:
         assumed = self._assumed(charged, work, judge) if self._is_whole_set else frozenset()
         for name, losses in _by_policy(charged.found).items():
             for loss in main_losses(losses):
-                one = self._finding(name, loss, mended.get(name))
-                yield replace(one, is_assumed=(name, loss.flow.id) in assumed)
+                finding = self._finding(name, loss, mended.get(name))
+                yield replace(finding, is_assumed=(name, loss.flow.id) in assumed)
 
     def _too_complex(self, message: str) -> LintFinding:
         document = next(iter(self._documents.values()))
@@ -167,7 +167,7 @@ class _Namespace:
 
     def _case(self, after: State, options: Options) -> NamespaceChange:
         flows = required_flows(self._change.cluster, self._name, options, self._change.guarded)
-        suspects = tuple(one for one in self._documents if one)
+        suspects = tuple(name for name in self._documents if name)
         return NamespaceChange.of(self._change.cluster, (self._before, after), flows, suspects)
 
     def _assumed(self, charged: Charges, work: Work, judge: Judge) -> frozenset[tuple[str, FlowId]]:

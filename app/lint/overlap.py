@@ -18,12 +18,12 @@ class Neighbours:
 
     def __init__(self, policies: Iterable[Policy]) -> None:
         self._all = tuple(policies)
-        counts = Counter(key for one in self._all for key in _pinned(one.pods))
+        counts = Counter(key for policy in self._all for key in _pinned(policy.pods))
         self._key = max(counts, key=lambda key: counts[key], default="")
         self._by_value: dict[str, list[int]] = defaultdict(list)
         self._free: list[int] = []
-        for place, one in enumerate(self._all):
-            values = _pinned(one.pods).get(self._key)
+        for place, policy in enumerate(self._all):
+            values = _pinned(policy.pods).get(self._key)
             if values is None:
                 self._free.append(place)
             for value in values or ():
@@ -32,7 +32,7 @@ class Neighbours:
     def of(self, policy: Policy) -> tuple[Policy, ...]:
         """Return the policies that can select a pod of ``policy``, in their order."""
         found = (self._all[place] for place in self._candidates(policy))
-        return tuple(one for one in found if one.pods & policy.pods)
+        return tuple(other for other in found if other.pods & policy.pods)
 
     def _candidates(self, policy: Policy) -> Sequence[int]:
         values = _pinned(policy.pods).get(self._key)

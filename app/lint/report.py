@@ -18,7 +18,7 @@ def explanation(finding: LintFinding) -> tuple[str, ...]:
     """Return the lines below a finding: why it is one, and how to mend it."""
     lines = list(finding.details)
     if finding.fix is not None:
-        lines.append(f"  fix:     {'; '.join(edit_words(one) for one in finding.fix.edits)}")
+        lines.append(f"  fix:     {'; '.join(edit_words(edit) for edit in finding.fix.edits)}")
     if finding.is_assumed:
         lines.append(f"  note:    {_ASSUMED}")
     return tuple(lines)
@@ -33,7 +33,7 @@ def place_words(finding: LintFinding) -> str:
 def as_json(report: LintReport, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
     """Return a JSON object with the list of findings; ``patch`` is a JSON patch (RFC 6902)."""
     shown = {
-        "findings": [_as_object(one) for one in report.findings],
+        "findings": [_as_object(finding) for finding in report.findings],
         "errors": report.errors,
         "warnings": report.warnings,
         "policies": report.policies,
@@ -55,8 +55,8 @@ def _as_object(finding: LintFinding) -> dict[str, object]:
         "column": column,
         "path": finding.path,
         "message": finding.message,
-        "details": [one.strip() for one in finding.details],
-        "fix": None if fix is None else [edit_words(one) for one in fix.edits],
+        "details": [line.strip() for line in finding.details],
+        "fix": None if fix is None else [edit_words(edit) for edit in fix.edits],
         "patch": None if fix is None else list(patch_operations(fix)),
         "onlyAsWholeSet": finding.is_assumed,
     }
@@ -88,8 +88,8 @@ def summary(report: LintReport) -> str:
     return f"{found} in {looked}" + (f"; skipped: {skipped}" if skipped else "")
 
 
-def _counted(count: int, word: str, one: str = "", many: str = "s") -> str:
-    return f"{count} {word}{one if count == 1 else many}"
+def _counted(count: int, word: str, singular: str = "", plural: str = "s") -> str:
+    return f"{count} {word}{singular if count == 1 else plural}"
 
 
 def as_junit(report: LintReport, *, strict: bool) -> str:

@@ -15,8 +15,8 @@ _STYLES = {Level.ERROR: "bold red", Level.WARNING: "yellow"}
 def report_lines(report: LintReport) -> Iterator[Line]:
     """Yield the findings, what was looked at, and what was not judged."""
     told: set[Fix] = set()
-    for one in report.findings:
-        yield from _finding(one, told)
+    for finding in report.findings:
+        yield from _finding(finding, told)
         yield ()
     style = "bold green" if not report.findings else "bold"
     yield ((summary(report), style),)

@@ -148,7 +148,7 @@ def too_long(path: str, most: int) -> FieldError:
 
 def unsupported(path: str, value: object, supported: Iterable[str]) -> FieldError:
     """Return what ``field.NotSupported`` is: none of the ``supported`` values."""
-    listed = ", ".join(quoted(one) for one in supported)
+    listed = ", ".join(quoted(value) for value in supported)
     return FieldError(path, f"Unsupported value: {_shown(value)}: supported values: {listed}", value)
 
 

@@ -35,7 +35,7 @@ class Findings:
 
     def complain(self, path: str, value: object, complaints: Iterable[str]) -> None:
         """Keep an ``Invalid value`` error for each of ``complaints``."""
-        self.errors.extend(invalid(path, value, one) for one in complaints)
+        self.errors.extend(invalid(path, value, complaint) for complaint in complaints)
 
     def mapping(self, value: object, path: str) -> Mapping[str, object] | None:
         """Return the members of an object."""
@@ -69,8 +69,8 @@ class Findings:
         items = self.items(value, path)
         if items is None:
             return None
-        read = [self.text(one, f"{path}[{index}]") for index, one in enumerate(items)]
-        kept = [one for one in read if one is not None]
+        read = [self.text(item, f"{path}[{index}]") for index, item in enumerate(items)]
+        kept = [text for text in read if text is not None]
         return kept if len(kept) == len(read) else None
 
     def text_map(self, value: object, path: str) -> dict[str, str] | None:
@@ -78,6 +78,6 @@ class Findings:
         members = self.mapping(value, path)
         if members is None:
             return None
-        read = {str(key): self.text(one, f"{path}[{key}]") for key, one in members.items()}
-        kept = {key: one for key, one in read.items() if one is not None}
+        read = {str(key): self.text(member, f"{path}[{key}]") for key, member in members.items()}
+        kept = {key: text for key, text in read.items() if text is not None}
         return kept if len(kept) == len(read) else None

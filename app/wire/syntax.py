@@ -36,7 +36,7 @@ def _too_long(most: int, unit: str = "bytes") -> str:
 
 
 def _pattern(message: str, pattern: str, *examples: str) -> str:
-    shown = " or ".join(f"'{one}', " for one in examples)
+    shown = " or ".join(f"'{example}', " for example in examples)
     return f"{message} (e.g. {shown}regex used for validation is '{pattern}')"
 
 
@@ -94,7 +94,7 @@ def _prefix(text: str) -> list[str]:
     complaints = [_too_long(_LONGEST_SUBDOMAIN)] if _size(text) > _LONGEST_SUBDOMAIN else []
     if not _DNS_SUBDOMAIN_RE.fullmatch(text):
         complaints.append(_BAD_SUBDOMAIN)
-    return [f"prefix part {one}" for one in complaints]
+    return [f"prefix part {complaint}" for complaint in complaints]
 
 
 def label_key(text: str) -> list[str]:

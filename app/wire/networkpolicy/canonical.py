@@ -19,24 +19,29 @@ PeerOrder = tuple[Order, Order]
 
 def order_of(selector: Selector) -> Order:
     """Return what a selector is sorted by."""
-    return tuple([(key, one.cofinite, one.absent, tuple(sorted(one.values))) for key, one in selector.terms])
+    return tuple(
+        [
+            (key, accepted.cofinite, accepted.absent, tuple(sorted(accepted.values)))
+            for key, accepted in selector.terms
+        ]
+    )
 
 
 def united(items: Iterable[PodPeer | IntervalSet | None]) -> Peers:
     """Return the union of the items of one ``from``/``to``; None is an item that matches nobody."""
     pods: dict[PeerOrder, PodPeer] = {}
     blocks: list[IntervalSet] = []
-    for one in items:
-        if isinstance(one, PodPeer):
-            pods[order_of(one.namespaces), order_of(one.pods)] = one
-        elif one is not None:
-            blocks.append(one)
+    for item in items:
+        if isinstance(item, PodPeer):
+            pods[order_of(item.namespaces), order_of(item.pods)] = item
+        elif item is not None:
+            blocks.append(item)
     return merged(pods, blocks)
 
 
 def merged(pods: Mapping[PeerOrder, PodPeer], blocks: Sequence[IntervalSet]) -> Peers:
     """Return peers, canonical: sorted, without repetition."""
-    chosen = tuple(pods.values()) if len(pods) <= 1 else tuple([pods[one] for one in sorted(pods)])
+    chosen = tuple(pods.values()) if len(pods) <= 1 else tuple([pods[order] for order in sorted(pods)])
     if not blocks:
         return Peers(chosen)
     return Peers(chosen, blocks[0] if len(blocks) == 1 else IntervalSet.union(blocks))

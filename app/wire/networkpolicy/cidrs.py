@@ -47,9 +47,9 @@ class Cidr:
 
 def _v4(text: str) -> str | None:
     octets = text.split(".")
-    if len(octets) != 4 or not all(_OCTET.fullmatch(one) for one in octets):  # noqa: PLR2004 - IPv4 has four
+    if len(octets) != 4 or not all(_OCTET.fullmatch(octet) for octet in octets):  # noqa: PLR2004 - IPv4 has four
         return None
-    numbers = [int(one) for one in octets]
+    numbers = [int(octet) for octet in octets]
     return None if max(numbers) > _LAST_OCTET else ".".join(map(str, numbers))
 
 
@@ -61,9 +61,9 @@ def _v6(text: str) -> str | None:
         tail = _v4(groups.pop())
         if tail is None:
             return None
-    if not all(not one or _GROUP.fullmatch(one) for one in groups):
+    if not all(not group or _GROUP.fullmatch(group) for group in groups):
         return None
-    plain = [f"{int(one, 16):x}" if one else "" for one in groups]
+    plain = [f"{int(group, 16):x}" if group else "" for group in groups]
     return ":".join(plain if tail is None else [*plain, tail])
 
 

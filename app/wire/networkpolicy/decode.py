@@ -58,8 +58,8 @@ def _label(key: str, value: str) -> OrderedSelector:
 _kept_label = lru_cache(maxsize=_PARTS_KEPT)(_label)
 
 
-def _term(one: RequirementShape) -> tuple[str, LabelSet]:
-    return one.key, LabelSet.of(one.operator, one.values or ())
+def _term(shape: RequirementShape) -> tuple[str, LabelSet]:
+    return shape.key, LabelSet.of(shape.operator, shape.values or ())
 
 
 def _selector(read: SelectorShape) -> OrderedSelector:
@@ -81,12 +81,12 @@ def _block(read: BlockShape) -> IntervalSet:
 def _peers(items: list[PeerShape], own: OrderedSelector) -> Peers:
     pods: dict[PeerOrder, PodPeer] = {}
     blocks: list[IntervalSet] = []
-    for one in items:
-        if one.block is not None:
-            blocks.append(_block(one.block))
+    for peer in items:
+        if peer.block is not None:
+            blocks.append(_block(peer.block))
             continue
-        namespaces, space_order = own if one.namespaces is None else _selector(one.namespaces)
-        chosen, order = _FREE if one.pods is None else _selector(one.pods)
+        namespaces, space_order = own if peer.namespaces is None else _selector(peer.namespaces)
+        chosen, order = _FREE if peer.pods is None else _selector(peer.pods)
         if namespaces and chosen:
             pods[space_order, order] = PodPeer(namespaces, chosen)
     return merged(pods, blocks)
@@ -118,9 +118,10 @@ def _ports(read: list[PortShape] | None) -> PortSet:
         port = only.port
         is_short = not isinstance(port, str) or len(port) <= LONGEST_KEPT
         return (_kept_single if is_short else _single)(only.protocol, port, only.end_port)
-    found = [_port(one.protocol or Protocol.TCP, one.port, one.end_port) for one in read]
+    found = [_port(port.protocol or Protocol.TCP, port.port, port.end_port) for port in read]
     return PortSet.of(
-        [one for numbers, _ in found for one in numbers], [one for _, names in found for one in names]
+        [interval for numbers, _ in found for interval in numbers],
+        [name for _, names in found for name in names],
     )
 
 

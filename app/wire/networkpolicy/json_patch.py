@@ -41,24 +41,24 @@ def patch_text(fix: Fix) -> str:
 def patch_operations(fix: Fix) -> tuple[PatchOperation, ...]:
     """Return the operations of the JSON patch, lists appended to before those that they stand in."""
     operations: list[PatchOperation] = []
-    for one in _operations(fix):
-        if one["op"] != "remove" or one not in operations:
-            operations.append(one)
+    for operation in _operations(fix):
+        if operation["op"] != "remove" or operation not in operations:
+            operations.append(operation)
     return tuple(operations)
 
 
 def _operations(fix: Fix) -> Iterator[PatchOperation]:
-    if any(one.kind is EditKind.BASELINE for one in fix.edits):
+    if any(edit.kind is EditKind.BASELINE for edit in fix.edits):
         yield {"op": "replace", "path": "/spec", "value": render_policy(fix.policy)["spec"]}
         return
     for edit in fix.edits:
         if edit.kind in (EditKind.ADD_PEER, EditKind.ADD_PORT):
             yield from _extension(edit, fix.policy)
     for direction in Direction:
-        added = [one for one in fix.edits if one.kind is EditKind.ADD_RULE and one.direction is direction]
+        added = [edit for edit in fix.edits if edit.kind is EditKind.ADD_RULE and edit.direction is direction]
         yield from _new_rules(added, direction, fix.policy)
-    if any(one.kind is EditKind.DROP_TYPE for one in fix.edits):
-        types = [one.value for one in Direction if one in fix.policy.types]
+    if any(edit.kind is EditKind.DROP_TYPE for edit in fix.edits):
+        types = [direction.value for direction in Direction if direction in fix.policy.types]
         yield {"op": "add", "path": "/spec/policyTypes", "value": types}
 
 
@@ -79,7 +79,7 @@ def _extension(edit: Edit, fixed: Policy) -> Iterator[PatchOperation]:
 
 def _new_rules(edits: Sequence[Edit], direction: Direction, fixed: Policy) -> Iterator[PatchOperation]:
     """Yield what appends the rules; a list without any may not be there, so it is written as a whole."""
-    rules = [render_rule(one.rule, direction, fixed.namespace) for one in edits if one.rule is not None]
+    rules = [render_rule(edit.rule, direction, fixed.namespace) for edit in edits if edit.rule is not None]
     path = f"/spec/{direction.field}"
     if rules and len(rules) == len(fixed.rules(direction)):
         yield {"op": "add", "path": path, "value": rules}

@@ -80,15 +80,15 @@ def _is_mapped(network: Network) -> bool:
 def _blocks(addresses: IntervalSet) -> Iterator[JsonObject]:
     for family in Family:
         part = addresses & ALL_OF[family]
-        plain = [one for one in networks_of(part) if not _is_mapped(one)]
+        plain = [network for network in networks_of(part) if not _is_mapped(network)]
         if len(plain) > _FEW_BLOCKS:
             outer = _covering(part)
             holes = list(networks_of(network_set(outer) - part))
             if len(holes) + 1 < len(plain):
-                yield {"cidr": str(outer), "except": [str(one) for one in holes]}
+                yield {"cidr": str(outer), "except": [str(hole) for hole in holes]}
                 continue
-        for one in plain:
-            for single in one_by_one(one):
+        for network in plain:
+            for single in one_by_one(network):
                 yield {"cidr": str(single)}
 
 
@@ -103,7 +103,7 @@ def _pod_peer(peer: PodPeer, namespace: str) -> JsonObject:
 
 def render_peers(peers: Peers, namespace: str) -> list[JsonObject]:
     """Return the items of ``from`` or ``to``; peers that are nobody are an item that matches nobody."""
-    items = [_pod_peer(one, namespace) for one in peers.pods]
+    items = [_pod_peer(peer, namespace) for peer in peers.pods]
     items += [{"ipBlock": block} for block in _blocks(peers.addresses)]
     return items or [{"podSelector": _NO_SELECTOR}]
 
@@ -118,7 +118,7 @@ def render_ports(ports: PortSet) -> Iterator[JsonObject]:
             yield {"protocol": protocol.value, "port": first}
         else:
             yield {"protocol": protocol.value, "port": first, "endPort": last}
-    for protocol, name in sorted(ports.names, key=lambda one: (one[0].value, one[1])):
+    for protocol, name in sorted(ports.names, key=lambda named: (named[0].value, named[1])):
         yield {"protocol": protocol.value, "port": name}
 
 
@@ -146,7 +146,7 @@ def render_policy(policy: Policy) -> JsonObject:
     for direction in Direction:
         rules = policy.ingress if direction is Direction.INGRESS else policy.egress
         if rules:
-            spec[direction.field] = [render_rule(one, direction, policy.namespace) for one in rules]
-    spec["policyTypes"] = [one.value for one in Direction if one in policy.types]
+            spec[direction.field] = [render_rule(rule, direction, policy.namespace) for rule in rules]
+    spec["policyTypes"] = [direction.value for direction in Direction if direction in policy.types]
     metadata = {"name": policy.name, "namespace": policy.namespace}
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec}

@@ -8,7 +8,7 @@ from app.wire.fields import Findings
 from app.wire.objects.metadata import check_labels
 from app.wire.syntax import label_key, label_value
 
-_OPERATORS = {one.value: one for one in Operator}
+_OPERATORS = {operator.value: operator for operator in Operator}
 _WITH_VALUES = frozenset({Operator.IN, Operator.NOT_IN})
 
 
@@ -46,8 +46,8 @@ def _requirement(value: object, path: str, findings: Findings) -> tuple[str, Lab
         findings.add(invalid(f"{path}.operator", spelled, "not a valid selector operator"))
     known = _check_key(key, f"{path}.key", findings)
     if findings.is_new:
-        for index, one in enumerate(values):
-            findings.complain(f"{path}.values[{index}]", one, label_value(one))
+        for index, text in enumerate(values):
+            findings.complain(f"{path}.values[{index}]", text, label_value(text))
     return (key, LabelSet.of(operator, values)) if operator and fits and known else None
 
 
@@ -63,10 +63,10 @@ def read_selector(value: object, path: str, findings: Findings) -> Selector | No
     elif labels is not None and "" in labels:
         findings.complain(f"{path}.matchLabels", "", label_key(""))
     terms = [
-        _requirement(one, f"{path}.matchExpressions[{index}]", findings)
-        for index, one in enumerate(expressions or [])
+        _requirement(expression, f"{path}.matchExpressions[{index}]", findings)
+        for index, expression in enumerate(expressions or [])
     ]
     if labels is None or expressions is None or "" in labels or None in terms:
         return None
-    equal = [(key, LabelSet.of(Operator.IN, (one,))) for key, one in labels.items()]
+    equal = [(key, LabelSet.of(Operator.IN, (value,))) for key, value in labels.items()]
     return Selector.of([*equal, *(term for term in terms if term)])

@@ -65,18 +65,18 @@ _OBJECT = _Fields(
 
 def _walk(value: object, known: _Fields, path: str) -> Iterator[FieldError]:
     if isinstance(value, list):
-        for index, one in enumerate(value):
-            yield from _walk(one, known, f"{path}[{index}]")
+        for index, item in enumerate(value):
+            yield from _walk(item, known, f"{path}[{index}]")
     if not isinstance(value, dict):
         return
-    for key, one in value.items():
+    for key, member in value.items():
         place = f"{path}.{key}" if path else str(key)
         if key not in known.members:
             fields = ", ".join(sorted(known.members))
             message = f'unknown field "{place}": the API server drops it (known here: {fields})'
-            yield FieldError(place, message, one)
+            yield FieldError(place, message, member)
         elif (below := known.members[key]) is not None:
-            yield from _walk(one, below, place)
+            yield from _walk(member, below, place)
 
 
 def unknown_fields(obj: Mapping[str, object]) -> tuple[FieldError, ...]:

@@ -23,8 +23,8 @@ from app.wire.networkpolicy.shapes import API_VERSION, KIND
 from app.wire.objects.metadata import NO_METADATA, Metadata, read_metadata
 from app.wire.syntax import port_name, port_number
 
-_PROTOCOLS = {one.value: one for one in Protocol}
-_DIRECTIONS = {one.value: one for one in Direction}
+_PROTOCOLS = {protocol.value: protocol for protocol in Protocol}
+_DIRECTIONS = {direction.value: direction for direction in Direction}
 _NOTHING = PortSet(EMPTY)
 _MOST_TYPES = 2
 
@@ -105,10 +105,10 @@ def _ports(value: object, path: str, findings: Findings) -> PortSet:
         return _NOTHING
     if not items:
         return ALL_PORTS
-    read = [_port(one, f"{path}[{index}]", findings) for index, one in enumerate(items)]
+    read = [_port(port, f"{path}[{index}]", findings) for index, port in enumerate(items)]
     return PortSet.of(
-        [one for one in read if isinstance(one, IntervalSet)],
-        [one for one in read if isinstance(one, tuple)],
+        [port for port in read if isinstance(port, IntervalSet)],
+        [port for port in read if isinstance(port, tuple)],
     )
 
 
@@ -140,10 +140,12 @@ def _block(value: object, path: str, findings: Findings) -> IntervalSet | None:
     outer = _cidr(spelled, f"{path}.cidr", findings) if spelled else None
     if outer is None or excepts is None:
         return None
-    inner = [_excepted(one, f"{path}.except[{index}]", outer, findings) for index, one in enumerate(excepts)]
+    inner = [
+        _excepted(text, f"{path}.except[{index}]", outer, findings) for index, text in enumerate(excepts)
+    ]
     if None in inner:
         return None
-    return block_set(outer.network, [one.network for one in inner if one])
+    return block_set(outer.network, [cidr.network for cidr in inner if cidr])
 
 
 def _selectors(
@@ -180,7 +182,7 @@ def _peers(value: object, path: str, namespace: str, findings: Findings) -> Peer
         return Peers()
     if not items:
         return None
-    return united([_peer(one, f"{path}[{index}]", namespace, findings) for index, one in enumerate(items)])
+    return united([_peer(peer, f"{path}[{index}]", namespace, findings) for index, peer in enumerate(items)])
 
 
 def _rules(
@@ -188,9 +190,9 @@ def _rules(
 ) -> tuple[Rule, ...]:
     path = f"spec.{direction.field}"
     rules: list[Rule] = []
-    for index, one in enumerate(findings.items(spec.get(direction.field), path) or []):
+    for index, rule in enumerate(findings.items(spec.get(direction.field), path) or []):
         place = f"{path}[{index}]"
-        members = findings.mapping(one, place)
+        members = findings.mapping(rule, place)
         if members is None:
             rules.append(Rule(Peers()))
             continue
@@ -203,14 +205,14 @@ def _rules(
 def _types(value: object, findings: Findings) -> frozenset[Direction]:
     path = "spec.policyTypes"
     items = findings.items(value, path) or []
-    read = [findings.text(one, f"{path}[{index}]") for index, one in enumerate(items)]
+    read = [findings.text(item, f"{path}[{index}]") for index, item in enumerate(items)]
     if len(read) > _MOST_TYPES:
         findings.add(invalid(path, read, "may not specify more than two policyTypes"))
     else:
-        for index, one in enumerate(read):
-            if one is not None and one not in _DIRECTIONS:
-                findings.add(unsupported(f"{path}[{index}]", one, _DIRECTIONS))
-    return frozenset(_DIRECTIONS[one] for one in read if one in _DIRECTIONS)
+        for index, text in enumerate(read):
+            if text is not None and text not in _DIRECTIONS:
+                findings.add(unsupported(f"{path}[{index}]", text, _DIRECTIONS))
+    return frozenset(_DIRECTIONS[text] for text in read if text in _DIRECTIONS)
 
 
 def _check_kind(members: Mapping[str, object], findings: Findings) -> bool:

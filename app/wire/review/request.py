@@ -193,7 +193,7 @@ def _explain(body: bytes, error: msgspec.ValidationError) -> NoReturn:
     if path == "request.uid" and "length" in message:
         raise BadReview(_NOT_A_REVIEW, path, "Required value") from None
     if wrong := _NO_ENUM.fullmatch(message):
-        supported = ", ".join(quoted(one.value) for one in Operation)
+        supported = ", ".join(quoted(operation.value) for operation in Operation)
         message = f"Unsupported value: {quoted(wrong[1])}: supported values: {supported}"
     else:
         message = f"Invalid value: {message[:1].lower()}{message[1:]}"

@@ -95,7 +95,7 @@ class Editor:
         """Insert lines below the line of the position in ``after``, which comes with the depth."""
         position, depth = after
         end = line_end(self._text, position)
-        added = "".join(f"{self._layout.newline}{' ' * indent}{one}" for one in lines)
+        added = "".join(f"{self._layout.newline}{' ' * indent}{line}" for line in lines)
         self._pieces.append(Piece(end, end, added, depth))
 
     def _replace(self, parent: TextSpan, old: TextSpan, new: tuple[object, int]) -> None:
@@ -106,7 +106,7 @@ class Editor:
         if old.style is Style.BLOCK:
             start, end = line_start(self._text, old.start), line_end(self._text, old.end)
             indent = " " * column(self._text, old.start)
-            spelled = self._layout.newline.join(f"{indent}{one}" for one in self._layout.lines(value))
+            spelled = self._layout.newline.join(f"{indent}{line}" for line in self._layout.lines(value))
             self._pieces.append(Piece(start, end, spelled))
             return
         start = old.start
@@ -166,7 +166,7 @@ def changed(text: str, pieces: Iterable[Piece]) -> str:
     """Return ``text`` with all changes made; at the same place the innermost first, then in their order."""
     parts: list[str] = []
     done = 0
-    for one in sorted(pieces, key=lambda piece: (piece.start, -piece.depth)):
-        parts += (text[done : one.start], one.text)
-        done = max(done, one.end)
+    for piece in sorted(pieces, key=lambda piece: (piece.start, -piece.depth)):
+        parts += (text[done : piece.start], piece.text)
+        done = max(done, piece.end)
     return "".join((*parts, text[done:]))

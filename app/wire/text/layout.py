@@ -60,10 +60,12 @@ class Layout:
     def lines(self, value: object) -> list[str]:
         """Return ``value`` as the lines of a YAML block."""
         if isinstance(value, Mapping) and value:
-            return [line for name, one in value.items() for line in self._member(name, one)]
+            return [line for name, member in value.items() for line in self._member(name, member)]
         if isinstance(value, list) and value:
-            blocks = (self.lines(one) for one in value)
-            return [line for first, *rest in blocks for line in (f"- {first}", *(f"  {one}" for one in rest))]
+            blocks = (self.lines(item) for item in value)
+            return [
+                line for first, *rest in blocks for line in (f"- {first}", *(f"  {more}" for more in rest))
+            ]
         return [in_brackets(value)]
 
     def _member(self, name: str, value: object) -> Iterator[str]:
@@ -72,7 +74,7 @@ class Layout:
             return
         yield f"{in_brackets(name)}:"
         indent = " " * (self.dash if isinstance(value, list) else self.step)
-        yield from (f"{indent}{one}" for one in self.lines(value))
+        yield from (f"{indent}{line}" for line in self.lines(value))
 
     def json(self, value: object, indent: str | None) -> str:
         """Return ``value`` as JSON: on one line, or on several where ``indent`` is that of its own line."""
@@ -85,17 +87,17 @@ class Layout:
 
 def _offsets(text: str, known: Iterable[TextSpan], *, lists: bool) -> Iterator[int]:
     """Yield how far lists (or mappings) in blocks are indented below their key."""
-    for one in known:
-        for below in one.members.values():
+    for span in known:
+        for below in span.members.values():
             if below.style is Style.BLOCK and bool(below.items) is lists:
                 yield column(text, below.start) - column(text, below.key)
 
 
 def _units(text: str, known: Iterable[TextSpan]) -> Iterator[str]:
     """Yield how far members of JSON objects are indented below the line on which their object begins."""
-    for one in known:
-        for below in one.members.values():
-            inner, outer = indent_of(text, below.key), indent_of(text, one.start)
+    for span in known:
+        for below in span.members.values():
+            inner, outer = indent_of(text, below.key), indent_of(text, span.start)
             if below.style is not Style.BLOCK and inner.startswith(outer) and inner != outer:
                 yield inner.removeprefix(outer)
 
@@ -115,10 +117,12 @@ def in_brackets(value: object) -> str:
     """
     if isinstance(value, Mapping):
         return (
-            "{" + ", ".join(f"{in_brackets(name)}: {in_brackets(one)}" for name, one in value.items()) + "}"
+            "{"
+            + ", ".join(f"{in_brackets(name)}: {in_brackets(member)}" for name, member in value.items())
+            + "}"
         )
     if isinstance(value, list):
-        return "[" + ", ".join(in_brackets(one) for one in value) + "]"
+        return "[" + ", ".join(in_brackets(item) for item in value) + "]"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and plain_scalar(value) == value:
         return value
     return json.dumps(value, ensure_ascii=False)

@@ -37,7 +37,9 @@ def _integer(text: str) -> int | None:
     found = _INTEGER.fullmatch(text)
     if found is None or len(text) > _LONGEST:
         return None
-    digits, base = next((one, base) for one, base in zip(found.groups()[1:], _BASES, strict=True) if one)
+    digits, base = next(
+        (digits, base) for digits, base in zip(found.groups()[1:], _BASES, strict=True) if digits
+    )
     number = int(digits, base)
     if found[1]:
         number = -number if found[1] == "-" else number
