@@ -5,7 +5,6 @@ import pytest
 from app.wire.errors import BadReview, FieldError, UnusableInput, invalid, quoted, required, wrong_type
 from app.wire.fields import Validation
 from app.wire.networkpolicy.parse import parse_policy
-from app.wire.networkpolicy.unknown_fields import dropped_fields
 from tests.wire.api_server_cases import policy
 
 
@@ -78,27 +77,3 @@ def test_an_unknown_field_says_what_is_known_there() -> None:
 
 def test_stored_objects_have_no_unknown_fields() -> None:
     assert parse_policy(policy(ingress=[{"to": []}]), validation=Validation.STORED).unknown_fields == ()
-
-
-@pytest.mark.parametrize(
-    ("applied", "paths"),
-    [
-        ('{"spec":{"ingress":[{"to":[]}]}}', ["spec.ingress[0].to"]),
-        ('{"spec":{"ingress":[{"from":[]}]}}', []),
-        ("[]", []),
-        ("no JSON", []),
-        ("[" * 5000, []),
-    ],
-)
-def test_what_kubectl_applied_still_tells_which_fields_were_dropped(applied: str, paths: list[str]) -> None:
-    stored = policy()
-    stored["metadata"] = {
-        "name": "p",
-        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied},
-    }
-    metadata = parse_policy(stored, validation=Validation.STORED).metadata
-    assert [one.path for one in dropped_fields(metadata)] == paths
-
-
-def test_an_object_that_kubectl_never_applied_tells_nothing() -> None:
-    assert dropped_fields(parse_policy(policy(), validation=Validation.STORED).metadata) == ()

@@ -8,12 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import msgspec
-
 from app.wire.errors import FieldError
-from app.wire.objects.metadata import Metadata
-
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class _Fields:
@@ -82,19 +77,3 @@ def _walk(value: object, known: _Fields, path: str) -> Iterator[FieldError]:
 def unknown_fields(obj: Mapping[str, object]) -> tuple[FieldError, ...]:
     """Return one error for each field of a NetworkPolicy object that the API does not know."""
     return tuple(_walk(obj, _OBJECT, ""))
-
-
-def dropped_fields(metadata: Metadata) -> tuple[FieldError, ...]:
-    """Return the unknown fields of the manifest that was applied, where the object still tells.
-
-    The API server has dropped them by the time a webhook sees the object; ``kubectl apply`` keeps its input
-    in an annotation. An annotation that is no JSON object tells nothing.
-    """
-    applied = metadata.annotations.get(_LAST_APPLIED)
-    if applied is None:
-        return ()
-    try:
-        obj = msgspec.json.decode(applied)
-    except (msgspec.MsgspecError, RecursionError):
-        return ()
-    return unknown_fields(obj) if isinstance(obj, dict) else ()
