@@ -97,14 +97,14 @@ def as_junit(report: LintReport, *, strict: bool) -> str:
     return junit.as_junit("check", [_test_case(report, origin, strict=strict) for origin in report.files])
 
 
-def _test_case(report: LintReport, origin: str, *, strict: bool) -> junit.TestCase:
+def _test_case(report: LintReport, origin: str, *, strict: bool) -> junit.JunitCase:
     found = [finding for finding in report.findings if finding.origin == origin]
     grave = [finding for finding in found if strict or finding.level is Level.ERROR]
     others = [finding for finding in found if not strict and finding.level is not Level.ERROR]
     if not grave:
-        return junit.TestCase(origin, output=_texts(others))
+        return junit.JunitCase(origin, output=_texts(others))
     message = grave[0].message + (f" (and {len(grave) - 1} more)" if len(grave) > 1 else "")
-    return junit.TestCase(origin, (message, grave[0].rule.value, _texts(grave)), _texts(others))
+    return junit.JunitCase(origin, (message, grave[0].rule.value, _texts(grave)), _texts(others))
 
 
 def _texts(findings: Sequence[LintFinding]) -> str:

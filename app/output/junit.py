@@ -14,7 +14,7 @@ _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 
 
 @dataclass(frozen=True, slots=True)
-class TestCase:
+class JunitCase:
     """One test of a JUnit suite; it failed where ``failure`` says why, as message, type and text."""
 
     name: str
@@ -22,7 +22,7 @@ class TestCase:
     output: str = ""
 
 
-def as_junit(command: str, cases: Sequence[TestCase]) -> str:
+def as_junit(command: str, cases: Sequence[JunitCase]) -> str:
     """Return the suites of one run of a command."""
     suite = ET.Element("testsuite", name=f"netpol-guard {command}")
     for test in cases:
