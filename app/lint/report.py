@@ -69,7 +69,7 @@ def as_github(report: LintReport, *, strict: bool) -> str:  # noqa: ARG001 - all
 
 def as_sarif(report: LintReport, *, strict: bool) -> str:  # noqa: ARG001 - all formats are called alike
     """Return a SARIF log."""
-    return sarif.as_sarif({rule: rule.meaning for rule in LintRule}, map(_result, report.findings))
+    return sarif.as_sarif(((rule, rule.meaning) for rule in LintRule), map(_result, report.findings))
 
 
 def _result(finding: LintFinding) -> Result:

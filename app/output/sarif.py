@@ -11,7 +11,7 @@ from urllib.parse import quote
 from app import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from enum import Enum
 
     from app.output.results import Result
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def as_sarif(rules: Mapping[Enum, str], results: Iterable[Result]) -> str:
+def as_sarif(rules: Iterable[tuple[Enum, str]], results: Iterable[Result]) -> str:
     """Return a log of ``results``; ``rules`` are all that there are, each with what it means."""
-    order = list(rules)
+    meanings = dict(rules)
+    order = list(meanings)
     driver = {
         "name": "netpol-guard",
         "version": __version__,
@@ -31,7 +32,7 @@ def as_sarif(rules: Mapping[Enum, str], results: Iterable[Result]) -> str:
                 "name": rule.name.title().replace("_", ""),
                 "shortDescription": {"text": meaning},
             }
-            for rule, meaning in rules.items()
+            for rule, meaning in meanings.items()
         ],
     }
     shown = [

@@ -21,7 +21,7 @@ class Rule(Enum):
     OLD_NAME = "old-name"
 
 
-RULES: dict[Enum, str] = {Rule.LOST_FLOW: "A flow is lost.", Rule.OLD_NAME: "A name is old."}
+RULES = ((Rule.LOST_FLOW, "A flow is lost."), (Rule.OLD_NAME, "A name is old."))
 
 
 def located(result: Result) -> dict[str, object]:

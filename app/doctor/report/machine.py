@@ -10,7 +10,8 @@ from app.doctor.context import Context
 from app.doctor.findings import Check, Finding, FindingSeverity, Report
 from app.doctor.report.matrix import Row, matrix_of
 from app.doctor.report.page import Imprint, report_page
-from app.output.formats import TestCase, junit_suites, sarif_log
+from app.output import junit, sarif
+from app.output.results import Result
 
 _LEVELS = {
     FindingSeverity.ERROR: "error",
@@ -78,32 +79,26 @@ def _sentences(finding: Finding) -> Iterator[str]:
 
 
 def as_sarif(examination: Examination) -> str:
-    """Return a SARIF 2.1.0 log; places are objects of the cluster, not files."""
-    findings = examination.report.findings
-    return sarif_log(((check, check.value.replace("-", " ")) for check in Check), map(_result, findings))
+    """Return a SARIF log; places are objects of the cluster, not files."""
+    rules = ((check, check.value.replace("-", " ")) for check in Check)
+    return sarif.as_sarif(rules, map(_result, examination.report.findings))
 
 
-def _result(finding: Finding) -> dict[str, object]:
-    return {
-        "ruleId": finding.check.value,
-        "ruleIndex": list(Check).index(finding.check),
-        "level": _LEVELS[finding.severity],
-        "message": {"text": _text(finding)},
-        "locations": [{"logicalLocations": [{"fullyQualifiedName": finding.subject, "kind": "resource"}]}],
-    }
+def _result(finding: Finding) -> Result:
+    return Result(finding.check, _LEVELS[finding.severity], _text(finding), subject=finding.subject)
 
 
 def as_junit(examination: Examination) -> str:
     """Return JUnit test suites: every finding that counts is a failed test, all that is fine a passed one."""
     report = examination.report
-    return junit_suites("doctor", [*map(_case, report.findings), *map(TestCase, report.fine)])
+    return junit.as_junit("doctor", [*map(_case, report.findings), *map(junit.JunitCase, report.fine)])
 
 
-def _case(finding: Finding) -> TestCase:
+def _case(finding: Finding) -> junit.JunitCase:
     name = f"{finding.check.value}: {finding.subject}"
     if not finding.severity.counts:
-        return TestCase(name, output=_text(finding))
-    return TestCase(name, (finding.title, finding.check.value, _text(finding)))
+        return junit.JunitCase(name, output=_text(finding))
+    return junit.JunitCase(name, (finding.title, finding.check.value, _text(finding)))
 
 
 def as_html(examination: Examination) -> str:
