@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from app.errors import InputError
 from app.model.access import Scope
-from app.wire.objects.pods import PodIdentity, pod_identity
+from app.wire.objects.pods import PodFacts, pod_facts
 
 if TYPE_CHECKING:
     from app.cluster.client.connection import Connection
@@ -60,13 +60,13 @@ class ClusterChoice:
 
         return Connection(configuration(self.kubeconfig, self.context))
 
-    def find_pod(self, namespace: str, name: str) -> PodIdentity | None:
+    def find_pod(self, namespace: str, name: str) -> PodFacts | None:
         """Return a pod of the live cluster, None where there is none. Raises ``StateUnreadable``."""
         from app.cluster.client.objects import Objects
         from app.model.kinds import POD, Reference
 
         found = Objects(self.connect(), "netpol-guard").get(Reference(POD, name, namespace))
-        return None if found is None else pod_identity(found)
+        return None if found is None else pod_facts(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,7 @@ def read_base(place: ClusterChoice, namespaces: Collection[str] | None) -> BaseC
     if place.is_live:
         from app.cluster.state.read_once import read_once
 
-        reading = read_once(place.connect(), namespaces, declared=place.sources)
-        return BaseCluster(reading.cluster, reading.notes)
+        return BaseCluster(*read_once(place.connect(), namespaces, declared=place.sources))
     if place.state is None:
         return BaseCluster()
     from app.cluster.state.folder import DirectoryState

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from app.engine.requirements import FlowId
-from app.wire.objects.registrations import Registration
+from app.wire.objects.webhooks import Registration
 
 JOBS_FAIL = (
     "Spark drivers, executors and the control plane lose connections to each other; jobs fail at random"

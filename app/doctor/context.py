@@ -11,10 +11,11 @@ from app import __version__
 from app.doctor.verdicts import Verdicts
 from app.engine.requirements import Options
 from app.errors import InputError
-from app.model.survey import ServiceKey, Survey
+from app.model.survey import Survey
 from app.shipped import DEPLOY
 from app.wire.objects.pods import PodFacts
-from app.wire.objects.registrations import Registration, registrations
+from app.wire.objects.services import ServiceKey
+from app.wire.objects.webhooks import Registration, registrations
 from app.wire.text.documents import decode_text, read_documents
 
 

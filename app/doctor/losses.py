@@ -13,7 +13,7 @@ from app.engine.judge import Certainty, Loss
 from app.engine.policy import Policy
 from app.engine.requirements import FlowId, Severity
 from app.engine.words import flow_words
-from app.model.survey import ServiceKey
+from app.wire.objects.services import ServiceKey
 
 
 class Condition(Enum):

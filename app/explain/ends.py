@@ -11,11 +11,11 @@ from app.engine.ports import LAST_PORT, Protocol, position
 from app.errors import InputError
 from app.explain.flow import End
 from app.wire.errors import UnusableObject
-from app.wire.objects.pods import PodIdentity, pod_identity
+from app.wire.objects.pods import PodFacts, pod_facts
 from app.wire.syntax import dns_label, dns_subdomain, label_key, label_value
 from app.wire.text.documents import Document
 
-FindPod = Callable[[str, str], PodIdentity | None]
+FindPod = Callable[[str, str], PodFacts | None]
 """Namespace and name -> the pod, None where there is none."""
 
 
@@ -36,7 +36,7 @@ class FoundEnd:
     """An end, and the pod that it is where it was given by name; ``notes`` say what is special about it."""
 
     end: End
-    pod: PodIdentity | None = None
+    pod: PodFacts | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -73,12 +73,12 @@ def find_end(wanted: WantedEnd, find_pod: FindPod) -> FoundEnd:
     if pod is None:
         hint = f"give its labels instead: {wanted.namespace}/key=value,..."
         raise InputError(wanted.option, f"there is no pod {wanted.text} in the state; {hint}")
-    address = place_of(ip_address(pod.addresses[0])) if pod.addresses else None
+    address = place_of(pod.addresses[0]) if pod.addresses else None
     end = End(wanted.namespace, pod.labels, address, is_host_network=pod.is_host_network)
     return FoundEnd(end, pod, _notes(wanted.text, pod))
 
 
-def _notes(name: str, pod: PodIdentity) -> tuple[str, ...]:
+def _notes(name: str, pod: PodFacts) -> tuple[str, ...]:
     if not pod.is_host_network:
         return ()
     return (
@@ -95,9 +95,9 @@ def pods_of(documents: Iterable[Document]) -> FindPod:
     return lambda namespace, name: known.get((namespace, name))
 
 
-def _pod(document: Document) -> PodIdentity:
+def _pod(document: Document) -> PodFacts:
     try:
-        return pod_identity(document.object)
+        return pod_facts(document.object)
     except UnusableObject as error:
         line, column = document.place("metadata")
         raise InputError(f"{document.origin}:{line}:{column}", str(error)) from error
@@ -121,7 +121,7 @@ class FlowPort:
         return f"{self.protocol.value} {self.number}{names}"
 
 
-def parse_port(text: str, pod: PodIdentity | None) -> FlowPort:
+def parse_port(text: str, pod: PodFacts | None) -> FlowPort:
     """Return what ``text`` names: ``443``, ``53/UDP``, ``8080/TCP/http``, or a port name of ``pod``.
 
     Raises ``InputError``.
@@ -137,7 +137,7 @@ def parse_port(text: str, pod: PodIdentity | None) -> FlowPort:
     return _named(first, protocol if spelled else None, pod)
 
 
-def _numbered(number: int, protocol: Protocol, name: str, pod: PodIdentity | None) -> FlowPort:
+def _numbered(number: int, protocol: Protocol, name: str, pod: PodFacts | None) -> FlowPort:
     if not 1 <= number <= LAST_PORT:
         raise InputError("--port", f"{number} is no port: 1 to {LAST_PORT}")
     known = () if pod is None else pod.ports
@@ -145,7 +145,7 @@ def _numbered(number: int, protocol: Protocol, name: str, pod: PodIdentity | Non
     return FlowPort(protocol, number, frozenset({name} if name else names))
 
 
-def _named(name: str, protocol: Protocol | None, pod: PodIdentity | None) -> FlowPort:
+def _named(name: str, protocol: Protocol | None, pod: PodFacts | None) -> FlowPort:
     if pod is None:
         raise InputError(
             "--port", f"{name!r} is a name, which only a pod given by name can resolve: write 8080/TCP/{name}"

@@ -10,12 +10,9 @@ from enum import Enum
 from app.engine.cluster import Cluster, Source
 from app.model.measured_sources import Unknown
 from app.wire.objects.pods import PodFacts
-from app.wire.objects.registrations import Registration
-from app.wire.objects.services import EndpointSliceFacts, ServiceFacts
+from app.wire.objects.services import EndpointSliceFacts, ServiceFacts, ServiceKey
+from app.wire.objects.webhooks import Registration
 from app.wire.objects.workloads import DeploymentFacts
-
-ServiceKey = tuple[str, str]
-"""Namespace and name of a Service."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from app.cluster.client.connection import ApiRequest
 from app.cluster.client.errors import refusal
 from app.cluster.client.listing import Collection
 from app.deadline import Deadline
+from app.model.kinds import Kind
 
-THINGS = Collection("the things", "example.test", "things", "/things")
+THINGS = Collection("the things", Kind("example.test/v1", "Thing", "things"))
 
 
 def thing(uid: str, value: str, version: str = "1") -> dict[str, object]:

@@ -26,8 +26,9 @@ from app.cluster.survey.folder import collected_from
 from app.doctor.context import Context, Product
 from app.doctor.examine import examine
 from app.doctor.findings import Finding, Report
-from app.model.survey import Call, CallOutcome, ServiceKey
+from app.model.survey import Call, CallOutcome
 from app.shipped import DEPLOY
+from app.wire.objects.services import ServiceKey
 from app.wire.text.documents import read_documents
 
 Manifest = dict[str, Any]

@@ -14,6 +14,7 @@ import msgspec
 from urllib3 import exceptions as http
 
 from app.errors import StateUnreadable
+from app.model.kinds import Reference
 
 _LONGEST_MESSAGE = 500
 _DENIED = "denied the request"
@@ -29,6 +30,12 @@ class Purpose:
     group: str
     resource: str
     namespace: str = ""
+
+    @classmethod
+    def of(cls, reference: Reference, verb: str) -> Purpose:
+        """Return what a request with the RBAC ``verb`` for one object is for."""
+        kind = reference.kind
+        return cls(str(reference), verb, kind.group, kind.resource, reference.namespace)
 
     @property
     def rule(self) -> str:
@@ -50,11 +57,6 @@ class HttpRefusal(StateUnreadable):
         super().__init__(purpose.words, *reasons)
         self.status = status
         self.said = said
-
-    @property
-    def is_denial(self) -> bool:
-        """Whether an admission webhook denied the request, rather than a missing permission."""
-        return _DENIED in self.said
 
     @property
     def is_lasting(self) -> bool:

@@ -11,6 +11,7 @@ from msgspec import Raw
 from app.cluster.client.connection import Api, ApiRequest
 from app.cluster.client.errors import HttpRefusal, Purpose, nonsense
 from app.deadline import Deadline
+from app.model.kinds import Kind
 from app.wire.errors import UnusableObject
 from app.wire.objects.lists import read_list
 
@@ -20,19 +21,22 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Where a list of objects is found: the resource's path, selectors, and how many to ask for at a time."""
+    """A list: its kind, its namespace ("" for all), selectors, and how many to ask for at a time."""
 
     words: str
-    group: str
-    resource: str
-    path: str
-    selectors: Mapping[str, str] = field(default_factory=dict)
+    kind: Kind
     namespace: str = ""
+    selectors: Mapping[str, str] = field(default_factory=dict)
     page: int = PAGE
+
+    @property
+    def path(self) -> str:
+        """Where the API server keeps it."""
+        return self.kind.path(self.namespace)
 
     def purpose(self, verb: str) -> Purpose:
         """Return what a request with ``verb`` is for."""
-        return Purpose(self.words, verb, self.group, self.resource, self.namespace)
+        return Purpose(self.words, verb, self.kind.group, self.kind.resource, self.namespace)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class _Change:
     @property
     def purpose(self) -> Purpose:
         """What the request is for; to apply needs the right to patch."""
-        return _purpose_of(self.reference, "patch" if self.method is Method.APPLY else self.words)
+        return Purpose.of(self.reference, "patch" if self.method is Method.APPLY else self.words)
 
     @property
     def request(self) -> ApiRequest:
@@ -60,7 +60,7 @@ class Objects:
 
     def get(self, reference: Reference) -> Manifest | None:
         """Return the object, None where there is none. Raises ``StateUnreadable``."""
-        purpose = _purpose_of(reference, "get")
+        purpose = Purpose.of(reference, "get")
         try:
             answer = self._api.call(ApiRequest(purpose, reference.path), self._deadline())
         except HttpRefusal as error:
@@ -75,18 +75,11 @@ class Objects:
         They come without ``apiVersion`` and ``kind``, as lists have them. Raises ``StateUnreadable``.
         """
         place = f" of namespace {namespace}" if namespace else ""
-        collection = Collection(
-            words=f"the {kind.resource}{place}",
-            group=kind.group,
-            resource=kind.resource,
-            path=kind.path(namespace),
-            selectors={
-                name: text for name, text in (("labelSelector", labels), ("fieldSelector", fields)) if text
-            },
-            namespace=namespace,
-        )
+        asked = (("labelSelector", labels), ("fieldSelector", fields))
+        selectors = {name: text for name, text in asked if text}
+        collection = Collection(f"the {kind.resource}{place}", kind, namespace, selectors)
         listed = list_all(self._api, collection, self._deadline())
-        return [msgspec.json.decode(one) for one in listed.items]
+        return [msgspec.json.decode(item) for item in listed.items]
 
     def apply(self, manifest: Manifest, dry_run: DryRun = DryRun.NONE, *, force: bool = False) -> Written:
         """Apply server-side; ``force`` takes fields over from other managers.
@@ -145,12 +138,6 @@ class Objects:
 
     def _deadline(self) -> Deadline:
         return Deadline.after(self._seconds)
-
-
-def _purpose_of(reference: Reference, verb: str) -> Purpose:
-    """Return what a request with the RBAC ``verb`` is for."""
-    kind = reference.kind
-    return Purpose(str(reference), verb, kind.group, kind.resource, reference.namespace)
 
 
 def _object(answer: ApiAnswer, purpose: Purpose) -> Manifest:

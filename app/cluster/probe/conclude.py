@@ -56,7 +56,7 @@ def _by_peer(observations: Iterable[Observation]) -> dict[Address, list[Observat
 
 def _place(peer: Address, owners: AddressOwners) -> tuple[CallerPlace | None, str]:
     """Return what to let in for ``peer``, and what to tell about it."""
-    pod = next((one for one in owners.pods if peer in one.addresses), None)
+    pod = next((one for one in owners.pods if peer in one.own_addresses), None)
     if pod is not None:
         return _pod_place(peer, pod, owners.guard_namespace)
     node = next((one for one in owners.nodes if peer in map(address_of, one.addresses)), None)

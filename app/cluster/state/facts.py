@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from app.engine.addresses import Address, place_of
 from app.engine.cluster import MANAGED, Source
-from app.engine.policy import Namespace
+from app.engine.policy import Namespace, Policy
 from app.model.measured_sources import Memory
 from app.wire.objects.nodes import NodeFacts
 from app.wire.objects.pods import pod_facts
 from app.wire.objects.read import RawObject
-from app.wire.objects.services import EndpointSliceFacts, ServiceFacts
+from app.wire.objects.services import EndpointSliceFacts, ServiceFacts, ServiceKey
 from app.wire.objects.webhooks import WebhookClient
 
 KUBE_SYSTEM = "kube-system"
+KUBERNETES = ("default", "kubernetes")
+"""The API server's own Service."""
 AGENT_LABELS = ("app", "k8s-app")
 AGENT_VALUE = "konnectivity-agent"
 """AKS labels its tunnel's pods ``app: konnectivity-agent``, GKE ``k8s-app: konnectivity-agent``."""
 
 NOTHING_REMEMBERED = Memory()
-
-ServiceKey = tuple[str, str]
-"""Namespace and name of a Service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ def agent_of(source: RawObject) -> Agent | None:
     if pod.namespace != KUBE_SYSTEM:
         return None
     found = (key for key in AGENT_LABELS if pod.labels.get(key) == AGENT_VALUE)
-    return next((Agent(key, pod.addresses) for key in found), None)
+    return next((Agent(key, pod.own_addresses) for key in found), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +70,27 @@ class Facts:
         """The names of the managed namespaces."""
         return managed_names(self.namespaces)
 
+    def slices_of(self, keys: Iterable[ServiceKey]) -> tuple[EndpointSliceFacts, ...]:
+        """Return the EndpointSlices of these Services."""
+        named = set(keys)
+        return tuple(found for found in self.slices if found.key in named)
+
 
 def managed_names(namespaces: Mapping[str, Namespace]) -> frozenset[str]:
     """Return the names of those namespaces that carry the managed label."""
-    return frozenset(one.name for one in namespaces.values() if MANAGED.matches(one.labels))
+    return frozenset(name for name, found in namespaces.items() if MANAGED.matches(found.labels))
+
+
+def by_namespace(
+    namespaces: Iterable[str], policies: Iterable[Policy | None]
+) -> Mapping[str, tuple[Policy, ...]]:
+    """Return the policies of each namespace; none is told from not read."""
+    grouped: dict[str, list[Policy]] = {name: [] for name in namespaces}
+    for policy in policies:
+        # A policy of a namespace that was made after the namespaces were listed is of no concern here.
+        if policy is not None and policy.namespace in grouped:
+            grouped[policy.namespace].append(policy)
+    return {name: tuple(found) for name, found in grouped.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,18 +20,16 @@ from app.cluster.client.listing import Collection, list_all
 from app.deadline import Deadline
 from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
 from app.engine.policy import Namespace, Policy
+from app.model.kinds import NAMESPACE, NETWORK_POLICY
 from app.wire.networkpolicy.parse import parse_stored
 from app.wire.objects.namespaces import namespace_of
 from app.wire.syntax import dns_label
 
 FEW = 8
 """Namespaces that are read one by one, which needs no right to see the others' policies."""
-_NAMESPACES = "/api/v1/namespaces"
-_POLICIES = Collection(
-    "the NetworkPolicies of all namespaces",
-    "networking.k8s.io",
-    "networkpolicies",
-    "/apis/networking.k8s.io/v1/networkpolicies",
+_POLICIES = Collection("the NetworkPolicies of all namespaces", NETWORK_POLICY)
+_MANAGED = Collection(
+    "the managed namespaces", NAMESPACE, selectors={"labelSelector": f"{MANAGED_LABEL}={MANAGED_VALUE}"}
 )
 _REMEMBERED_NAMESPACES = 5_000
 
@@ -115,13 +113,7 @@ class FreshReads:
         """Return the namespace's policies; none where there is no such namespace."""
         if not _is_name(namespace):
             return ()
-        collection = Collection(
-            words=f"the NetworkPolicies of namespace {namespace}",
-            group="networking.k8s.io",
-            resource="networkpolicies",
-            path=f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
-            namespace=namespace,
-        )
+        collection = Collection(f"the NetworkPolicies of namespace {namespace}", NETWORK_POLICY, namespace)
         listed = list_all(self._api, collection, deadline)
         try:
             return self._memory.take(namespace, listed.items)
@@ -148,7 +140,7 @@ class FreshReads:
         purpose = Purpose(f"namespace {name}", "get", "", "namespaces")
         try:
             return namespace_of(
-                self._api.fetch(ApiRequest(purpose, f"{_NAMESPACES}/{name}"), deadline)
+                self._api.fetch(ApiRequest(purpose, NAMESPACE.path(name=name)), deadline)
             ).namespace
         except HttpRefusal as error:
             if error.status == HTTPStatus.NOT_FOUND:
@@ -157,12 +149,5 @@ class FreshReads:
 
     def managed(self, deadline: Deadline) -> tuple[Namespace, ...]:
         """Return the managed namespaces."""
-        collection = Collection(
-            words="the managed namespaces",
-            group="",
-            resource="namespaces",
-            path=_NAMESPACES,
-            selectors={"labelSelector": f"{MANAGED_LABEL}={MANAGED_VALUE}"},
-        )
-        listed = list_all(self._api, collection, deadline)
-        return tuple(namespace_of(one).namespace for one in listed.items)
+        listed = list_all(self._api, _MANAGED, deadline)
+        return tuple(namespace_of(item).namespace for item in listed.items)

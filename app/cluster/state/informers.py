@@ -7,58 +7,28 @@ What is optional and refused becomes a note.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
-
-import msgspec
 
 from app.cluster.client.connection import Api
 from app.cluster.client.listing import Collection
-from app.cluster.state.facts import (
-    AGENT_LABELS,
-    NOTHING_REMEMBERED,
-    Agent,
-    Facts,
-    ServiceKey,
-    agent_of,
-    managed_names,
-)
+from app.cluster.state.facts import Facts, managed_names
+from app.cluster.state.inventory import FIRST, INVENTORY, facts_from, lists_of_service, lists_of_sources
 from app.cluster.state.reflector import Phase, Reflector
-from app.cluster.state.resources import (
-    DEFINITIONS,
-    NAMESPACES,
-    NODES,
-    agents,
-    configurations,
-    remembered,
-    service,
-    slices,
-)
 from app.cluster.state.webhook_services import remember, services_of
-from app.engine.policy import Namespace
-from app.model.measured_sources import Memory, memory_of
-from app.wire.objects.namespaces import namespace_of
-from app.wire.objects.nodes import NodeFacts, node_facts
-from app.wire.objects.services import EndpointSliceFacts, ServiceFacts, endpointslice_facts, service_facts
-from app.wire.objects.webhooks import WebhookClient, crd_conversion
+from app.model.kinds import MUTATING
+from app.wire.objects.services import ServiceKey
+from app.wire.objects.webhooks import WebhookClient
 
 _JOIN_SECONDS = 2.0
 
-
-@dataclass(frozen=True, slots=True)
-class _ServiceFeeds:
-    """One webhook Service and its EndpointSlices."""
-
-    service: Reflector[ServiceFacts]
-    slices: Reflector[EndpointSliceFacts]
-
-    def __iter__(self) -> Iterator[Reflector[Any]]:
-        return iter((self.service, self.slices))
+ListReflector = Reflector[tuple[Any, ...]]
+"""A list of the inventory: of each object the values that it adds to the facts."""
 
 
 class Informers:
-    """The feeds of one cluster, and the facts that they add up to. Safe for threads."""
+    """The reflectors of one cluster, and the facts that they add up to. Safe for threads."""
 
     def __init__(self, api: Api, guard_namespace: str) -> None:
         """Nothing is read yet; what was measured is remembered in ``guard_namespace``."""
@@ -67,36 +37,26 @@ class Informers:
         self._version = 0
         self._built: tuple[int, Facts] = (-1, Facts())
         self._clients: tuple[WebhookClient, ...] = ()
-        self._service_feeds: dict[ServiceKey, _ServiceFeeds] = {}
+        self._fixed = [self._reflector(found) for found in (*FIRST, *lists_of_sources(guard_namespace))]
+        self._namespaces = self._fixed[0]
+        self._of_services: dict[ServiceKey, list[ListReflector]] = {}
         self._has_synced = False
         self._is_stopped = False
-        self._namespaces: Reflector[Namespace] = self._feed(
-            NAMESPACES, lambda raw: namespace_of(raw).namespace
-        )
-        self._mutating: Reflector[tuple[WebhookClient, ...]] = self._feed(*configurations("Mutating"))
-        self._validating: Reflector[tuple[WebhookClient, ...]] = self._feed(*configurations("Validating"))
-        self._conversions: Reflector[WebhookClient] = self._feed(DEFINITIONS, crd_conversion)
-        self._slices: Reflector[EndpointSliceFacts] = self._feed(
-            slices("default", "kubernetes"), endpointslice_facts
-        )
-        self._nodes: Reflector[NodeFacts] = self._feed(NODES, node_facts)
-        self._memory: Reflector[Memory] = self._feed(remembered(guard_namespace), memory_of)
-        self._agents: list[Reflector[Agent]] = [self._feed(agents(key), agent_of) for key in AGENT_LABELS]
 
     def start(self) -> None:
         """Begin to read."""
-        for feed in self._fixed_feeds():
-            feed.start()
+        for reflector in self._fixed:
+            reflector.start()
 
     def stop(self) -> None:
         """End all watches; waits a moment for their threads."""
         with self._lock:
             self._is_stopped = True
-            feeds = list(self._feeds())
-        for feed in feeds:
-            feed.stop()
-        for feed in feeds:
-            feed.join(_JOIN_SECONDS / len(feeds))
+            reflectors = list(self._reflectors())
+        for reflector in reflectors:
+            reflector.stop()
+        for reflector in reflectors:
+            reflector.join(_JOIN_SECONDS / len(reflectors))
 
     def missing(self) -> str | None:
         """Return what has not been read even once, or None; once None, always None."""
@@ -105,13 +65,13 @@ class Informers:
                 return None
             if self._namespaces.phase is not Phase.SYNCED:
                 return self._namespaces.problem or "the namespaces have not been read yet"
-            for feed in self._feeds():
-                if feed.phase is Phase.WAITING:
-                    return feed.problem or f"{feed.collection.words}: not read yet"
-            # What a feed has just read it may not have told yet: then Services that it names are not read.
-            known = len(self._service_feeds)
+            for reflector in self._reflectors():
+                if reflector.phase is Phase.WAITING:
+                    return reflector.problem or f"{reflector.collection.words}: not read yet"
+            # What was just read may not have been told yet: then Services that it names are not read.
+            known = len(self._of_services)
             self._take_in()
-            if len(self._service_feeds) != known:
+            if len(self._of_services) != known:
                 return "the Services of webhooks have not been read yet"
             self._has_synced = True
             return None
@@ -126,45 +86,29 @@ class Informers:
             return built
 
     def _build(self) -> Facts:
-        services = (one for pair in self._service_feeds.values() for one in pair.service.values)
-        slices = [*self._slices.values]
-        for pair in self._service_feeds.values():
-            slices += pair.slices.values
-        return Facts(
-            namespaces={one.name: one for one in self._namespaces.values},
-            clients=self._clients,
-            services={(one.namespace, one.name): one for one in services},
-            hidden=frozenset(
-                key for key, pair in self._service_feeds.items() if pair.service.phase is Phase.REFUSED
-            ),
-            slices=tuple(sorted(slices, key=lambda one: (one.namespace, one.name))),
-            nodes=self._nodes.values,
-            agents=frozenset(one for feed in self._agents for one in feed.values),
-            memory=next(iter(self._memory.values), NOTHING_REMEMBERED),
-            default_assumed=self._mutating.phase is Phase.REFUSED,
-            unread=tuple(feed.problem for feed in self._feeds() if feed.problem is not None),
+        members: dict[str, list[Any]] = defaultdict(list)
+        for reflector in self._reflectors():
+            for values in reflector.values:
+                members[INVENTORY[reflector.collection.kind].member] += values
+        refused = [each for each in self._reflectors() if each.phase is Phase.REFUSED]
+        return facts_from(
+            {**members, "clients": self._clients},
+            hidden=frozenset(key for key, (service, _) in self._of_services.items() if service in refused),
+            default_assumed=any(each.collection.kind is MUTATING for each in refused),
+            unread=tuple(each.problem for each in self._reflectors() if each.problem is not None),
         )
 
-    def _fixed_feeds(self) -> Iterator[Reflector[Any]]:
-        yield self._namespaces
-        yield self._mutating
-        yield self._validating
-        yield self._conversions
-        yield self._slices
-        yield self._nodes
-        yield self._memory
-        yield from self._agents
-
-    def _feeds(self) -> Iterator[Reflector[Any]]:
-        yield from self._fixed_feeds()
-        for pair in self._service_feeds.values():
+    def _reflectors(self) -> Iterator[ListReflector]:
+        yield from self._fixed
+        for pair in self._of_services.values():
             yield from pair
 
-    def _feed(self, collection: Collection, parse: Callable[[msgspec.Raw], Any]) -> Reflector[Any]:
-        return Reflector(self._api, collection, parse=parse, changed=self._on_change)
+    def _reflector(self, collection: Collection) -> ListReflector:
+        parse = INVENTORY[collection.kind].parse
+        return Reflector(self._api, collection, parse=lambda raw: parse(raw) or None, changed=self._on_change)
 
     def _on_change(self) -> None:
-        """Take in a feed's news: which Services are to be watched depends on what others say."""
+        """Take in a reflector's news: which Services are to be watched depends on what others say."""
         with self._lock:
             self._take_in()
 
@@ -174,32 +118,27 @@ class Informers:
         self._follow()
 
     def _named(self) -> Iterator[WebhookClient]:
-        for feed in (self._mutating, self._validating):
-            for clients in sorted(feed.values, key=_configuration):
-                yield from clients
-        yield from sorted(self._conversions.values, key=lambda one: one.configuration)
+        for reflector in self._fixed:
+            if INVENTORY[reflector.collection.kind].member == "clients":
+                for clients in sorted(reflector.values, key=lambda values: values[0].configuration):
+                    yield from clients
 
     def _may_exist(self, key: ServiceKey) -> bool:
-        pair = self._service_feeds.get(key)
-        return pair is not None and (pair.service.phase is not Phase.SYNCED or bool(pair.service.values))
+        if key not in self._of_services:
+            return False
+        service, _ = self._of_services[key]
+        return service.phase is not Phase.SYNCED or bool(service.values)
 
     def _follow(self) -> None:
         """Watch the Services that are named now, and those alone."""
         if self._is_stopped or self._namespaces.phase is not Phase.SYNCED:
             return
-        managed = managed_names({one.name: one for one in self._namespaces.values})
-        wanted = services_of(self._clients, managed)
-        for key in self._service_feeds.keys() - wanted:
-            for feed in self._service_feeds.pop(key):
-                feed.stop()
-        for key in wanted - self._service_feeds.keys():
-            pair = _ServiceFeeds(
-                self._feed(service(*key), service_facts), self._feed(slices(*key), endpointslice_facts)
-            )
-            self._service_feeds[key] = pair
-            for feed in pair:
-                feed.start()
-
-
-def _configuration(clients: tuple[WebhookClient, ...]) -> str:
-    return clients[0].configuration
+        managed = managed_names({found.name: found for (found,) in self._namespaces.values})
+        named = services_of(self._clients, managed)
+        for key in self._of_services.keys() - named:
+            for reflector in self._of_services.pop(key):
+                reflector.stop()
+        for key in named - self._of_services.keys():
+            self._of_services[key] = [self._reflector(found) for found in lists_of_service(key)]
+            for reflector in self._of_services[key]:
+                reflector.start()

@@ -5,22 +5,22 @@ All or nothing: half a state would give wrong verdicts, so whoever takes this lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from typing import Any
 
-from app.cluster.state.facts import NOTHING_REMEMBERED, Agent, Facts, ServiceKey, agent_of
+from app.cluster.state.facts import Facts, by_namespace
+from app.cluster.state.inventory import INVENTORY, facts_from
 from app.engine.policy import Namespace, Policy
-from app.model.measured_sources import Memory, memory_of
+from app.model.kinds import MUTATING, NAMESPACE, NETWORK_POLICY, VALIDATING, Kind
 from app.wire.errors import UnusableObject
 from app.wire.networkpolicy.parse import Validation, parse_policy
 from app.wire.objects.namespaces import parse_namespace
-from app.wire.objects.nodes import NodeFacts, node_facts
-from app.wire.objects.services import EndpointSliceFacts, ServiceFacts, endpointslice_facts, service_facts
-from app.wire.objects.webhooks import WebhookClient, crd_conversion, webhook_clients
 from app.wire.text.documents import Document
 
-_ADMISSION = "admissionregistration.k8s.io/v1"
+_NO_CONFIGURATIONS = "no webhook configurations are given: the Spark operator's documented default is assumed"
+_KINDS = {(kind.version, kind.name): kind for kind in (*INVENTORY, NETWORK_POLICY)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +34,28 @@ class ManifestState:
 
 @dataclass(slots=True)
 class _Reader:
-    """Collects document by document; a method for each kind."""
+    """Collects document by document."""
 
     namespaces: dict[str, Namespace] = field(default_factory=dict)
     policies: dict[tuple[str, str], Policy] = field(default_factory=dict)
     places: dict[tuple[str, str], str] = field(default_factory=dict)
-    services: dict[ServiceKey, ServiceFacts] = field(default_factory=dict)
-    slices: list[EndpointSliceFacts] = field(default_factory=list)
-    clients: list[WebhookClient] = field(default_factory=list)
-    nodes: list[NodeFacts] = field(default_factory=list)
-    agents: set[Agent] = field(default_factory=set)
-    memory: Memory = NOTHING_REMEMBERED
+    members: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     problems: list[str] = field(default_factory=list)
-    has_configurations: bool = False
+    kinds: set[Kind] = field(default_factory=set)
+
+    def take(self, document: Document) -> None:
+        """Take the document in; kinds that decide nothing are skipped. Raises ``UnusableObject``."""
+        kind = _KINDS.get((document.api_version, document.kind))
+        if kind is None:
+            return
+        self.kinds.add(kind)
+        if kind is NAMESPACE:
+            self.namespace(document)
+        elif kind is NETWORK_POLICY:
+            self.policy(document)
+        else:
+            part = INVENTORY[kind]
+            self.members[part.member] += part.parse(document.object)
 
     def namespace(self, document: Document) -> None:
         parsed = parse_namespace(document.object)
@@ -76,31 +85,6 @@ class _Reader:
             self.policies[key] = parsed.policy
             self.places[key] = _place(document, "metadata.namespace")
 
-    def service(self, document: Document) -> None:
-        found = service_facts(document.object)
-        self.services[found.namespace, found.name] = found
-
-    def endpointslice(self, document: Document) -> None:
-        self.slices.append(endpointslice_facts(document.object))
-
-    def configuration(self, document: Document) -> None:
-        self.has_configurations = True
-        self.clients += webhook_clients(document.object, document.kind)
-
-    def definition(self, document: Document) -> None:
-        found = crd_conversion(document.object)
-        self.clients += [] if found is None else [found]
-
-    def node(self, document: Document) -> None:
-        self.nodes.append(node_facts(document.object))
-
-    def pod(self, document: Document) -> None:
-        found = agent_of(document.object)
-        self.agents |= set() if found is None else {found}
-
-    def config_map(self, document: Document) -> None:
-        self.memory = memory_of(document.object) or self.memory
-
     def problem(self, document: Document, path: str, message: str) -> None:
         self.problems.append(f"{_place(document, path)}: {message}")
 
@@ -111,52 +95,22 @@ class _Reader:
                     f"{place}: NetworkPolicy {name} is in namespace {namespace}, "
                     "for which there is no Namespace object"
                 )
-        facts = Facts(
-            namespaces=MappingProxyType(self.namespaces),
-            clients=tuple(self.clients),
-            services=self.services,
-            slices=tuple(self.slices),
-            nodes=tuple(self.nodes),
-            agents=frozenset(self.agents),
-            memory=self.memory,
-            default_assumed=not self.has_configurations,
-            unread=() if self.has_configurations else (_NO_CONFIGURATIONS,),
+        is_assumed = self.kinds.isdisjoint((MUTATING, VALIDATING))
+        facts = facts_from(
+            {**self.members, "namespaces": self.namespaces.values()},
+            default_assumed=is_assumed,
+            unread=(_NO_CONFIGURATIONS,) if is_assumed else (),
         )
-        return ManifestState(facts, self.by_namespace(), tuple(self.problems))
-
-    def by_namespace(self) -> Mapping[str, tuple[Policy, ...]]:
-        """Return the policies of every namespace; none is told from not read."""
-        grouped: dict[str, list[Policy]] = {name: [] for name in self.namespaces}
-        for (namespace, _), policy in sorted(self.policies.items()):
-            grouped.setdefault(namespace, []).append(policy)
-        return MappingProxyType({name: tuple(policies) for name, policies in grouped.items()})
-
-
-_NO_CONFIGURATIONS = "no webhook configurations are given: the Spark operator's documented default is assumed"
-
-_KINDS: Mapping[tuple[str, str], Callable[[_Reader, Document], None]] = {
-    ("v1", "Namespace"): _Reader.namespace,
-    ("networking.k8s.io/v1", "NetworkPolicy"): _Reader.policy,
-    ("v1", "Service"): _Reader.service,
-    ("discovery.k8s.io/v1", "EndpointSlice"): _Reader.endpointslice,
-    (_ADMISSION, "MutatingWebhookConfiguration"): _Reader.configuration,
-    (_ADMISSION, "ValidatingWebhookConfiguration"): _Reader.configuration,
-    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): _Reader.definition,
-    ("v1", "Node"): _Reader.node,
-    ("v1", "Pod"): _Reader.pod,
-    ("v1", "ConfigMap"): _Reader.config_map,
-}
+        ordered = (policy for _, policy in sorted(self.policies.items()))
+        return ManifestState(facts, by_namespace(self.namespaces, ordered), tuple(self.problems))
 
 
 def read_state(documents: Iterable[Document]) -> ManifestState:
     """Return what ``documents`` say together; kinds that decide nothing are skipped. Never raises."""
     reader = _Reader()
     for document in documents:
-        take = _KINDS.get((document.api_version, document.kind))
-        if take is None:
-            continue
         try:
-            take(reader, document)
+            reader.take(document)
         except UnusableObject as error:
             reader.problem(document, error.path.partition(": ")[2], str(error))
     return reader.state()

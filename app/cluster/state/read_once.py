@@ -2,72 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
-
-import msgspec
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from app.cluster.client.connection import Api
 from app.cluster.client.errors import HttpRefusal, nonsense
 from app.cluster.client.listing import Collection, list_all
 from app.cluster.client.server import ClusterServer
-from app.cluster.state.facts import (
-    AGENT_LABELS,
-    NOTHING_REMEMBERED,
-    Facts,
-    ServiceKey,
-    agent_of,
-    managed_names,
-)
+from app.cluster.state.facts import Facts, managed_names
 from app.cluster.state.fresh import FEW, FreshReads
-from app.cluster.state.resources import (
-    DEFINITIONS,
-    NAMESPACES,
-    NODES,
-    agents,
-    configurations,
-    remembered,
-    service,
-    slices,
-)
+from app.cluster.state.inventory import FIRST, INVENTORY, facts_from, lists_of_service, lists_of_sources
 from app.cluster.state.snapshot import Snapshot, snapshot_of
 from app.cluster.state.webhook_services import services_of
 from app.deadline import Deadline
 from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE, Cluster, Source
 from app.engine.policy import Namespace, Policy
-from app.model.measured_sources import memory_of
+from app.model.kinds import MUTATING, SERVICE, Kind
 from app.names import NAME
 from app.wire.errors import UnusableObject
-from app.wire.objects.namespaces import namespace_of
-from app.wire.objects.nodes import node_facts
-from app.wire.objects.services import ServiceFacts, endpointslice_facts, service_facts
-from app.wire.objects.webhooks import WebhookClient, crd_conversion
+from app.wire.objects.services import ServiceKey
 
 _GREETING_SECONDS = 3.0
 """Whether anybody answers is found out in a moment, rather than after the time-out of a long list."""
 _SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A cluster as it was; ``notes`` say what is not known of it, and why."""
+def read_once(
+    api: Api, namespaces: Iterable[str] | None, *, declared: tuple[Source, ...] = ()
+) -> tuple[Cluster, tuple[str, ...]]:
+    """Return the cluster with the policies of ``namespaces``, and notes of what is not known of it, and why.
 
-    cluster: Cluster
-    notes: tuple[str, ...] = ()
-
-
-def read_once(api: Api, namespaces: Iterable[str] | None, *, declared: tuple[Source, ...] = ()) -> Reading:
-    """Return the cluster with the policies of ``namespaces``; None stands for all managed ones.
-
-    Raises ``StateUnreadable``, within a few seconds where the API server cannot be reached.
+    None stands for all managed namespaces. Raises ``StateUnreadable``, within a few seconds where the API
+    server cannot be reached.
     """
     ClusterServer(api, _GREETING_SECONDS).version()
     deadline = Deadline.after(_SECONDS)
     facts = read_facts(api, deadline)
     names = facts.managed if namespaces is None else frozenset(namespaces)
     snapshot = snapshot_of(facts, Snapshot(), declared=declared)
-    return Reading(snapshot.with_policies(_policies(api, names, deadline)), snapshot.notes)
+    return snapshot.with_policies(_policies(api, names, deadline)), snapshot.notes
 
 
 def _policies(api: Api, names: frozenset[str], deadline: Deadline) -> Mapping[str, tuple[Policy, ...]]:
@@ -78,84 +53,56 @@ def _policies(api: Api, names: frozenset[str], deadline: Deadline) -> Mapping[st
     return fresh.policies_of(sorted(names), deadline)
 
 
-T = TypeVar("T")
-
-
 def read_facts(
     api: Api, deadline: Deadline, labelled: frozenset[str] = frozenset(), *, guard_namespace: str = NAME
 ) -> Facts:
     """Return the facts of the cluster at this moment; ``labelled`` namespaces are taken for managed.
 
     What was measured before is remembered in ``guard_namespace``. What is optional and refused becomes a
-    note, as with ``Caches``. Raises ``StateUnreadable`` for the rest.
+    note, as with ``Informers``. Raises ``StateUnreadable`` for the rest.
     """
-    return _Look(api, deadline).facts(labelled, guard_namespace)
+    lists = _Lists(api, deadline)
+    default_assumed = MUTATING in lists.read(*FIRST)
+    found = lists.members["namespaces"]
+    namespaces = {each.name: _managed(each) if each.name in labelled else each for each in found}
+    hidden: set[ServiceKey] = set()
+    for key in sorted(services_of(lists.members["clients"], managed_names(namespaces))):
+        if SERVICE in lists.read(*lists_of_service(key)):
+            hidden.add(key)
+    lists.read(*lists_of_sources(guard_namespace))
+    return facts_from(
+        {**lists.members, "namespaces": namespaces.values()},
+        hidden=frozenset(hidden),
+        default_assumed=default_assumed,
+        unread=tuple(lists.unread),
+    )
 
 
-class _Look:
-    """The lists of one look; remembers what was refused."""
+@dataclass(slots=True)
+class _Lists:
+    """Lists of the inventory, read one after the other: what they said, and which must not be read."""
 
-    def __init__(self, api: Api, deadline: Deadline) -> None:
-        self._api = api
-        self._deadline = deadline
-        self._unread: list[str] = []
+    api: Api
+    deadline: Deadline
+    members: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    unread: list[str] = field(default_factory=list)
 
-    def facts(self, labelled: frozenset[str], guard_namespace: str) -> Facts:
-        found = self._read(NAMESPACES, lambda raw: namespace_of(raw).namespace)
-        namespaces = {one.name: _managed(one) if one.name in labelled else one for one in found}
-        mutating = self._optional(*configurations("Mutating"))
-        clients = self._clients(mutating)
-        services: dict[ServiceKey, ServiceFacts] = {}
-        hidden: set[ServiceKey] = set()
-        endpoints = self._optional(slices("default", "kubernetes"), endpointslice_facts) or ()
-        for key in sorted(services_of(clients, managed_names(namespaces))):
-            read = self._optional(service(*key), service_facts)
-            if read is None:
-                hidden.add(key)
-            for one in read or ():
-                services[key] = one
-            endpoints += self._optional(slices(*key), endpointslice_facts) or ()
-        nodes = self._optional(NODES, node_facts) or ()
-        pods = [one for key in AGENT_LABELS for one in self._optional(agents(key), agent_of) or ()]
-        memory = self._optional(remembered(guard_namespace), memory_of) or ()
-        return Facts(
-            namespaces=namespaces,
-            clients=clients,
-            services=services,
-            hidden=frozenset(hidden),
-            slices=tuple(sorted(endpoints, key=lambda one: (one.namespace, one.name))),
-            nodes=nodes,
-            agents=frozenset(pods),
-            memory=next(iter(memory), NOTHING_REMEMBERED),
-            default_assumed=mutating is None,
-            unread=tuple(self._unread),
-        )
-
-    def _clients(self, mutating: tuple[tuple[WebhookClient, ...], ...] | None) -> tuple[WebhookClient, ...]:
-        validating = self._optional(*configurations("Validating"))
-        conversions = self._optional(DEFINITIONS, crd_conversion) or ()
-        named = [one for clients in (*(mutating or ()), *(validating or ())) for one in clients]
-        return (*named, *sorted(conversions, key=lambda one: one.configuration))
-
-    def _optional(
-        self, collection: Collection, parse: Callable[[msgspec.Raw], T | None]
-    ) -> tuple[T, ...] | None:
-        """Return the items; None, and a note, where they must not be read or are not served."""
-        try:
-            return self._read(collection, parse)
-        except HttpRefusal as error:
-            if not error.is_lasting:
-                raise
-            self._unread.append(str(error))
-            return None
-
-    def _read(self, collection: Collection, parse: Callable[[msgspec.Raw], T | None]) -> tuple[T, ...]:
-        listed = list_all(self._api, collection, self._deadline)
-        try:
-            found = tuple(parse(one) for one in listed.items)
-        except UnusableObject as error:
-            raise nonsense(collection.purpose("list"), str(error)) from error
-        return tuple(one for one in found if one is not None)
+    def read(self, *collections: Collection) -> set[Kind]:
+        """Return the kinds of those that must not be read or are not served, with a note for each."""
+        refused: set[Kind] = set()
+        for collection in collections:
+            part = INVENTORY[collection.kind]
+            try:
+                listed = list_all(self.api, collection, self.deadline)
+                self.members[part.member] += [value for item in listed.items for value in part.parse(item)]
+            except UnusableObject as error:
+                raise nonsense(collection.purpose("list"), str(error)) from error
+            except HttpRefusal as error:
+                if not (part.is_optional and error.is_lasting):
+                    raise
+                self.unread.append(str(error))
+                refused.add(collection.kind)
+        return refused
 
 
 def _managed(namespace: Namespace) -> Namespace:

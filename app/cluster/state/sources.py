@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address, ip_network
 
-from app.cluster.state.facts import AGENT_VALUE, KUBE_SYSTEM, Facts
+from app.cluster.state.facts import AGENT_VALUE, KUBE_SYSTEM, KUBERNETES, Facts
 from app.engine.addresses import Address, Network, address_of, place_of
 from app.engine.cluster import Endpoint, Provenance, Source, strongest
 from app.engine.intervals import IntervalSet
@@ -25,7 +25,6 @@ from app.wire.objects.services import EndpointSliceFacts
 HOST_NETWORK_LABEL = "policy-group.network.openshift.io/host-network"
 """OpenShift (OVN-Kubernetes) gives its host network this label, with an empty value."""
 
-_KUBERNETES = ("default", "kubernetes")
 _K3S = "+k3s"
 """How its kubelets mark their version: ``v1.37.2+k3s1``."""
 
@@ -79,7 +78,7 @@ def _static(facts: Facts) -> Iterator[Source]:
 
 
 def _tunnel_notes(facts: Facts) -> Iterator[str]:
-    if facts.agents and any(_is_kubernetes(one) for one in facts.slices):
+    if facts.agents and facts.slices_of((KUBERNETES,)):
         yield (
             "the API server calls through konnectivity agents, so the endpoints of default/kubernetes"
             " are not taken for sources"
@@ -141,9 +140,8 @@ def _single(place: int) -> IntervalSet:
 
 def _addresses_with_origin(facts: Facts) -> Iterator[tuple[str, str]]:
     if not facts.agents:
-        for each in facts.slices:
-            if _is_kubernetes(each):
-                yield from ((one, "EndpointSlice default/kubernetes") for one in _usable(each.addresses))
+        for found in facts.slices_of((KUBERNETES,)):
+            yield from ((text, "EndpointSlice default/kubernetes") for text in _usable(found.addresses))
     for node in facts.nodes:
         if node.is_control_plane:
             yield from ((one, f"control-plane node {node.name}") for one in _usable(node.addresses))
@@ -182,7 +180,7 @@ def api_server_endpoints(slices: Iterable[EndpointSliceFacts]) -> tuple[Endpoint
     found = {
         (place_of(address), port.number, port.protocol)
         for each in slices
-        if _is_kubernetes(each)
+        if each.key == KUBERNETES
         for address in _usable(each.addresses)
         for port in each.ports
         if port.number is not None
@@ -191,10 +189,6 @@ def api_server_endpoints(slices: Iterable[EndpointSliceFacts]) -> tuple[Endpoint
     return tuple(
         Endpoint(IntervalSet.of((place, place + 1)), protocol, number) for place, number, protocol in ordered
     )
-
-
-def _is_kubernetes(found: EndpointSliceFacts) -> bool:
-    return (found.namespace, found.service) == _KUBERNETES
 
 
 def _usable(addresses: Iterable[str]) -> Iterator[str]:

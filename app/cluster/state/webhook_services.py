@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from app.cluster.state.facts import Facts, ServiceKey
+from app.cluster.state.facts import Facts
 from app.engine.baselines import DOCUMENTED_OPERATOR, documented_webhook
 from app.engine.cluster import TargetPort, WebhookService
 from app.engine.ports import Protocol
 from app.engine.selectors import Selector
-from app.wire.objects.services import EndpointSliceFacts, ServiceFacts, ServicePort
+from app.wire.objects.services import EndpointSliceFacts, ServiceFacts, ServiceKey, ServicePort
 from app.wire.objects.webhooks import WebhookClient
 
 DELETED = " (deleted)"
@@ -28,11 +28,6 @@ class Webhooks:
     notes: tuple[str, ...]
 
 
-def key_of(client: WebhookClient) -> ServiceKey:
-    """Return the Service at which a webhook is served."""
-    return client.namespace, client.service
-
-
 def remember(
     before: Iterable[WebhookClient],
     now: tuple[WebhookClient, ...],
@@ -44,8 +39,8 @@ def remember(
     Deleting a webhook configuration does not end the requirement (``docs/design/decisions.md``): otherwise it
     would be the way to cut the webhook off. What is remembered is marked as deleted.
     """
-    named = {key_of(one) for one in now}
-    lost = (one for one in before if one.service and key_of(one) not in named and exists(key_of(one)))
+    named = {one.key for one in now}
+    lost = (one for one in before if one.service and one.key not in named and exists(one.key))
     return (*now, *(replace(one, configuration=_deleted(one.configuration)) for one in lost))
 
 
@@ -55,7 +50,7 @@ def _deleted(configuration: str) -> str:
 
 def services_of(clients: Iterable[WebhookClient], managed: frozenset[str]) -> frozenset[ServiceKey]:
     """Return the Services of managed namespaces that ``clients`` name."""
-    return frozenset(key_of(one) for one in clients if one.service and one.namespace in managed)
+    return frozenset(one.key for one in clients if one.service and one.namespace in managed)
 
 
 def find_webhooks(facts: Facts) -> Webhooks:
@@ -72,7 +67,7 @@ def find_webhooks(facts: Facts) -> Webhooks:
         if one.url
     ]
     for key in sorted(services_of(facts.clients, managed)):
-        clients = tuple(one for one in facts.clients if key_of(one) == key)
+        clients = tuple(one for one in facts.clients if one.key == key)
         judged = _service(key, clients, facts)
         if isinstance(judged, WebhookService):
             found.append(judged)
@@ -104,7 +99,7 @@ def _service(key: ServiceKey, clients: tuple[WebhookClient, ...], facts: Facts) 
         return f"{what}: is an ExternalName, so its pods are not known"
     if not service.selector:
         return f"{what}: has no selector, so its pods are not known"
-    slices = [one for one in facts.slices if (one.namespace, one.service) == key]
+    slices = facts.slices_of((key,))
     numbers = sorted({one.port for one in clients})
     targets = {_target(port, slices): None for port in _ports(service, numbers)}
     if not targets:
@@ -116,7 +111,7 @@ def _ports(service: ServiceFacts, numbers: list[int]) -> Iterator[ServicePort]:
     return (one for one in service.ports if one.port in numbers and one.protocol is Protocol.TCP)
 
 
-def _target(port: ServicePort, slices: list[EndpointSliceFacts]) -> TargetPort:
+def _target(port: ServicePort, slices: tuple[EndpointSliceFacts, ...]) -> TargetPort:
     """Return the pods' port: NetworkPolicy sees the connection after Service translation (rule 20).
 
     EndpointSlices carry the *Service* port's name, next to the number that the target's name resolved to.

@@ -56,19 +56,18 @@ class BestEffortReader:
             listed = list_all(self.api, collection, Deadline.after(_SECONDS))
         except StateUnreadable as error:
             if not _is_absent(error):
-                self.note(error, collection.resource)
+                self.note(error, collection.kind.resource)
             return ()
         return tuple(_parsed(listed.items, parse))
 
     def get(self, reference: Reference, parse: Callable[[bytes], T]) -> T | None:
         """Return one object; None where there is none, and with a note where it is refused."""
-        kind = reference.kind
-        purpose = Purpose(str(reference), "get", kind.group, kind.resource, reference.namespace)
+        purpose = Purpose.of(reference, "get")
         try:
             return parse(self.api.fetch(ApiRequest(purpose, reference.path), Deadline.after(_SECONDS)))
         except StateUnreadable as error:
             if not _is_absent(error):
-                self.note(error, kind.resource)
+                self.note(error, reference.kind.resource)
         except UnusableObject:
             return None
         return None

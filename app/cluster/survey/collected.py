@@ -7,19 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from app.cluster.state.cilium import limit_of
-from app.cluster.state.facts import Agent, Facts
+from app.cluster.state.facts import Facts
 from app.cluster.state.snapshot import Snapshot, snapshot_of
 from app.engine.cluster import Source
-from app.engine.policy import Namespace, Policy
-from app.model.kinds import MUTATING
-from app.model.survey import OverriddenObject, ServiceKey, Survey
+from app.engine.policy import Policy
+from app.model.survey import OverriddenObject, Survey
 from app.names import NAME, OVERRIDE_ANNOTATION
 from app.wire.objects.metadata import Metadata
-from app.wire.objects.nodes import NodeFacts
-from app.wire.objects.registrations import Registration
-from app.wire.objects.services import EndpointSliceFacts, ServiceFacts
-
-KUBERNETES = ("default", "kubernetes")
+from app.wire.objects.services import ServiceKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,53 +56,6 @@ class Collected:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """What the lists of a live cluster said."""
-
-    namespaces: Mapping[str, Namespace]
-    registrations: tuple[Registration, ...]
-    services: Mapping[ServiceKey, ServiceFacts]
-    slices: tuple[EndpointSliceFacts, ...]
-    nodes: tuple[NodeFacts, ...]
-    agents: frozenset[Agent]
-
-    def watched_services(self, guard: ServiceKey) -> frozenset[ServiceKey]:
-        """Return the Services of managed namespaces that serve webhooks, and the guard's."""
-        managed = Facts(namespaces=self.namespaces).managed
-        named = {
-            (one.client.namespace, one.client.service) for one in self.registrations if one.client.service
-        }
-        return frozenset(key for key in named if key[0] in managed or key == guard)
-
-    def slices_of(self, keys: Iterable[ServiceKey]) -> tuple[EndpointSliceFacts, ...]:
-        """Return the EndpointSlices of these Services."""
-        wanted = set(keys)
-        return tuple(one for one in self.slices if (one.namespace, one.service) in wanted)
-
-    def is_ready(self, key: ServiceKey) -> bool:
-        """Tell whether a Service has an endpoint that is ready."""
-        return any(endpoint.ready for one in self.slices_of((key,)) for endpoint in one.endpoints)
-
-    def ports(self, keys: frozenset[ServiceKey]) -> list[tuple[ServiceKey, int]]:
-        """Return a port to call for each of these Services that exists."""
-        ports = {(one.client.namespace, one.client.service): one.client.port for one in self.registrations}
-        return [(key, ports[key]) for key in sorted(keys) if key in self.services]
-
-    def facts(self, watched: frozenset[ServiceKey], hidden: frozenset[str]) -> Facts:
-        """Return what discovery works from: the same value as the webhook's caches make."""
-        return Facts(
-            namespaces=self.namespaces,
-            clients=tuple(one.client for one in self.registrations),
-            services=self.services,
-            hidden=watched if "services" in hidden else frozenset(),
-            slices=self.slices_of({*watched, KUBERNETES}),
-            nodes=self.nodes,
-            agents=self.agents,
-            default_assumed=MUTATING.resource in hidden,
-        )
-
-
 def overrides_in(kind: str, found: Iterable[Metadata]) -> Iterable[OverriddenObject]:
     """Return the objects among ``found``, all of one kind, that carry the override annotation."""
     return (
@@ -115,15 +63,3 @@ def overrides_in(kind: str, found: Iterable[Metadata]) -> Iterable[OverriddenObj
         for one in found
         if OVERRIDE_ANNOTATION in one.annotations
     )
-
-
-def by_namespace(
-    namespaces: Iterable[str], policies: Iterable[Policy | None]
-) -> Mapping[str, tuple[Policy, ...]]:
-    """Return the policies of each namespace; none is told from not read."""
-    grouped: dict[str, list[Policy]] = {name: [] for name in namespaces}
-    for one in policies:
-        # A policy of a namespace that was made after the namespaces were listed is of no concern here.
-        if one is not None and one.namespace in grouped:
-            grouped[one.namespace].append(one)
-    return {name: tuple(found) for name, found in grouped.items()}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
 from app.cluster.state.cilium import CILIUM_CONFIG
 from app.cluster.state.folder import documents_in, unusable
 from app.cluster.state.manifests import read_state
-from app.cluster.survey.collected import Collected
+from app.cluster.survey.collected import Collected, overrides_in
 from app.model.kinds import (
     CONFIG_MAP,
     CRD,
@@ -24,16 +26,17 @@ from app.model.kinds import (
     SECRET,
     VALIDATING,
 )
-from app.model.survey import OverriddenObject, ServiceKey, Survey, Unread
-from app.names import OVERRIDE_ANNOTATION
+from app.model.survey import Survey, Unread
 from app.wire.errors import UnusableObject
 from app.wire.objects.metadata import NO_METADATA, Metadata
 from app.wire.objects.pods import PodFacts, pod_facts
 from app.wire.objects.read import read_object
-from app.wire.objects.registrations import Registration, conversion_registration, registrations
-from app.wire.objects.services import ServiceFacts
-from app.wire.objects.workloads import DeploymentFacts, config_map_data, deployment_facts, secret_certificate
+from app.wire.objects.services import ServiceFacts, ServiceKey
+from app.wire.objects.webhooks import conversion_registrations, registrations
+from app.wire.objects.workloads import config_map_data, deployment_facts, secret_certificate
 from app.wire.text.documents import Document
+
+T = TypeVar("T")
 
 _FOLDER = "a folder of manifests cannot tell"
 _CALLS = Unread("whether the API server really reaches the webhooks", _FOLDER, "run doctor on the cluster")
@@ -63,21 +66,27 @@ def _doubted(survey: Survey, kinds: set[str]) -> Survey:
 def collected_from(documents: Sequence[Document], guard: ServiceKey) -> Collected:
     """Return what ``documents`` say as if they were everything; ``read_state`` must have no complaint."""
     state = read_state(documents)
-    reader = _Reader(guard)
-    for one in documents:
-        reader.take(one)
-    facts = state.facts
+    found: dict[str, list[Any]] = defaultdict(list)
+    for document in documents:
+        part = _PARTS.get((document.api_version, document.kind))
+        if part is not None:
+            member, parse = part
+            with suppress(UnusableObject):  # what has not the shape of its kind was complained about
+                found[member] += parse(document)
+    config_maps = dict(found["config_maps"])
+    settings = config_maps.get((guard[0], f"{guard[1]}-settings"), {})
     survey = Survey(
-        registrations=tuple(reader.registrations),
-        services=facts.services,
-        slices=facts.slices,
-        pods=tuple(reader.pods),
-        deployments=tuple(reader.deployments),
-        certificates=reader.certificates(facts.services),
-        overrides=tuple(reader.overrides),
+        registrations=tuple(found["registrations"]),
+        services=state.facts.services,
+        slices=state.facts.slices,
+        pods=tuple(found["pods"]),
+        deployments=tuple(found["deployments"]),
+        certificates=_certificates(guard, state.facts.services, found["pods"], dict(found["secrets"])),
+        overrides=tuple(found["overrides"]),
         is_live=False,
     )
-    return Collected(facts, survey, state.policies, reader.settings.get("settings.yaml", ""), reader.cilium)
+    cilium = config_maps.get((CILIUM_CONFIG.namespace, CILIUM_CONFIG.name))
+    return Collected(state.facts, survey, state.policies, settings.get("settings.yaml", ""), cilium)
 
 
 _TOLD_BY = {
@@ -92,68 +101,21 @@ _RESOURCES = {
 }
 
 
-@dataclass(slots=True)
-class _Reader:
-    """Takes from each document what ``read_state`` has no use for."""
-
-    guard: ServiceKey
-    registrations: list[Registration] = field(default_factory=list)
-    pods: list[PodFacts] = field(default_factory=list)
-    deployments: list[DeploymentFacts] = field(default_factory=list)
-    overrides: list[OverriddenObject] = field(default_factory=list)
-    pems: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    settings: Mapping[str, str] = field(default_factory=dict)
-    cilium: Mapping[str, str] | None = None
-
-    def take(self, document: Document) -> None:
-        """Take the document in, if it is of use; what has not the shape of its kind was complained about."""
-        take = _TAKERS.get((document.api_version, document.kind))
-        if take is not None:
-            with suppress(UnusableObject):
-                take(self, document)
-
-    def certificates(self, services: Mapping[ServiceKey, ServiceFacts]) -> Mapping[ServiceKey, bytes]:
-        """Return what Services serve, where the Secrets that their pods mount are among the manifests."""
-        pem = self.pems.get((self.guard[0], f"{self.guard[1]}-tls"))
-        found = {self.guard: pem} if pem else {}
-        for key, service in services.items():
-            mounted = (
-                one for one in self.pods if service.selector and one.is_selected(key[0], service.selector)
-            )
-            for secret in (name for pod in mounted for name in pod.secrets):
-                if (key[0], secret) in self.pems:
-                    found.setdefault(key, self.pems[key[0], secret])
-        return found
-
-    def configuration(self, document: Document) -> None:
-        self.registrations += registrations(document.object, document.kind)
-
-    def definition(self, document: Document) -> None:
-        found = conversion_registration(document.object)
-        self.registrations += [] if found is None else [found]
-
-    def pod(self, document: Document) -> None:
-        self.pods.append(pod_facts(document.object))
-
-    def deployment(self, document: Document) -> None:
-        self.deployments.append(deployment_facts(document.object))
-
-    def secret(self, document: Document) -> None:
-        metadata = _metadata(document)
-        self.pems[metadata.namespace, metadata.name] = secret_certificate(document.object)
-
-    def config_map(self, document: Document) -> None:
-        metadata = _metadata(document)
-        if (metadata.namespace, metadata.name) == (self.guard[0], f"{self.guard[1]}-settings"):
-            self.settings = config_map_data(document.object)
-        if (metadata.namespace, metadata.name) == (CILIUM_CONFIG.namespace, CILIUM_CONFIG.name):
-            self.cilium = config_map_data(document.object)
-
-    def annotated(self, document: Document) -> None:
-        metadata = _metadata(document)
-        reason = metadata.annotations.get(OVERRIDE_ANNOTATION)
-        if reason is not None:
-            self.overrides.append(OverriddenObject(document.kind, metadata.namespace, metadata.name, reason))
+def _certificates(
+    guard: ServiceKey,
+    services: Mapping[ServiceKey, ServiceFacts],
+    pods: Sequence[PodFacts],
+    pems: Mapping[tuple[str, str], bytes],
+) -> Mapping[ServiceKey, bytes]:
+    """Return what Services serve, where the Secrets that their pods mount are among the manifests."""
+    pem = pems.get((guard[0], f"{guard[1]}-tls"))
+    found = {guard: pem} if pem else {}
+    for key, service in services.items():
+        mounted = (pod for pod in pods if service.selector and pod.is_selected(key[0], service.selector))
+        for secret in (name for pod in mounted for name in pod.secrets):
+            if (key[0], secret) in pems:
+                found.setdefault(key, pems[key[0], secret])
+    return found
 
 
 class _Object(msgspec.Struct):
@@ -164,17 +126,27 @@ def _metadata(document: Document) -> Metadata:
     return read_object(document.object, _Object, document.kind).metadata
 
 
-_TAKERS: Mapping[tuple[str, str], Callable[[_Reader, Document], None]] = {
-    (kind.version, kind.name): take
-    for kind, take in (
-        (MUTATING, _Reader.configuration),
-        (VALIDATING, _Reader.configuration),
-        (CRD, _Reader.definition),
-        (POD, _Reader.pod),
-        (DEPLOYMENT, _Reader.deployment),
-        (SECRET, _Reader.secret),
-        (CONFIG_MAP, _Reader.config_map),
-        (NAMESPACE, _Reader.annotated),
-        (NETWORK_POLICY, _Reader.annotated),
+def _keyed(document: Document, value: T) -> list[tuple[tuple[str, str], T]]:
+    metadata = _metadata(document)
+    return [((metadata.namespace, metadata.name), value)]
+
+
+_Part = tuple[str, Callable[[Document], Iterable[Any]]]
+_REGISTRATIONS: _Part = "registrations", lambda document: registrations(document.object, document.kind)
+_OVERRIDES: _Part = "overrides", lambda document: overrides_in(document.kind, [_metadata(document)])
+
+_PARTS: Mapping[tuple[str, str], _Part] = {
+    (kind.version, kind.name): part
+    for kind, part in (
+        (MUTATING, _REGISTRATIONS),
+        (VALIDATING, _REGISTRATIONS),
+        (CRD, ("registrations", lambda document: conversion_registrations(document.object))),
+        (POD, ("pods", lambda document: [pod_facts(document.object)])),
+        (DEPLOYMENT, ("deployments", lambda document: [deployment_facts(document.object)])),
+        (SECRET, ("secrets", lambda document: _keyed(document, secret_certificate(document.object)))),
+        (CONFIG_MAP, ("config_maps", lambda document: _keyed(document, config_map_data(document.object)))),
+        (NAMESPACE, _OVERRIDES),
+        (NETWORK_POLICY, _OVERRIDES),
     )
 }
+"""What is taken of each document that ``read_state`` has no use for: what for, and how."""

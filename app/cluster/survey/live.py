@@ -7,18 +7,20 @@ read at all is the caller's ``StateUnreadable``: without namespaces and policies
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
 
 from msgspec import Raw
 
 from app.cluster.client.connection import Api
 from app.cluster.client.listing import Collection
 from app.cluster.state.cilium import CILIUM_CONFIG
-from app.cluster.state.facts import AGENT_LABELS, agent_of
+from app.cluster.state.facts import AGENT_LABELS, KUBERNETES, Facts, by_namespace
+from app.cluster.state.inventory import INVENTORY, facts_from
 from app.cluster.state.resources import DEFINITIONS, NODES, agents
 from app.cluster.survey.best_effort import BestEffortReader
-from app.cluster.survey.collected import KUBERNETES, Collected, Lists, Questions, by_namespace, overrides_in
+from app.cluster.survey.collected import Collected, Questions, overrides_in
 from app.cluster.survey.service_calls import call_service
 from app.cluster.survey.serving_certificates import certificates_of
 from app.model.kinds import (
@@ -35,26 +37,32 @@ from app.model.kinds import (
     Reference,
 )
 from app.model.measured_sources import read_memory
-from app.model.survey import Call, ServiceKey, Survey
+from app.model.survey import Call, Survey
 from app.names import SETTINGS_CONFIG_MAP, SETTINGS_KEY, SOURCES_CONFIG_MAP
 from app.wire.networkpolicy.parse import ParsedPolicy, parse_stored
 from app.wire.objects.namespaces import ParsedNamespace, namespace_of
-from app.wire.objects.nodes import node_facts
 from app.wire.objects.pods import PodFacts, pod_facts
-from app.wire.objects.registrations import Registration, conversion_registration, registrations
-from app.wire.objects.services import endpointslice_facts, service_facts
+from app.wire.objects.services import ServiceKey
+from app.wire.objects.webhooks import Registration, conversion_registrations, registrations
 from app.wire.objects.workloads import DeploymentFacts, config_map_data, deployment_facts
 
-Tell = Callable[[str], None]
-_Parsed = tuple[list["ParsedNamespace"], list["ParsedPolicy"]]
-
 _THREADS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """What the lists said that everything else depends on; ``facts`` are those of all Services there are."""
+
+    namespaces: list[ParsedNamespace]
+    policies: list[ParsedPolicy]
+    registrations: tuple[Registration, ...]
+    facts: Facts
 
 
 class Surveyor:
     """Looks at one cluster; made for one look."""
 
-    def __init__(self, api: Api, questions: Questions, tell: Tell = lambda _: None) -> None:
+    def __init__(self, api: Api, questions: Questions, tell: Callable[[str], None] = lambda _: None) -> None:
         """``tell`` hears what is being done, from any thread."""
         self._api = api
         self._questions = questions
@@ -71,86 +79,87 @@ class Surveyor:
         self._reader.greet()
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="survey") as pool:
             self._tell("reading namespaces, policies, Services and webhook configurations")
-            parsed, lists = self._lists(pool)
-            return self._deeper(pool, parsed, lists)
+            return self._deeper(pool, self._lists(pool))
 
-    def _lists(self, pool: ThreadPoolExecutor) -> tuple[_Parsed, Lists]:
+    def _lists(self, pool: ThreadPoolExecutor) -> _Lists:
         """Read the lists that everything else depends on, side by side."""
         read = self._reader
         namespaces = pool.submit(read.needed, _every(NAMESPACE), namespace_of)
         policies = pool.submit(read.needed, _every(NETWORK_POLICY), parse_stored)
-        services = pool.submit(read.list, _every(SERVICE), service_facts)
-        slices = pool.submit(read.list, _every(ENDPOINT_SLICE), endpointslice_facts)
-        configured = [
-            pool.submit(read.list, _every(kind), _registrations_of(kind)) for kind in (MUTATING, VALIDATING)
-        ]
-        converted = pool.submit(read.list, DEFINITIONS, conversion_registration)
-        nodes = pool.submit(read.list, NODES, node_facts)
-        tunnels = [pool.submit(read.list, agents(key), agent_of) for key in AGENT_LABELS]
+        configured = [pool.submit(read.list, _every(kind), _parser(kind)) for kind in (MUTATING, VALIDATING)]
+        configured.append(pool.submit(read.list, DEFINITIONS, conversion_registrations))
+        collections = _every(SERVICE), _every(ENDPOINT_SLICE), NODES, *map(agents, AGENT_LABELS)
+        parts = [(INVENTORY[collection.kind], collection) for collection in collections]
+        others = [(part.member, pool.submit(read.list, each, part.parse)) for part, each in parts]
         parsed = namespaces.result(), policies.result()
-        lists = Lists(
-            {one.namespace.name: one.namespace for one in parsed[0]},
-            _all_registrations(configured, converted),
-            {(one.namespace, one.name): one for one in services.result()},
-            slices.result(),
-            nodes.result(),
-            frozenset(agent for each in tunnels for agent in each.result() if agent is not None),
-        )
-        return parsed, lists
+        registered = tuple(found for each in configured for group in each.result() for found in group)
+        members: dict[str, list[Any]] = {
+            "namespaces": [found.namespace for found in parsed[0]],
+            "clients": [found.client for found in registered],
+        }
+        for member, each in others:
+            members.setdefault(member, []).extend(value for values in each.result() for value in values)
+        return _Lists(*parsed, registered, facts_from(members))
 
-    def _deeper(self, pool: ThreadPoolExecutor, parsed: _Parsed, lists: Lists) -> Collected:
+    def _deeper(self, pool: ThreadPoolExecutor, lists: _Lists) -> Collected:
         """Read what depends on the rest: pods behind webhooks, the guard's objects; and call the webhooks."""
-        guard = self._questions.guard
-        watched = lists.watched_services(guard)
+        guard, facts = self._questions.guard, lists.facts
+        named = {client.key for client in facts.clients if client.service}
+        watched = frozenset(key for key in named if key[0] in facts.managed or key == guard)
         self._tell(f"looking at {len(watched)} webhook Service(s) and the guard")
-        pods = pool.map(lambda one: self._reader.list(one, pod_facts), self._pod_lists(lists, watched))
-        deployments = pool.submit(self._deployments, lists, watched)
+        pods = pool.map(lambda each: self._reader.list(each, pod_facts), self._pod_lists(facts, watched))
+        deployments = pool.submit(self._deployments, facts, watched)
         settings = pool.submit(self._config_map, guard[0], SETTINGS_CONFIG_MAP)
         measured = pool.submit(self._config_map, guard[0], SOURCES_CONFIG_MAP)
         cilium = pool.submit(self._reader.get, CILIUM_CONFIG, config_map_data)
-        known = tuple({(one.namespace, one.name): one for each in pods for one in each}.values())
-        namespaces, policies = parsed
+        known = tuple({(pod.namespace, pod.name): pod for each in pods for pod in each}.values())
+        slices = facts.slices_of({*watched, KUBERNETES})
         survey = Survey(
             registrations=lists.registrations,
-            services=lists.services,
-            slices=lists.slices_of({*watched, KUBERNETES}),
+            services=facts.services,
+            slices=slices,
             pods=known,
             deployments=deployments.result(),
-            calls=self._calls(pool, lists, watched),
-            certificates=self._certificates(pool, lists, watched, pods=known),
+            calls=self._calls(pool, facts, watched),
+            certificates=self._certificates(pool, facts, watched, pods=known),
             overrides=(
-                *overrides_in("Namespace", (one.metadata for one in namespaces)),
-                *overrides_in("NetworkPolicy", (one.metadata for one in policies)),
+                *overrides_in("Namespace", (found.metadata for found in lists.namespaces)),
+                *overrides_in("NetworkPolicy", (found.metadata for found in lists.policies)),
             ),
         )
         memory = read_memory(measured.result())
         hidden = frozenset(self._reader.hidden)
+        facts = replace(
+            facts,
+            hidden=watched if "services" in hidden else frozenset(),
+            slices=slices,
+            memory=memory,
+            default_assumed=MUTATING.resource in hidden,
+        )
         return Collected(
-            replace(lists.facts(watched, hidden), memory=memory),
+            facts,
             replace(survey, unread=tuple(self._reader.unread), hidden=hidden),
-            by_namespace(lists.namespaces, [one.policy for one in policies]),
+            by_namespace(facts.namespaces, [found.policy for found in lists.policies]),
             settings.result().get(SETTINGS_KEY, ""),
             cilium.result(),
         )
 
-    def _deployments(self, lists: Lists, watched: frozenset[ServiceKey]) -> tuple[DeploymentFacts, ...]:
+    def _deployments(self, facts: Facts, watched: frozenset[ServiceKey]) -> tuple[DeploymentFacts, ...]:
         """Return the guard's Deployment; all of them, in one list, where a webhook has no ready pod."""
         guard = self._questions.guard
         collection = _every(DEPLOYMENT)
-        if all(key == guard or lists.is_ready(key) for key in watched):
-            words = f"the {DEPLOYMENT.resource} of namespace {guard[0]}"
-            path = DEPLOYMENT.path(guard[0])
-            collection = Collection(words, DEPLOYMENT.group, DEPLOYMENT.resource, path, namespace=guard[0])
+        if all(key == guard or _is_ready(facts, key) for key in watched):
+            collection = Collection(f"the deployments of namespace {guard[0]}", DEPLOYMENT, guard[0])
         return self._reader.list(collection, deployment_facts)
 
-    def _pod_lists(self, lists: Lists, watched: frozenset[ServiceKey]) -> list[Collection]:
+    def _pod_lists(self, facts: Facts, watched: frozenset[ServiceKey]) -> list[Collection]:
         """Return one list for each different selector, over all namespaces: many Services share few."""
         selectors = {
-            tuple(sorted(lists.services[key].selector.items()))
+            tuple(sorted(facts.services[key].selector.items()))
             for key in watched
-            if key in lists.services and lists.services[key].selector
+            if key in facts.services and facts.services[key].selector
         }
-        selectors |= {tuple(sorted(one.items())) for one in self._questions.neighbours}
+        selectors |= {tuple(sorted(labels.items())) for labels in self._questions.neighbours}
         return [_pods(selector) for selector in sorted(selectors)]
 
     def _config_map(self, namespace: str, name: str) -> Mapping[str, str]:
@@ -159,22 +168,23 @@ class Surveyor:
     def _certificates(
         self,
         pool: ThreadPoolExecutor,
-        lists: Lists,
+        facts: Facts,
         watched: frozenset[ServiceKey],
         *,
         pods: tuple[PodFacts, ...],
     ) -> Mapping[ServiceKey, bytes]:
-        find = certificates_of(lists, pods, self._reader, connects=self._questions.calls)
+        find = certificates_of(facts, pods, self._reader, connects=self._questions.calls)
         ordered = sorted(watched)
         found = pool.map(lambda key: find(key, is_guard=key == self._questions.guard), ordered)
         return {key: pem for key, pem in zip(ordered, found, strict=True) if pem}
 
     def _calls(
-        self, pool: ThreadPoolExecutor, lists: Lists, watched: frozenset[ServiceKey]
+        self, pool: ThreadPoolExecutor, facts: Facts, watched: frozenset[ServiceKey]
     ) -> Mapping[ServiceKey, Call]:
         if not self._questions.calls:
             return {}
-        ports = lists.ports(watched)
+        called = {client.key: client.port for client in facts.clients}
+        ports = [(key, called[key]) for key in sorted(watched) if key in facts.services]
         made = zip(ports, pool.map(lambda port: self._call(*port), ports), strict=True)
         return {key: call for (key, _), call in made if call is not None}
 
@@ -185,22 +195,19 @@ class Surveyor:
         return call
 
 
-def _registrations_of(kind: Kind) -> Callable[[Raw], tuple[Registration, ...]]:
+def _is_ready(facts: Facts, key: ServiceKey) -> bool:
+    """Tell whether a Service has an endpoint that is ready."""
+    return any(endpoint.ready for found in facts.slices_of((key,)) for endpoint in found.endpoints)
+
+
+def _parser(kind: Kind) -> Callable[[Raw], tuple[Registration, ...]]:
     return lambda raw: registrations(raw, kind.name)
 
 
-def _all_registrations(
-    configured: Iterable[Future[tuple[tuple[Registration, ...], ...]]],
-    converted: Future[tuple[Registration | None, ...]],
-) -> tuple[Registration, ...]:
-    named = [one for each in configured for group in each.result() for one in group]
-    return (*named, *(one for one in converted.result() if one is not None))
-
-
 def _every(kind: Kind) -> Collection:
-    return Collection(f"the {kind.resource} of all namespaces", kind.group, kind.resource, kind.path())
+    return Collection(f"the {kind.resource} of all namespaces", kind)
 
 
 def _pods(selector: Iterable[tuple[str, str]]) -> Collection:
     labels = ",".join(f"{key}={value}" for key, value in selector)
-    return Collection(f"the pods with {labels}", "", POD.resource, POD.path(), {"labelSelector": labels})
+    return Collection(f"the pods with {labels}", POD, selectors={"labelSelector": labels})

@@ -14,7 +14,8 @@ from app.cluster.client.connection import Api, ApiRequest
 from app.cluster.client.errors import HttpRefusal, Purpose
 from app.deadline import Deadline
 from app.errors import StateUnreadable
-from app.model.survey import Call, CallOutcome, ServiceKey
+from app.model.survey import Call, CallOutcome
+from app.wire.objects.services import ServiceKey
 
 _SECONDS = 10.0
 _PATH = "/healthz"

@@ -13,12 +13,12 @@ from typing import Protocol
 
 from cryptography import x509
 
+from app.cluster.state.facts import Facts
 from app.cluster.survey.best_effort import BestEffortReader
-from app.cluster.survey.collected import Lists
 from app.model.kinds import SECRET, Reference
-from app.model.survey import ServiceKey
 from app.names import TLS_SECRET
 from app.wire.objects.pods import PodFacts
+from app.wire.objects.services import ServiceKey
 from app.wire.objects.workloads import secret_certificate
 
 _SECONDS = 2.0
@@ -32,33 +32,33 @@ class Finder(Protocol):
 
 
 def certificates_of(
-    lists: Lists, pods: tuple[PodFacts, ...], reader: BestEffortReader, *, connects: bool
+    facts: Facts, pods: tuple[PodFacts, ...], reader: BestEffortReader, *, connects: bool
 ) -> Finder:
     """Return who finds certificates; ``connects`` tells whether pods may be asked themselves."""
 
     def find(key: ServiceKey, *, is_guard: bool) -> bytes:
-        for secret in [TLS_SECRET] if is_guard else _mounted(key, lists, pods):
+        for secret in [TLS_SECRET] if is_guard else _mounted(key, facts, pods):
             pem = reader.get(Reference(SECRET, secret, key[0]), secret_certificate)
             if pem:
                 return pem
-        places = _endpoints(key, lists) if connects else iter(())
+        places = _endpoints(key, facts) if connects else iter(())
         return next(filter(None, (_handshake(key, *one) for one in places)), b"")
 
     return find
 
 
-def _mounted(key: ServiceKey, lists: Lists, pods: tuple[PodFacts, ...]) -> list[str]:
+def _mounted(key: ServiceKey, facts: Facts, pods: tuple[PodFacts, ...]) -> list[str]:
     """Return the Secrets that the pods behind a Service mount."""
-    service = lists.services.get(key)
+    service = facts.services.get(key)
     if service is None or not service.selector:
         return []
     selected = (one for one in pods if one.is_selected(key[0], service.selector))
     return list(dict.fromkeys(name for pod in selected for name in pod.secrets))
 
 
-def _endpoints(key: ServiceKey, lists: Lists) -> Iterator[tuple[str, int]]:
+def _endpoints(key: ServiceKey, facts: Facts) -> Iterator[tuple[str, int]]:
     """Yield one address and port of each EndpointSlice of a Service, of a pod that is ready."""
-    for each in lists.slices_of((key,)):
+    for each in facts.slices_of((key,)):
         address = next((one.addresses[0] for one in each.endpoints if one.ready and one.addresses), None)
         number = next((one.number for one in each.ports if one.number), None)
         if address is not None and number is not None:

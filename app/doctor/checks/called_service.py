@@ -8,10 +8,9 @@ from app.doctor import consequences
 from app.doctor.context import Context
 from app.doctor.findings import Area, Check, Finding
 from app.doctor.repairs import Repair
-from app.model.survey import ServiceKey
 from app.wire.objects.pods import PodFacts
-from app.wire.objects.registrations import Registration
-from app.wire.objects.services import ServiceFacts
+from app.wire.objects.services import ServiceFacts, ServiceKey
+from app.wire.objects.webhooks import Registration
 from app.wire.objects.workloads import DeploymentFacts
 
 

@@ -15,7 +15,7 @@ from app.engine.selectors import Selector
 from app.engine.words import listed
 from app.model.kinds import VALIDATING, Reference
 from app.model.survey import CallOutcome
-from app.wire.objects.registrations import FAIL, Registration
+from app.wire.objects.webhooks import FAIL, Registration
 from app.wire.objects.workloads import DeploymentFacts
 
 _VERSION = "app.kubernetes.io/version"

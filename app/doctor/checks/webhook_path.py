@@ -11,8 +11,8 @@ from app.doctor.repairs import Repair
 from app.engine.ports import Protocol
 from app.engine.words import labels_words, listed
 from app.model.kinds import MUTATING, SERVICE, VALIDATING, Reference
-from app.wire.objects.registrations import Registration
 from app.wire.objects.services import EndpointSliceFacts, ServiceFacts
+from app.wire.objects.webhooks import Registration
 from app.wire.objects.workloads import DeploymentFacts
 
 _KINDS = {kind.name: kind for kind in (VALIDATING, MUTATING)}
@@ -78,7 +78,7 @@ def _target_port(
     numbers = {webhook.client.port for webhook in called.registered}
     for port in service.ports:
         if isinstance(port.target, str) and port.port in numbers and port.name not in resolved:
-            names = sorted({name for pod in called.pods for name in pod.ports})
+            names = sorted({port.name for pod in called.pods for port in pod.ports})
             return called.finding(
                 Check.WEBHOOK_TARGET_PORT_UNKNOWN,
                 f"Service {called} forwards to a container port named {port.target!r}, which its pods do not"

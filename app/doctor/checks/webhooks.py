@@ -16,7 +16,8 @@ from app.doctor.context import Context, by_service
 from app.doctor.findings import Check, Finding
 from app.doctor.repairs import Repair
 from app.engine.words import listed
-from app.model.survey import Call, CallOutcome, ServiceKey
+from app.model.survey import Call, CallOutcome
+from app.wire.objects.services import ServiceKey
 
 _SLOW_SECONDS, _SLOW_PART = 2.0, 0.2
 

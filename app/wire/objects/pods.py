@@ -90,44 +90,11 @@ class NamedPort:
 
 
 @dataclass(frozen=True, slots=True)
-class PodIdentity:
-    """A pod; ``is_host_network``: it uses its node's network, where NetworkPolicies do not reach."""
-
-    namespace: str
-    name: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    addresses: tuple[str, ...] = ()
-    ports: tuple[NamedPort, ...] = ()
-    is_host_network: bool = False
-
-
-def pod_identity(source: RawObject) -> PodIdentity:
-    """Return what a Pod is to others. Raises ``UnusableObject`` where the object is no Pod."""
-    read = read_object(source, _Pod, "Pod")
-    spec, status = read.spec or PodSpec(), read.status or _PodStatus()
-    listed = [one.ip for one in status.pod_ips or ()] or [status.pod_ip or ""]
-    ports = tuple(
-        NamedPort(one.name, one.protocol or Protocol.TCP, one.container_port)
-        for container in (*(spec.containers or ()), *(spec.init_containers or ()))
-        for one in container.ports or ()
-        if one.name
-    )
-    return PodIdentity(
-        read.metadata.namespace,
-        read.metadata.name,
-        read.metadata.labels,
-        tuple(one for one in listed if one),
-        ports,
-        is_host_network=bool(spec.host_network),
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class PodFacts:
-    """A pod: whether it is ready, and if not, why in Kubernetes' word.
+    """A pod: what NetworkPolicies see of it; whether it is ready, and if not, why in Kubernetes' word.
 
-    ``secrets`` are the Secrets that it mounts, ``ports`` the names of its container ports. ``addresses`` are
-    its own: it has none in the host's network, and once it has ended.
+    ``secrets`` are the Secrets that it mounts, ``ports`` the container ports that have a name, sidecars
+    included. ``is_host_network``: it uses its node's network, where NetworkPolicies do not reach.
     """
 
     namespace: str
@@ -136,8 +103,15 @@ class PodFacts:
     is_ready: bool = True
     reason: str = ""
     secrets: tuple[str, ...] = ()
-    ports: tuple[str, ...] = ()
+    ports: tuple[NamedPort, ...] = ()
     addresses: tuple[Address, ...] = ()
+    is_host_network: bool = False
+    has_ended: bool = False
+
+    @property
+    def own_addresses(self) -> tuple[Address, ...]:
+        """The addresses that are its alone: it has none in the host's network, and once it has ended."""
+        return () if self.is_host_network or self.has_ended else self.addresses
 
     def is_selected(self, namespace: str, selector: Mapping[str, str]) -> bool:
         """Tell whether the Service of ``namespace`` with ``selector`` selects the pod."""
@@ -145,39 +119,38 @@ class PodFacts:
 
 
 def pod_facts(source: RawObject) -> PodFacts:
-    """Return the facts of a Pod."""
+    """Return the facts of a Pod. Raises ``UnusableObject`` where the object is no Pod."""
     read = read_object(source, _Pod, "Pod")
     spec, status = read.spec or PodSpec(), read.status or _PodStatus()
-    meta = read.metadata
-    ready = any(one.type == "Ready" and one.status == "True" for one in status.conditions or ())
-    secrets = (one.secret.secret_name for one in spec.volumes or () if one.secret)
-    names = (port.name for one in spec.containers or () for port in one.ports or ())
+    ready = any(told.type == "Ready" and told.status == "True" for told in status.conditions or ())
+    secrets = (volume.secret.secret_name for volume in spec.volumes or () if volume.secret)
+    addresses = [told.ip for told in status.pod_ips or ()] or [status.pod_ip or ""]
     return PodFacts(
-        meta.namespace,
-        meta.name,
-        meta.labels,
+        read.metadata.namespace,
+        read.metadata.name,
+        read.metadata.labels,
         is_ready=ready,
         reason="" if ready else next(_troubles(status), "not ready"),
-        secrets=tuple(one for one in secrets if one),
-        ports=tuple(one for one in names if one),
-        addresses=tuple(_own_addresses(spec, status)),
+        secrets=tuple(name for name in secrets if name),
+        ports=tuple(_named_ports(spec)),
+        addresses=tuple(address for text in addresses if (address := address_of(text)) is not None),
+        is_host_network=bool(spec.host_network),
+        has_ended=status.phase in ("Succeeded", "Failed"),
     )
 
 
-def _own_addresses(spec: PodSpec, status: _PodStatus) -> Iterator[Address]:
-    if spec.host_network or status.phase in ("Succeeded", "Failed"):
-        return
-    for one in status.pod_ips or ():
-        address = address_of(one.ip)
-        if address is not None:
-            yield address
+def _named_ports(spec: PodSpec) -> Iterator[NamedPort]:
+    for container in (*(spec.containers or ()), *(spec.init_containers or ())):
+        for port in container.ports or ():
+            if port.name:
+                yield NamedPort(port.name, port.protocol or Protocol.TCP, port.container_port)
 
 
 def _troubles(status: _PodStatus) -> Iterator[str]:
     """Yield why a pod is not ready, the most telling first."""
-    for one in status.container_statuses or ():
-        if one.state and one.state.waiting and one.state.waiting.reason:
-            yield one.state.waiting.reason
+    for container in status.container_statuses or ():
+        if container.state and container.state.waiting and container.state.waiting.reason:
+            yield container.state.waiting.reason
     for condition in status.conditions or ():
         if condition.status == "False" and condition.reason:
             yield condition.reason

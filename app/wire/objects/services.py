@@ -17,6 +17,9 @@ from app.wire.objects.read import RawObject, read_object
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
+ServiceKey = tuple[str, str]
+"""Namespace and name of a Service."""
+
 
 class _ServicePort(msgspec.Struct, rename="camel"):
     port: int
@@ -56,6 +59,11 @@ class ServiceFacts:
     selector: Mapping[str, str]
     ports: tuple[ServicePort, ...]
     is_external_name: bool = False
+
+    @property
+    def key(self) -> ServiceKey:
+        """Namespace and name."""
+        return self.namespace, self.name
 
 
 def service_facts(source: RawObject) -> ServiceFacts:
@@ -120,6 +128,11 @@ class EndpointSliceFacts:
     endpoints: tuple[EndpointFacts, ...]
     ports: tuple[EndpointPort, ...]
     labels: Mapping[str, str]
+
+    @property
+    def key(self) -> ServiceKey:
+        """The Service."""
+        return self.namespace, self.service
 
     @property
     def addresses(self) -> tuple[str, ...]:

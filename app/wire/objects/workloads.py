@@ -14,7 +14,7 @@ import msgspec
 from app.wire.objects.metadata import NO_METADATA, Metadata
 from app.wire.objects.pods import PodSpec
 from app.wire.objects.read import RawObject, read_object
-from app.wire.objects.registrations import decoded
+from app.wire.objects.webhooks import decoded
 
 
 class _Template(msgspec.Struct):

@@ -169,6 +169,6 @@ def test_on_eks_a_note_says_that_addresses_do_not_last() -> None:
 def test_a_pod_in_the_hosts_network_or_that_has_ended_has_no_address_of_its_own() -> None:
     status = {"phase": "Running", "podIPs": [{"ip": "10.244.1.7"}, {"ip": "fd00::7"}]}
     raw = {"metadata": {"namespace": "kube-system", "name": "p"}, "spec": {}, "status": status}
-    assert pod_facts(raw).addresses == (address("10.244.1.7"), address("fd00::7"))
-    assert pod_facts({**raw, "spec": {"hostNetwork": True}}).addresses == ()
-    assert pod_facts({**raw, "status": {**status, "phase": "Succeeded"}}).addresses == ()
+    assert pod_facts(raw).own_addresses == (address("10.244.1.7"), address("fd00::7"))
+    assert pod_facts({**raw, "spec": {"hostNetwork": True}}).own_addresses == ()
+    assert pod_facts({**raw, "status": {**status, "phase": "Succeeded"}}).own_addresses == ()

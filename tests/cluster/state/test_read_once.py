@@ -47,7 +47,7 @@ def in_namespace(name: str) -> str:
 
 def test_only_the_policies_of_the_namespaces_in_question_are_read() -> None:
     api = Api({NAMESPACES: [namespace("a"), namespace("b")], in_namespace("a"): [policy("a")]})
-    cluster = read_once(api, frozenset({"a"})).cluster
+    cluster, _ = read_once(api, frozenset({"a"}))
     assert {name: [one.name for one in found] for name, found in cluster.policies.items()} == {"a": ["p"]}
     assert set(cluster.namespaces) == {"a", "b"}
     assert api.asked_for_policies == [in_namespace("a")]
@@ -61,7 +61,7 @@ def test_the_policies_of_many_namespaces_are_read_by_one_list_of_all() -> None:
             EVERY_POLICY: [policy("ns-3"), policy("other")],
         }
     )
-    cluster = read_once(api, None).cluster
+    cluster, _ = read_once(api, None)
     assert sorted(cluster.policies) == sorted(names)
     assert [name for name, found in cluster.policies.items() if found] == ["ns-3"]
     assert api.asked_for_policies == [EVERY_POLICY]
@@ -69,13 +69,14 @@ def test_the_policies_of_many_namespaces_are_read_by_one_list_of_all() -> None:
 
 def test_declared_sources_override_what_is_found() -> None:
     declared = (declared_source("10.20.0.10"),)
-    assert read_once(Api({}), frozenset(), declared=declared).cluster.sources == declared
+    cluster, _ = read_once(Api({}), frozenset(), declared=declared)
+    assert cluster.sources == declared
 
 
 def test_what_is_optional_and_refused_is_a_note_and_the_documented_webhook_is_assumed() -> None:
-    reading = read_once(Api({NAMESPACES: [namespace("a")], MUTATING: 403, NODES: 403}), frozenset())
-    assert any("MutatingWebhookConfigurations" in note for note in reading.notes)
-    assert [one.assumed for one in reading.cluster.webhooks] == [True]
+    cluster, notes = read_once(Api({NAMESPACES: [namespace("a")], MUTATING: 403, NODES: 403}), frozenset())
+    assert any("MutatingWebhookConfigurations" in note for note in notes)
+    assert [one.assumed for one in cluster.webhooks] == [True]
 
 
 @pytest.mark.parametrize("path", [NAMESPACES, in_namespace("a")])
@@ -92,8 +93,8 @@ def test_a_policy_that_cannot_be_understood_is_an_error() -> None:
 
 def test_a_policy_that_cannot_be_understood_elsewhere_is_nobody_s_error() -> None:
     names = [namespace(f"ns-{one}") for one in range(9)]
-    reading = read_once(Api({NAMESPACES: list(names), EVERY_POLICY: [_unreadable("elsewhere")]}), None)
-    assert set(reading.cluster.policies.values()) == {()}
+    cluster, _ = read_once(Api({NAMESPACES: list(names), EVERY_POLICY: [_unreadable("elsewhere")]}), None)
+    assert set(cluster.policies.values()) == {()}
 
 
 def _unreadable(where: str) -> dict[str, object]:

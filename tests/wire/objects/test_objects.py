@@ -20,7 +20,7 @@ from app.wire.objects.services import (
     endpointslice_facts,
     service_facts,
 )
-from app.wire.objects.webhooks import WebhookClient, crd_conversion, webhook_clients
+from app.wire.objects.webhooks import WebhookClient, conversion_registrations, registrations
 from app.wire.review.request import policy_of
 from tests.wire.api_server_cases import Json, policy
 from tests.wire.strategies import ANYTHING
@@ -116,9 +116,18 @@ CONFIGURATION: Mapping[str, object] = {
 }
 
 
+def clients_of(source: Mapping[str, object], kind: str = "") -> tuple[WebhookClient, ...]:
+    return tuple(found.client for found in registrations(source, kind))
+
+
+def conversion_of(source: Mapping[str, object]) -> WebhookClient | None:
+    found = conversion_registrations(source)
+    return found[0].client if found else None
+
+
 def test_a_webhook_configuration_names_the_services_that_serve_it() -> None:
     name = "MutatingWebhookConfiguration/spark-operator-iomete"
-    assert webhook_clients(CONFIGURATION) == (
+    assert clients_of(CONFIGURATION) == (
         WebhookClient(name, "mutate.example.com", "ns", "webhook", 443, "/mutate"),
         WebhookClient(name, "other", "a", "b", 8443),
         WebhookClient(name, "outside", url="https://example.com/hook"),
@@ -127,12 +136,12 @@ def test_a_webhook_configuration_names_the_services_that_serve_it() -> None:
 
 def test_an_item_of_a_list_has_the_kind_that_was_listed() -> None:
     item = {key: one for key, one in CONFIGURATION.items() if key != "kind"}
-    assert webhook_clients(item, "MutatingWebhookConfiguration") == webhook_clients(CONFIGURATION)
+    assert clients_of(item, "MutatingWebhookConfiguration") == clients_of(CONFIGURATION)
 
 
 @pytest.mark.parametrize("webhooks", [None, []])
 def test_a_configuration_may_be_empty(webhooks: object) -> None:
-    assert webhook_clients({**CONFIGURATION, "webhooks": webhooks}) == ()
+    assert clients_of({**CONFIGURATION, "webhooks": webhooks}) == ()
 
 
 def definition(conversion: object) -> Json:
@@ -141,7 +150,7 @@ def definition(conversion: object) -> Json:
 
 def test_a_crd_with_a_conversion_webhook_names_its_service() -> None:
     client = {"service": {"namespace": "ns", "name": "convert", "path": "/convert", "port": 8443}}
-    found = crd_conversion(definition({"strategy": "Webhook", "webhook": {"clientConfig": client}}))
+    found = conversion_of(definition({"strategy": "Webhook", "webhook": {"clientConfig": client}}))
     assert found == WebhookClient(
         "CustomResourceDefinition/things.example.com", "conversion", "ns", "convert", 8443, "/convert"
     )
@@ -149,8 +158,8 @@ def test_a_crd_with_a_conversion_webhook_names_its_service() -> None:
 
 @pytest.mark.parametrize("conversion", [None, {"strategy": "None"}, {"strategy": "Webhook", "webhook": None}])
 def test_a_crd_without_one_names_nothing(conversion: object) -> None:
-    assert crd_conversion(definition(conversion)) is None
-    assert crd_conversion({"metadata": {"name": "x"}}) is None
+    assert conversion_of(definition(conversion)) is None
+    assert conversion_of({"metadata": {"name": "x"}}) is None
 
 
 # ------------------------------------------------------------------------------------------- Node
@@ -242,7 +251,7 @@ def test_what_is_no_list_is_refused(body: bytes) -> None:
         read_list(body)
 
 
-READERS = [service_facts, endpointslice_facts, webhook_clients, crd_conversion, node_facts]
+READERS = [service_facts, endpointslice_facts, registrations, conversion_registrations, node_facts]
 
 
 @pytest.mark.parametrize(
@@ -251,8 +260,8 @@ READERS = [service_facts, endpointslice_facts, webhook_clients, crd_conversion, 
         (service_facts, {"spec": {"ports": [{"port": "x"}]}}, "Service: spec.ports[0].port"),
         (service_facts, {"spec": {"ports": [{"port": 1, "protocol": "ICMP"}]}}, "spec.ports[0].protocol"),
         (endpointslice_facts, {"endpoints": [1]}, "EndpointSlice: endpoints[0]"),
-        (webhook_clients, {"webhooks": {}}, "WebhookConfiguration: webhooks"),
-        (crd_conversion, {"spec": []}, "CustomResourceDefinition: spec"),
+        (registrations, {"webhooks": {}}, "WebhookConfiguration: webhooks"),
+        (conversion_registrations, {"spec": []}, "CustomResourceDefinition: spec"),
         (node_facts, {"status": {"addresses": [{}]}}, "Node: status.addresses[0]"),
     ],
 )

@@ -1,0 +1,123 @@
+"""What the facts of a cluster are made of: which objects add to which member, and which lists are read.
+
+Whoever gathers facts (by watches, by reading once, from manifests, for a survey) walks this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from app.cluster.client.listing import Collection
+from app.cluster.state.facts import AGENT_LABELS, KUBERNETES, NOTHING_REMEMBERED, Facts, agent_of
+from app.cluster.state.resources import (
+    DEFINITIONS,
+    NAMESPACES,
+    NODES,
+    agents,
+    configurations,
+    remembered,
+    service,
+    slices,
+)
+from app.engine.policy import Namespace
+from app.model.kinds import (
+    CONFIG_MAP,
+    CRD,
+    ENDPOINT_SLICE,
+    MUTATING,
+    NAMESPACE,
+    NODE,
+    POD,
+    SERVICE,
+    VALIDATING,
+    Kind,
+)
+from app.model.measured_sources import memory_of
+from app.wire.objects.namespaces import namespace_of
+from app.wire.objects.nodes import node_facts
+from app.wire.objects.read import RawObject
+from app.wire.objects.services import ServiceKey, endpointslice_facts, service_facts
+from app.wire.objects.webhooks import WebhookClient, conversion_registrations, registrations
+
+T = TypeVar("T")
+Parser = Callable[[Any], tuple[Any, ...]]
+"""An object -> what it adds to a member of ``Facts``. May raise ``UnusableObject``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What objects of one kind add to: a member of ``Facts``. ``is_optional``: facts can do without them."""
+
+    member: str
+    parse: Parser
+    is_optional: bool = True
+
+
+def _single(parse: Callable[[RawObject], T | None]) -> Parser:
+    def parsed(source: RawObject) -> tuple[T, ...]:
+        value = parse(source)
+        return () if value is None else (value,)
+
+    return parsed
+
+
+def _clients(kind: Kind) -> Parser:
+    def parsed(source: RawObject) -> tuple[WebhookClient, ...]:
+        return tuple(found.client for found in registrations(source, kind.name))
+
+    return parsed
+
+
+def _namespace(raw: bytes) -> tuple[Namespace]:
+    return (namespace_of(raw).namespace,)
+
+
+INVENTORY: Mapping[Kind, Part] = {
+    NAMESPACE: Part("namespaces", _namespace, is_optional=False),
+    MUTATING: Part("clients", _clients(MUTATING)),
+    VALIDATING: Part("clients", _clients(VALIDATING)),
+    CRD: Part("clients", lambda source: tuple(found.client for found in conversion_registrations(source))),
+    SERVICE: Part("services", _single(service_facts)),
+    ENDPOINT_SLICE: Part("slices", _single(endpointslice_facts)),
+    NODE: Part("nodes", _single(node_facts)),
+    POD: Part("agents", _single(agent_of)),
+    CONFIG_MAP: Part("memory", _single(memory_of)),
+}
+
+FIRST = (NAMESPACES, configurations(MUTATING), configurations(VALIDATING), DEFINITIONS, slices(*KUBERNETES))
+"""What is read first: which Services are to be read follows from it."""
+
+
+def lists_of_service(key: ServiceKey) -> tuple[Collection, ...]:
+    """Return the lists that are read for a Service at which webhooks are served."""
+    return service(*key), slices(*key)
+
+
+def lists_of_sources(guard_namespace: str) -> tuple[Collection, ...]:
+    """Return the lists that tell where the API server calls from, beside its endpoints."""
+    return (NODES, *map(agents, AGENT_LABELS), remembered(guard_namespace))
+
+
+def facts_from(
+    members: Mapping[str, Iterable[Any]],
+    *,
+    hidden: frozenset[ServiceKey] = frozenset(),
+    default_assumed: bool = False,
+    unread: tuple[str, ...] = (),
+) -> Facts:
+    """Return the facts that values make, by member; the rest are those that no object tells."""
+    by_name = sorted(members.get("slices", ()), key=lambda found: (found.namespace, found.name))
+    return Facts(
+        namespaces={namespace.name: namespace for namespace in members.get("namespaces", ())},
+        clients=tuple(members.get("clients", ())),
+        services={found.key: found for found in members.get("services", ())},
+        slices=tuple(by_name),
+        nodes=tuple(members.get("nodes", ())),
+        agents=frozenset(members.get("agents", ())),
+        memory=[NOTHING_REMEMBERED, *members.get("memory", ())][-1],
+        hidden=hidden,
+        default_assumed=default_assumed,
+        unread=unread,
+    )
