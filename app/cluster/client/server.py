@@ -1,17 +1,20 @@
-"""The API server itself: which version it is, and what the user of the connection may do."""
+"""The API server itself: which version it is, and what users may do: asked of it, not guessed from roles."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
-from app.cluster.client.access import ask_about_self
 from app.cluster.client.connection import Api, ApiRequest, Method
 from app.cluster.client.errors import Purpose, nonsense
 from app.deadline import Deadline
 from app.errors import StateUnreadable
-from app.model.access import Access, Permission
+from app.model.access import Access, AccessQuestion, Permission
 
 _SECONDS = 30.0
+_GROUP = "authorization.k8s.io"
+_VERSION = f"{_GROUP}/v1"
 
 
 class _Version(msgspec.Struct, rename="camel"):
@@ -28,6 +31,16 @@ class _Status(msgspec.Struct, rename="camel", frozen=True):
 
 class _SelfReview(msgspec.Struct, frozen=True):
     status: _Status = _Status()
+
+
+class _AccessStatus(msgspec.Struct, rename="camel"):
+    allowed: bool = False
+    reason: str = ""
+    evaluation_error: str = ""
+
+
+class _AccessReview(msgspec.Struct):
+    status: _AccessStatus
 
 
 class ClusterServer:
@@ -61,4 +74,54 @@ class ClusterServer:
 
     def may(self, permission: Permission) -> Access:
         """Return whether the user of the connection has ``permission``; never raises."""
-        return ask_about_self(self._api, permission, Deadline.after(self._seconds))
+        review = {
+            "apiVersion": _VERSION,
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": permission.attributes},
+        }
+        return _answer(self._api, "your own permissions", review, Deadline.after(self._seconds))
+
+
+def review_of(question: AccessQuestion) -> dict[str, object]:
+    """Return the SubjectAccessReview that asks ``question``."""
+    attributes = {
+        "verb": question.verb,
+        "group": question.group,
+        "resource": question.resource,
+        "namespace": question.namespace,
+        "name": question.name,
+    }
+    spec = {
+        "user": question.username,
+        "uid": question.uid,
+        "groups": question.groups,
+        "extra": question.extra,
+        "resourceAttributes": {key: value for key, value in attributes.items() if value},
+    }
+    return {
+        "apiVersion": _VERSION,
+        "kind": "SubjectAccessReview",
+        "spec": {key: value for key, value in spec.items() if value},
+    }
+
+
+def ask(api: Api, question: AccessQuestion, deadline: Deadline) -> Access:
+    """Return the API server's answer; ``allowed`` is None where it gave none. Blocks; never raises."""
+    return _answer(api, f"the permissions of user {question.username}", review_of(question), deadline)
+
+
+def _answer(api: Api, words: str, review: Mapping[str, object], deadline: Deadline) -> Access:
+    resource = f"{str(review['kind']).lower()}s"
+    request = ApiRequest(
+        Purpose(words, "create", _GROUP, resource),
+        f"/apis/{_VERSION}/{resource}",
+        body=msgspec.json.encode(review),
+        method=Method.CREATE,
+    )
+    try:
+        status = msgspec.json.decode(api.fetch(request, deadline), type=_AccessReview).status
+    except StateUnreadable as error:
+        return Access.unknown(str(error))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return Access.unknown(f"the API server's answer is not understood: {error}")
+    return Access(status.allowed, status.reason or status.evaluation_error)

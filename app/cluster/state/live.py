@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from app.cluster.client import access
 from app.cluster.client.connection import Connection, WritingApi, configuration
 from app.cluster.client.errors import overdue
+from app.cluster.client.server import ask
 from app.cluster.state.facts import Facts, Known, managed_names
 from app.cluster.state.fresh import FEW, FreshReads
 from app.cluster.state.informers import Informers
@@ -123,7 +123,7 @@ class LiveState:
         deadline = Deadline.after(max(_LEAST_SECONDS, deadline.left))
         try:
             async with asyncio.timeout(deadline.seconds):
-                return await self._thread(lambda: access.ask(self.api, question, deadline))
+                return await self._thread(lambda: ask(self.api, question, deadline))
         except TimeoutError:
             return Access.unknown(f"the API server did not answer within {deadline.seconds:.1f} s")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from kubernetes.client.configuration import Configuration
 
-from app.cluster.client.access import ask, review_of
 from app.cluster.client.connection import ApiRequest, Connection, configuration, context_namespace
 from app.cluster.client.errors import HttpRefusal, Purpose, refusal
+from app.cluster.client.server import ask, review_of
 from app.deadline import Deadline
 from app.errors import SettingsError, StateUnreadable
 from app.model.access import AccessQuestion

@@ -65,7 +65,7 @@ NEEDED_BY = {
     Permission("", "nodes", "watch"): "app.cluster.state.resources:NODES",
     Permission("", "pods", "list", "kube-system"): "app.cluster.state.resources:agents",
     Permission("", "pods", "watch", "kube-system"): "app.cluster.state.resources:agents",
-    Permission("authorization.k8s.io", "subjectaccessreviews", "create"): "app.cluster.client.access:ask",
+    Permission("authorization.k8s.io", "subjectaccessreviews", "create"): "app.cluster.client.server:ask",
     Permission("events.k8s.io", "events", "create"): "app.cluster.events:OverrideEvents",
     Permission(ADMISSION, VALIDATING, "get", name=NAME): "app.certificates.reconcile:Reconciler._read",
     Permission(ADMISSION, VALIDATING, "patch", name=NAME): "app.certificates.reconcile:Reconciler._apply",
