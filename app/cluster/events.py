@@ -33,7 +33,7 @@ _ACTION, _REASON = "Override", "RequiredFlowOverridden"
 
 def event_of(override: Override, when: datetime, suffix: str) -> Manifest:
     """Return the Event (``events.k8s.io/v1``) that tells of ``override``."""
-    version = next((one.version for one in KINDS if one.name == override.kind), "v1")
+    version = next((kind.version for kind in KINDS if kind.name == override.kind), "v1")
     regarding = {"apiVersion": version, "kind": override.kind, "name": override.name, "uid": override.uid}
     note = f"{override.user} overrode netpol-guard ({override.reason}): {override.what}"
     if override.namespace:

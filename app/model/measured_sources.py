@@ -139,7 +139,7 @@ def stamp(moment: datetime) -> str:
 
 def render_measured(measured: Iterable[Remembered]) -> dict[str, str]:
     """Return the entries of measured places."""
-    return {one.key: _rendered(_entry(one)) for one in measured}
+    return {place.key: _rendered(_entry(place)) for place in measured}
 
 
 def render_unknown(unknown: Unknown) -> dict[str, str]:
@@ -148,17 +148,17 @@ def render_unknown(unknown: Unknown) -> dict[str, str]:
     return {unknown.key: _rendered(entry)}
 
 
-def _entry(one: Remembered) -> _Entry:
-    place = one.place
+def _entry(remembered: Remembered) -> _Entry:
+    place = remembered.place
     return _Entry(
-        one.first_seen,
-        one.last_seen,
+        remembered.first_seen,
+        remembered.last_seen,
         "" if place.address is None else str(place.address),
         place.namespace,
         dict(place.labels),
-        one.by,
-        list(one.through),
-        list(one.pods),
+        remembered.by,
+        list(remembered.through),
+        list(remembered.pods),
     )
 
 
@@ -201,7 +201,7 @@ def read_memory(data: Mapping[str, str]) -> Memory:
         notes.append(
             f"ConfigMap {SOURCES_CONFIG_MAP}: more than {_MOST_ENTRIES} entries; the rest is not read"
         )
-    known = {seen_key(one) for one in measured}
+    known = {seen_key(remembered) for remembered in measured}
     orphans = tuple(sorted(key for key in data if key.startswith(_SEEN) and key not in known))
     return Memory(tuple(measured), tuple(unknown), orphans, tuple(notes))
 

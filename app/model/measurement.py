@@ -88,23 +88,26 @@ class ObservedPlace:
     @property
     def api_servers(self) -> tuple[str, ...]:
         """The addresses that were asked when it was seen."""
-        return tuple(dict.fromkeys(one.api_server for one in self.observations))
+        return tuple(dict.fromkeys(observation.api_server for observation in self.observations))
 
     @property
     def pods(self) -> tuple[str, ...]:
         """The guard's pods that saw it."""
-        return tuple(dict.fromkeys(one.pod for one in self.observations))
+        return tuple(dict.fromkeys(observation.pod for observation in self.observations))
 
     @property
     def seers(self) -> tuple[str, ...]:
         """The guard's pods that saw it, each with its node."""
-        seen = (f"{one.pod} on {one.node}" if one.node else one.pod for one in self.observations)
+        seen = (
+            f"{observation.pod} on {observation.node}" if observation.node else observation.pod
+            for observation in self.observations
+        )
         return tuple(dict.fromkeys(seen))
 
     @property
     def times(self) -> int:
         """How often it was seen."""
-        return sum(one.times for one in self.observations)
+        return sum(observation.times for observation in self.observations)
 
     @property
     def source(self) -> Source:
@@ -128,9 +131,9 @@ class Measurement:
     @property
     def sources(self) -> tuple[Source, ...]:
         """What was found and what follows from it, for the engine."""
-        return strongest((*(one.source for one in self.found), *self.derived))
+        return strongest((*(observed.source for observed in self.found), *self.derived))
 
     @property
     def probes(self) -> int:
         """How many probes were sent."""
-        return sum(one.probes for one in self.coverage)
+        return sum(coverage.probes for coverage in self.coverage)

@@ -35,7 +35,7 @@ def endpointslice(
 ) -> EndpointSliceFacts:
     """Return a slice of one endpoint per address, with one port named https."""
     kind = "IPv6" if ":" in "".join(addresses) else "IPv4"
-    endpoints = tuple(EndpointFacts((one,), ready=True) for one in addresses)
+    endpoints = tuple(EndpointFacts((address,), ready=True) for address in addresses)
     ports = (EndpointPort("https", Protocol.TCP, port),)
     return EndpointSliceFacts(service[0], f"{service[1]}-{kind}", service[1], kind, endpoints, ports, {})
 

@@ -60,7 +60,7 @@ def test_overrides_become_events() -> None:
     events = _events(objects)
     events.overridden(POLICY)
     events.flush()
-    assert [one["regarding"]["name"] for one in objects.created] == ["open"]
+    assert [found["regarding"]["name"] for found in objects.created] == ["open"]
 
 
 def test_an_event_that_cannot_be_written_does_not_stop_the_next() -> None:
@@ -69,7 +69,7 @@ def test_an_event_that_cannot_be_written_does_not_stop_the_next() -> None:
     events.overridden(POLICY)
     events.overridden(replace(POLICY, name="next"))
     events.flush()
-    assert [one["regarding"]["name"] for one in objects.created] == ["next"]
+    assert [found["regarding"]["name"] for found in objects.created] == ["next"]
 
 
 def test_a_flood_of_overrides_waits_for_nobody() -> None:

@@ -62,8 +62,8 @@ def test_every_key_is_one_that_a_config_map_takes(place: Address) -> None:
 
 def test_two_addresses_never_share_a_key() -> None:
     keys = {
-        key_of(CallerPlace(address(one)))
-        for one in ("1.2.3.4", "::1.2.3.4", "1::2", "1:2::", "::12", "::1:2")
+        key_of(CallerPlace(address(found)))
+        for found in ("1.2.3.4", "::1.2.3.4", "1::2", "1:2::", "::12", "::1:2")
     }
     assert len(keys) == 6
 
@@ -79,7 +79,7 @@ def test_an_address_and_pods_become_measured_sources() -> None:
     source = ONE.source
     assert source.provenance is Provenance.MEASURED
     assert source.addresses is not None
-    assert [str(one) for one in networks_of(source.addresses)] == ["10.20.0.10/32"]
+    assert [str(found) for found in networks_of(source.addresses)] == ["10.20.0.10/32"]
     assert source.origin == "a probe by admin on 2026-11-20, asking 10.99.0.1:6443"
     pods = AGENTS.source("x").pods
     assert pods is not None

@@ -154,7 +154,7 @@ def context_namespace(kubeconfig: Path | None = None, context: str | None = None
         )
     except Exception:  # noqa: BLE001 - what is wrong with the file, `configuration` says
         return None
-    chosen = next((one for one in contexts if one["name"] == context), current)
+    chosen = next((named for named in contexts if named["name"] == context), current)
     namespace: str | None = chosen["context"].get("namespace")
     return namespace
 
@@ -232,8 +232,8 @@ class Connection:
     def _credentials(self) -> dict[str, str]:
         with self._renewal:  # it may run a plugin, or read a token file again
             settings: Mapping[str, Any] = self._config.auth_settings()
-        found = (one for one in settings.values() if one["in"] == "header" and one["value"])
-        return {str(one["key"]): str(one["value"]) for one in found}
+        found = (setting for setting in settings.values() if setting["in"] == "header" and setting["value"])
+        return {str(setting["key"]): str(setting["value"]) for setting in found}
 
     @staticmethod
     def _checked(status: int, body: bytes, request: ApiRequest, warnings: tuple[str, ...] = ()) -> bytes:

@@ -28,9 +28,9 @@ class AddressOwners:
     def guards(self) -> frozenset[str]:
         """The names of the guard's pods that are ready to be called."""
         return frozenset(
-            one.name
-            for one in self.pods
-            if one.namespace == self.guard_namespace and one.labels.get(NAME_LABEL) == NAME and one.is_ready
+            pod.name
+            for pod in self.pods
+            if pod.namespace == self.guard_namespace and pod.labels.get(NAME_LABEL) == NAME and pod.is_ready
         )
 
 
@@ -40,11 +40,11 @@ def owners_of(objects: Objects, guard_namespace: str, peers: Iterable[Address]) 
     pods: dict[tuple[str, str], PodFacts] = {}
     nodes: tuple[NodeFacts, ...] = ()
     try:
-        nodes = tuple(node_facts(one) for one in objects.list(NODE))
+        nodes = tuple(node_facts(node) for node in objects.list(NODE))
         found = [*objects.list(POD, KUBE_SYSTEM), *objects.list(POD, guard_namespace)]
         for peer in sorted(peers, key=str):
             found += objects.list(POD, fields=f"status.podIP={peer}")
-        pods = {(one.namespace, one.name): one for one in map(pod_facts, found)}
+        pods = {(pod.namespace, pod.name): pod for pod in map(pod_facts, found)}
     except StateUnreadable as error:
         notes.append(f"whether a measured address is a pod's or a tunnel's is not certain: {error}")
     return AddressOwners(nodes, tuple(pods.values()), guard_namespace, tuple(notes))

@@ -55,21 +55,21 @@ def find_endpoints(config: ClientConfiguration, objects: Objects) -> ApiServerEn
     except HttpRefusal as error:
         return ApiServerEndpoints((ApiServerEndpoint(own, Reach.SHARED, connection),), (str(error),))
     first = ApiServerEndpoint(own, Reach.SINGLE if own in endpoints else Reach.SHARED, connection)
-    others = [one for one in endpoints if one != own]
+    others = [endpoint for endpoint in endpoints if endpoint != own]
     if not config.verify_ssl:
         why = "the kubeconfig switches the verification of certificates off"
-        return ApiServerEndpoints((first,), tuple(_cannot(one, why) for one in others))
+        return ApiServerEndpoints((first,), tuple(_cannot(other, why) for other in others))
     with ThreadPoolExecutor(max(1, len(others))) as pool:
         looked = list(pool.map(lambda name: _single(config, name), others))
-    usable = tuple(one for one in looked if isinstance(one, ApiServerEndpoint))
-    return ApiServerEndpoints((first, *usable), tuple(one for one in looked if isinstance(one, str)))
+    usable = tuple(place for place in looked if isinstance(place, ApiServerEndpoint))
+    return ApiServerEndpoints((first, *usable), tuple(place for place in looked if isinstance(place, str)))
 
 
 def _endpoints(objects: Objects) -> list[str]:
     slices = objects.list(ENDPOINT_SLICE, "default", f"{SERVICE_NAME_LABEL}=kubernetes")
     return [
-        _host_port(str(next(networks_of(one.addresses)).network_address), one.port)
-        for one in api_server_endpoints(endpointslice_facts(each) for each in slices)
+        _host_port(str(next(networks_of(endpoint.addresses)).network_address), endpoint.port)
+        for endpoint in api_server_endpoints(endpointslice_facts(manifest) for manifest in slices)
     ]
 
 

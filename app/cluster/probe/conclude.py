@@ -30,13 +30,13 @@ def conclude(
     """Return the measurement that the sightings amount to; ``notes`` are those that there are already."""
     by_place: dict[str, tuple[CallerPlace, list[Observation]]] = {}
     told = list(notes)
-    for peer, seen in sorted(_by_peer(observations).items(), key=lambda one: (one[0].version, one[0])):
+    for peer, seen in sorted(_by_peer(observations).items(), key=lambda item: (item[0].version, item[0])):
         place, note = _place(peer, owners)
         told += [note] if note else []
         if place is not None:
             by_place.setdefault(str(place), (place, []))[1].extend(seen)
     found = tuple(ObservedPlace(place, tuple(seen)) for place, seen in by_place.values())
-    derived = tuple(other for one in found for other in siblings(one.place, owners.nodes))
+    derived = tuple(other for observed in found for other in siblings(observed.place, owners.nodes))
     told += [
         *_coverage_notes(coverage),
         *_unreached_notes(coverage, owners.guards),
@@ -49,17 +49,19 @@ def conclude(
 
 def _by_peer(observations: Iterable[Observation]) -> dict[Address, list[Observation]]:
     grouped: dict[Address, list[Observation]] = defaultdict(list)
-    for one in observations:
-        grouped[one.peer].append(one)
+    for observation in observations:
+        grouped[observation.peer].append(observation)
     return grouped
 
 
 def _place(peer: Address, owners: AddressOwners) -> tuple[CallerPlace | None, str]:
     """Return what to let in for ``peer``, and what to tell about it."""
-    pod = next((one for one in owners.pods if peer in one.own_addresses), None)
+    pod = next((candidate for candidate in owners.pods if peer in candidate.own_addresses), None)
     if pod is not None:
         return _pod_place(peer, pod, owners.guard_namespace)
-    node = next((one for one in owners.nodes if peer in map(address_of, one.addresses)), None)
+    node = next(
+        (candidate for candidate in owners.nodes if peer in map(address_of, candidate.addresses)), None
+    )
     if node is not None and not node.is_control_plane:
         return CallerPlace(peer), (
             f"{peer} is the address of node {node.name}, which is none of the control plane: calls come"
@@ -70,7 +72,7 @@ def _place(peer: Address, owners: AddressOwners) -> tuple[CallerPlace | None, st
 
 
 def _pod_place(peer: Address, pod: PodFacts, guard_namespace: str) -> tuple[CallerPlace | None, str]:
-    key = next((one for one in AGENT_LABELS if pod.labels.get(one) == AGENT_VALUE), None)
+    key = next((label for label in AGENT_LABELS if pod.labels.get(label) == AGENT_VALUE), None)
     if key is not None and pod.namespace == KUBE_SYSTEM:
         return CallerPlace(None, KUBE_SYSTEM, {key: AGENT_VALUE}), (
             f"calls come through the konnectivity agents, e.g. pod {pod.name} at {peer}"
@@ -87,7 +89,7 @@ def _pod_place(peer: Address, pod: PodFacts, guard_namespace: str) -> tuple[Call
 
 
 def _platform_notes(owners: AddressOwners) -> Iterator[str]:
-    if any(_EKS in one.version for one in owners.nodes):
+    if any(_EKS in node.version for node in owners.nodes):
         yield (
             "on EKS the addresses of the API server are replaced on upgrades: declare the subnets of the"
             " control plane (apiServer.sources), or measure again after an upgrade"
@@ -95,35 +97,37 @@ def _platform_notes(owners: AddressOwners) -> Iterator[str]:
 
 
 def _coverage_notes(coverage: Iterable[Coverage]) -> Iterator[str]:
-    for one in coverage:
-        if one.hidden:
+    for asked in coverage:
+        if asked.hidden:
             yield (
                 "a proxy in the guard's pod, such as a mesh sidecar, hides the caller: take the guard out of"
                 " the mesh, or declare the sources (apiServer.sources)"
             )
-        if one.probes > one.answers:
-            yield f"{one.probes - one.answers} of {one.probes} probes at {one.api_server}: {one.trouble}"
-        if one.reach is Reach.SHARED and one.answers:
+        if asked.probes > asked.answers:
+            lost = asked.probes - asked.answers
+            yield f"{lost} of {asked.probes} probes at {asked.api_server}: {asked.trouble}"
+        if asked.reach is Reach.SHARED and asked.answers:
             yield (
-                f"{one.api_server} may stand for several API servers, which answer by chance: one that does"
-                f" so every third time stayed unseen in {one.answers} probes with a probability of"
-                f" {_unseen(3, one.answers)}, one that does so every tenth time of {_unseen(10, one.answers)}"
+                f"{asked.api_server} may stand for several API servers, which answer by chance: one that does"
+                f" so every third time stayed unseen in {asked.answers} probes with a probability of"
+                f" {_unseen(3, asked.answers)}, one that does so every tenth time of"
+                f" {_unseen(10, asked.answers)}"
             )
 
 
 def _unreached_notes(coverage: Iterable[Coverage], guards: frozenset[str]) -> Iterator[str]:
-    for one in coverage:
-        for pod in sorted(guards - set(one.pods)) if one.answers else ():
+    for told in coverage:
+        for pod in sorted(guards - set(told.pods)) if told.answers else ():
             yield (
-                f"none of {one.answers} calls of API server {one.api_server} came to pod {pod}: where they"
+                f"none of {told.answers} calls of API server {told.api_server} came to pod {pod}: where they"
                 " would come from on its node is not measured. Look at the network between the two"
             )
 
 
 def _family_notes(found: Iterable[ObservedPlace], owners: AddressOwners) -> Iterator[str]:
     """Yield that a family was not measured, where pods have addresses of it: a Service may have it alone."""
-    seen = {one.place.address.version for one in found if one.place.address is not None}
-    networks = {each.version for one in owners.nodes for each in pod_networks(one)}
+    seen = {observed.place.address.version for observed in found if observed.place.address is not None}
+    networks = {each.version for node in owners.nodes for each in pod_networks(node)}
     for version in sorted(networks - seen) if seen else ():
         yield (
             f"calls over IPv{version} were not measured, as the guard's Service is called over"

@@ -49,9 +49,9 @@ def changes(peers: Iterable[Address], known: Known, now: datetime) -> Entries:
 def _stale(known: Known, now: datetime) -> Entries:
     """Take away notes about what is not remembered any more, and addresses that are known by now, or gone."""
     gone = (
-        one.key
-        for one in known.memory.unknown
-        if known.covers(one.address) or now - one.last_seen > EXPIRES_AFTER
+        unknown.key
+        for unknown in known.memory.unknown
+        if known.covers(unknown.address) or now - unknown.last_seen > EXPIRES_AFTER
     )
     return dict.fromkeys((*known.memory.orphans, *gone))
 
@@ -59,17 +59,17 @@ def _stale(known: Known, now: datetime) -> Entries:
 def _renewed(seen: frozenset[Address], known: Known, now: datetime) -> Entries:
     through_proxies = not seen.isdisjoint(known.proxies)
     return {
-        seen_key(one): stamp(now)
-        for one in known.memory.measured
-        if now - one.last_seen >= _NOTED_EVERY
-        and (through_proxies if one.place.address is None else one.place.address in seen)
+        seen_key(remembered): stamp(now)
+        for remembered in known.memory.measured
+        if now - remembered.last_seen >= _NOTED_EVERY
+        and (through_proxies if remembered.place.address is None else remembered.place.address in seen)
     }
 
 
 def _unknown(seen: frozenset[Address], known: Known, now: datetime) -> Entries:
-    noted = {one.address: one for one in known.memory.unknown}
+    noted = {unknown.address: unknown for unknown in known.memory.unknown}
     found: Entries = {}
-    for peer in sorted((one for one in seen if not known.covers(one)), key=str):
+    for peer in sorted((address for address in seen if not known.covers(address)), key=str):
         old = noted.get(peer)
         if old is not None and now - old.last_seen >= _NOTED_EVERY:
             found |= render_unknown(Unknown(peer, old.first_seen, now))
@@ -129,7 +129,7 @@ class PeerWatch:
             for peer, last in self._unknown.items()
             if now - last <= EXPIRES_AFTER and not known.covers(peer)
         }
-        for peer in sorted((one for one in peers if not known.covers(one)), key=str):
+        for peer in sorted((address for address in peers if not known.covers(address)), key=str):
             if peer not in self._unknown:
                 if len(self._unknown) >= _MOST_PEERS:
                     return

@@ -110,15 +110,15 @@ class _Record:
         """Return what was seen."""
         name = self.endpoint.name
         return [
-            Observation(one.peer, name, one.pod, one.node, times)
-            for one, times in self.seen.items()
-            if one.peer is not None
+            Observation(answer.peer, name, answer.pod, answer.node, times)
+            for answer, times in self.seen.items()
+            if answer.peer is not None
         ]
 
     def coverage(self) -> Coverage:
         """Return how far it goes."""
-        hidden = sum(times for one, times in self.seen.items() if one.peer is None)
-        pods = tuple(sorted({one.pod for one in self.seen}))
+        hidden = sum(times for answer, times in self.seen.items() if answer.peer is None)
+        pods = tuple(sorted({answer.pod for answer in self.seen}))
         answers = self.seen.total()
         trouble = "" if self.silence is None else self.silence.why
         return Coverage(self.endpoint.name, self.endpoint.reach, self.probes, answers, hidden, pods, trouble)
@@ -149,13 +149,13 @@ class Prober:
         objects = Objects(Connection(self._config), NAME)
         places = find_endpoints(self._config, objects)
         with ThreadPoolExecutor(len(places.usable)) as pool:
-            records = list(pool.map(lambda one: self._ask(one, namespace, timeouts), places.usable))
+            records = list(pool.map(lambda endpoint: self._ask(endpoint, namespace, timeouts), places.usable))
         if not any(record.seen for record in records):
             raise _unanswered(records[0], namespace)
-        observations = tuple(one for record in records for one in record.observations())
+        observations = tuple(observation for record in records for observation in record.observations())
         coverage = tuple(record.coverage() for record in records)
         self._progress("reading what the measured addresses belong to")
-        owners = owners_of(objects, self._guard_namespace, {one.peer for one in observations})
+        owners = owners_of(objects, self._guard_namespace, {observation.peer for observation in observations})
         return conclude(observations, coverage, owners, places.notes)
 
     def _ask(self, endpoint: ApiServerEndpoint, namespace: str, timeouts: ProbeTimeouts) -> _Record:

@@ -34,7 +34,11 @@ def remember(
     What was not seen for so long that it expired is forgotten. Raises ``StateUnreadable``, ``ChangeFailed``.
     """
     now = (now or datetime.now(UTC)).replace(microsecond=0)
-    kept = {one.key: one for one in recall(api, guard_namespace).measured if not one.is_expired(now)}
+    kept = {
+        remembered.key: remembered
+        for remembered in recall(api, guard_namespace).measured
+        if not remembered.is_expired(now)
+    }
     for found in measurement.found:
         fresh = _fresh(found, by, now)
         old = kept.get(fresh.key)

@@ -36,7 +36,7 @@ def plugin_limit(objects: Objects, sources: Sequence[Source]) -> PluginLimit | N
     if found is None:
         return None
     try:
-        nodes = [node_facts(one) for one in objects.list(NODE)]
+        nodes = [node_facts(node) for node in objects.list(NODE)]
     except StateUnreadable:
         nodes = None
     return limit_of(found.get("data") or {}, sources, nodes)
@@ -48,15 +48,19 @@ def limit_of(
     """Return what Cilium, so configured, cannot express; ``nodes`` is None where they are not known."""
     if "nodes" in cilium.get(_NODE_MATCHING, "").replace(",", " ").split():
         return None
-    by_address = [one for one in sources if one.addresses is not None]
+    by_address = [source for source in sources if source.addresses is not None]
     if nodes is not None:
         of_nodes = IntervalSet.union(_addresses(nodes))
-        by_address = [one for one in by_address if one.addresses is not None and one.addresses & of_nodes]
+        by_address = [
+            source for source in by_address if source.addresses is not None and source.addresses & of_nodes
+        ]
     return _limit(by_address) if by_address else None
 
 
 def _limit(sources: Sequence[Source]) -> PluginLimit:
-    places = addresses_words(IntervalSet.union(one.addresses for one in sources if one.addresses is not None))
+    places = addresses_words(
+        IntervalSet.union(source.addresses for source in sources if source.addresses is not None)
+    )
     return PluginLimit(
         tuple(sources),
         f"Cilium does not match nodes by ipBlock here, and the API server calls from nodes ({places}): no"

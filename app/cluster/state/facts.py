@@ -105,5 +105,5 @@ class Known:
         """Tell whether a known source covers ``peer``."""
         place = place_of(peer)
         return peer in self.proxies or any(
-            one.addresses is not None and place in one.addresses for one in self.sources
+            source.addresses is not None and place in source.addresses for source in self.sources
         )

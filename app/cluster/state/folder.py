@@ -170,10 +170,11 @@ def _kept_policies(
     old: Mapping[str, tuple[Policy, ...]], new: Mapping[str, tuple[Policy, ...]]
 ) -> Mapping[str, tuple[Policy, ...]]:
     """Return ``new`` made of the objects of ``old`` where nothing changed: verdicts go by identity."""
-    known = {(one.namespace, one.name): one for policies in old.values() for one in policies}
+    known = {(policy.namespace, policy.name): policy for policies in old.values() for policy in policies}
     merged = {
         name: kept(
-            old.get(name, ()), tuple(kept(known.get((one.namespace, one.name), one), one) for one in policies)
+            old.get(name, ()),
+            tuple(kept(known.get((policy.namespace, policy.name), policy), policy) for policy in policies),
         )
         for name, policies in new.items()
     }

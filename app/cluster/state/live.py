@@ -79,7 +79,7 @@ class LiveState:
         if self.ready() is not None:
             return None
         facts = self._caches.facts()
-        proxies = frozenset(address for one in facts.agents for address in one.addresses)
+        proxies = frozenset(address for agent in facts.agents for address in agent.addresses)
         return Known(self._snapshot().sources, facts.memory, proxies)
 
     def ready(self) -> str | None:
@@ -136,11 +136,11 @@ class LiveState:
 
     async def _read_managed(self, scope: Scope, deadline: Deadline) -> Cluster:
         listed = await self._thread(lambda: self._fresh.managed(deadline))
-        fresh: dict[str, Namespace | None] = {one.name: one for one in listed}
+        fresh: dict[str, Namespace | None] = {namespace.name: namespace for namespace in listed}
         # What the cache takes for managed and is not any more: deleted, or without the label.
         gone = sorted(managed_names(self._snapshot().namespaces) - fresh.keys())
         fresh.update(zip(gone, await self._each(gone, self._fresh.namespace, deadline), strict=True))
-        names = sorted(one.name for one in listed)
+        names = sorted(namespace.name for namespace in listed)
         return self._cluster(scope, await self._policies_of(names, deadline), fresh)
 
     async def _policies_of(self, names: list[str], deadline: Deadline) -> Policies:
@@ -184,8 +184,8 @@ def _overlaid(
     cached: Mapping[str, Namespace], fresh: Mapping[str, Namespace | None]
 ) -> Mapping[str, Namespace]:
     """Return the namespaces, those just read in place of the cached ones; None is one that does not exist."""
-    differing = {name: one for name, one in fresh.items() if cached.get(name) != one}
+    differing = {name: namespace for name, namespace in fresh.items() if cached.get(name) != namespace}
     if not differing:
         return cached
     merged = {**cached, **differing}
-    return {name: one for name, one in merged.items() if one is not None}
+    return {name: namespace for name, namespace in merged.items() if namespace is not None}

@@ -53,19 +53,19 @@ def discover(
     if declared:
         return Discovery(declared)
     static = tuple(_static(facts))
-    listed = {(one.addresses, one.pods) for one in static}
+    listed = {(source.addresses, source.pods) for source in static}
     alive, notes = [], [*facts.memory.notes, *_tunnel_notes(facts)]
-    for one in facts.memory.measured:
-        source = one.source
-        if now is None or not one.is_expired(now) or (source.addresses, source.pods) in listed:
-            alive.append(one)
+    for known in facts.memory.measured:
+        source = known.source
+        if now is None or not known.is_expired(now) or (source.addresses, source.pods) in listed:
+            alive.append(known)
         else:
             notes.append(
-                f"{one.place} is not required any more: it was measured ({source.origin}), last seen on"
-                f" {one.last_seen:%Y-%m-%d}, and nothing else lists it"
+                f"{known.place} is not required any more: it was measured ({source.origin}), last seen on"
+                f" {known.last_seen:%Y-%m-%d}, and nothing else lists it"
             )
-    derived = (found for one in alive for found in siblings(one.place, facts.nodes))
-    found = strongest((*measured, *(one.source for one in alive), *static, *derived))
+    derived = (found for known in alive for found in siblings(known.place, facts.nodes))
+    found = strongest((*measured, *(known.source for known in alive), *static, *derived))
     if not found:
         notes.append("no source of the API server's calls is known: declare them in the settings")
     return Discovery(found, tuple(notes))
@@ -100,14 +100,16 @@ def siblings(place: CallerPlace, nodes: tuple[NodeFacts, ...]) -> Iterator[Sourc
 
 
 def _tunnels_like(address: Address, nodes: tuple[NodeFacts, ...]) -> Iterator[tuple[Address, str]]:
-    members = [one for one in nodes if one.is_control_plane]
+    members = [candidate for candidate in nodes if candidate.is_control_plane]
     for node in nodes:
         for key in (key for key, text in node.tunnels.items() if address_of(text) == address):
             for member in members:
                 if (other := address_of(member.tunnels.get(key, ""))) is not None:
                     yield other, f"{key} of control-plane node {member.name}, as measured of {node.name}"
         for offset in (
-            int(address) - int(one.network_address) for one in pod_networks(node) if address in one
+            int(address) - int(network.network_address)
+            for network in pod_networks(node)
+            if address in network
         ):
             for member in members:
                 for network in pod_networks(member):
@@ -144,9 +146,9 @@ def _addresses_with_origin(facts: Facts) -> Iterator[tuple[str, str]]:
             yield from ((text, "EndpointSlice default/kubernetes") for text in _usable(found.addresses))
     for node in facts.nodes:
         if node.is_control_plane:
-            yield from ((one, f"control-plane node {node.name}") for one in _usable(node.addresses))
+            yield from ((address, f"control-plane node {node.name}") for address in _usable(node.addresses))
             for key, address in node.tunnels.items():
-                yield from ((one, f"{key} of control-plane node {node.name}") for one in _usable([address]))
+                yield from ((text, f"{key} of control-plane node {node.name}") for text in _usable([address]))
             if _K3S in node.version:
                 yield from _flannel_addresses(node)
 
@@ -160,7 +162,7 @@ def _flannel_addresses(node: NodeFacts) -> Iterator[tuple[str, str]]:
 
 def _agents(facts: Facts) -> Iterator[Source]:
     """Yield the proxy pods through which the API server's calls come where it tunnels (AKS, GKE)."""
-    for key in sorted({one.key for one in facts.agents}):
+    for key in sorted({agent.key for agent in facts.agents}):
         peer = PodPeer.own(KUBE_SYSTEM, Selector.labels({key: AGENT_VALUE}))
         origin = f"pods {key}={AGENT_VALUE} in {KUBE_SYSTEM}"
         yield Source(Provenance.GUESSED, origin, pods=peer)
@@ -185,7 +187,7 @@ def api_server_endpoints(slices: Iterable[EndpointSliceFacts]) -> tuple[Endpoint
         for port in each.ports
         if port.number is not None
     }
-    ordered = sorted(found, key=lambda one: (one[0], one[1], one[2].value))
+    ordered = sorted(found, key=lambda endpoint: (endpoint[0], endpoint[1], endpoint[2].value))
     return tuple(
         Endpoint(IntervalSet.of((place, place + 1)), protocol, number) for place, number, protocol in ordered
     )
@@ -193,9 +195,9 @@ def api_server_endpoints(slices: Iterable[EndpointSliceFacts]) -> tuple[Endpoint
 
 def _usable(addresses: Iterable[str]) -> Iterator[str]:
     """Yield what is an address: an EndpointSlice may hold host names, too."""
-    for one in addresses:
+    for address in addresses:
         try:
-            ip_address(one)
+            ip_address(address)
         except ValueError:
             continue
-        yield one
+        yield address

@@ -39,9 +39,9 @@ def remember(
     Deleting a webhook configuration does not end the requirement (``docs/design/decisions.md``): otherwise it
     would be the way to cut the webhook off. What is remembered is marked as deleted.
     """
-    named = {one.key for one in now}
-    lost = (one for one in before if one.service and one.key not in named and exists(one.key))
-    return (*now, *(replace(one, configuration=_deleted(one.configuration)) for one in lost))
+    named = {client.key for client in now}
+    lost = (client for client in before if client.service and client.key not in named and exists(client.key))
+    return (*now, *(replace(client, configuration=_deleted(client.configuration)) for client in lost))
 
 
 def _deleted(configuration: str) -> str:
@@ -50,7 +50,7 @@ def _deleted(configuration: str) -> str:
 
 def services_of(clients: Iterable[WebhookClient], managed: frozenset[str]) -> frozenset[ServiceKey]:
     """Return the Services of managed namespaces that ``clients`` name."""
-    return frozenset(one.key for one in clients if one.service and one.namespace in managed)
+    return frozenset(client.key for client in clients if client.service and client.namespace in managed)
 
 
 def find_webhooks(facts: Facts) -> Webhooks:
@@ -62,12 +62,12 @@ def find_webhooks(facts: Facts) -> Webhooks:
     managed = facts.managed
     found: list[WebhookService] = []
     notes = [
-        f"{one.configuration}, webhook {one.webhook}: is called at a URL, {one.url}, and not judged"
-        for one in facts.clients
-        if one.url
+        f"{client.configuration}, webhook {client.webhook}: is called at a URL, {client.url}, and not judged"
+        for client in facts.clients
+        if client.url
     ]
     for key in sorted(services_of(facts.clients, managed)):
-        clients = tuple(one for one in facts.clients if one.key == key)
+        clients = tuple(client for client in facts.clients if client.key == key)
         judged = _service(key, clients, facts)
         if isinstance(judged, WebhookService):
             found.append(judged)
@@ -77,7 +77,7 @@ def find_webhooks(facts: Facts) -> Webhooks:
         found += [
             documented_webhook(name)
             for name in sorted(managed)
-            if all(one.namespace != name for one in found)
+            if all(webhook.namespace != name for webhook in found)
         ]
     return Webhooks(tuple(found), tuple(notes))
 
@@ -88,7 +88,7 @@ def _service(key: ServiceKey, clients: tuple[WebhookClient, ...], facts: Facts) 
     Where the Service must not be read, the documented selector is assumed for it.
     """
     namespace, name = key
-    configurations = tuple(sorted({one.configuration for one in clients}))
+    configurations = tuple(sorted({client.configuration for client in clients}))
     what = f"Service {namespace}/{name}, named by {', '.join(configurations)}"
     service = facts.services.get(key)
     if service is None and key in facts.hidden:
@@ -100,7 +100,7 @@ def _service(key: ServiceKey, clients: tuple[WebhookClient, ...], facts: Facts) 
     if not service.selector:
         return f"{what}: has no selector, so its pods are not known"
     slices = facts.slices_of((key,))
-    numbers = sorted({one.port for one in clients})
+    numbers = sorted({client.port for client in clients})
     targets = {_target(port, slices): None for port in _ports(service, numbers)}
     if not targets:
         return f"{what}: has no TCP port {' or '.join(map(str, numbers))}"
@@ -108,7 +108,7 @@ def _service(key: ServiceKey, clients: tuple[WebhookClient, ...], facts: Facts) 
 
 
 def _ports(service: ServiceFacts, numbers: list[int]) -> Iterator[ServicePort]:
-    return (one for one in service.ports if one.port in numbers and one.protocol is Protocol.TCP)
+    return (port for port in service.ports if port.port in numbers and port.protocol is Protocol.TCP)
 
 
 def _target(port: ServicePort, slices: tuple[EndpointSliceFacts, ...]) -> TargetPort:
@@ -119,9 +119,9 @@ def _target(port: ServicePort, slices: tuple[EndpointSliceFacts, ...]) -> Target
     if isinstance(port.target, int):
         return TargetPort(Protocol.TCP, number=port.target)
     resolved = frozenset(
-        one.number
+        endpoint.number
         for each in slices
-        for one in each.ports
-        if one.name == port.name and one.protocol is Protocol.TCP and one.number is not None
+        for endpoint in each.ports
+        if endpoint.name == port.name and endpoint.protocol is Protocol.TCP and endpoint.number is not None
     )
     return TargetPort(Protocol.TCP, name=port.target, resolved=resolved)

@@ -48,7 +48,7 @@ class BestEffortReader:
     def needed(self, collection: Collection, parse: Callable[[Raw], T]) -> list[T]:
         """Return all items. Raises ``StateUnreadable``."""
         listed = list_all(self.api, collection, Deadline.after(_SECONDS))
-        return [parse(one) for one in listed.items]
+        return [parse(item) for item in listed.items]
 
     def list(self, collection: Collection, parse: Callable[[Raw], T]) -> tuple[T, ...]:
         """Return all items that can be read; nothing, and a note, where the list is refused."""
@@ -84,6 +84,6 @@ def _is_absent(error: StateUnreadable) -> bool:
 
 
 def _parsed(items: Iterable[Raw], parse: Callable[[Raw], T]) -> Iterable[T]:
-    for one in items:
+    for item in items:
         with suppress(UnusableObject):  # no API server sends one; nothing can be said about it
-            yield parse(one)
+            yield parse(item)

@@ -59,7 +59,7 @@ class Collected:
 def overrides_in(kind: str, found: Iterable[Metadata]) -> Iterable[OverriddenObject]:
     """Return the objects among ``found``, all of one kind, that carry the override annotation."""
     return (
-        OverriddenObject(kind, one.namespace, one.name, one.annotations[OVERRIDE_ANNOTATION])
-        for one in found
-        if OVERRIDE_ANNOTATION in one.annotations
+        OverriddenObject(kind, metadata.namespace, metadata.name, metadata.annotations[OVERRIDE_ANNOTATION])
+        for metadata in found
+        if OVERRIDE_ANNOTATION in metadata.annotations
     )

@@ -49,7 +49,7 @@ def collected_in(folder: Path, guard: ServiceKey) -> Collected:
     if problems:
         raise unusable(folder, *problems)
     collected = collected_from(documents, guard)
-    return replace(collected, survey=_doubted(collected.survey, {one.kind for one in documents}))
+    return replace(collected, survey=_doubted(collected.survey, {document.kind for document in documents}))
 
 
 def _doubted(survey: Survey, kinds: set[str]) -> Survey:

@@ -38,7 +38,7 @@ def call_service(api: Api, key: ServiceKey, port: int) -> tuple[Call | None, Htt
     except HttpRefusal as error:
         if error.status == HTTPStatus.FORBIDDEN and "services/proxy" in error.said:
             return None, error
-        if any(one in error.said for one in _UNREACHED):
+        if any(words in error.said for words in _UNREACHED):
             return call(CallOutcome.FAILED, error.said), None
         return call(CallOutcome.ANSWERED), None
     except StateUnreadable as error:

@@ -42,7 +42,7 @@ def certificates_of(
             if pem:
                 return pem
         places = _endpoints(key, facts) if connects else iter(())
-        return next(filter(None, (_handshake(key, *one) for one in places)), b"")
+        return next(filter(None, (_handshake(key, *place) for place in places)), b"")
 
     return find
 
@@ -52,15 +52,18 @@ def _mounted(key: ServiceKey, facts: Facts, pods: tuple[PodFacts, ...]) -> list[
     service = facts.services.get(key)
     if service is None or not service.selector:
         return []
-    selected = (one for one in pods if one.is_selected(key[0], service.selector))
+    selected = (pod for pod in pods if pod.is_selected(key[0], service.selector))
     return list(dict.fromkeys(name for pod in selected for name in pod.secrets))
 
 
 def _endpoints(key: ServiceKey, facts: Facts) -> Iterator[tuple[str, int]]:
     """Yield one address and port of each EndpointSlice of a Service, of a pod that is ready."""
     for each in facts.slices_of((key,)):
-        address = next((one.addresses[0] for one in each.endpoints if one.ready and one.addresses), None)
-        number = next((one.number for one in each.ports if one.number), None)
+        address = next(
+            (endpoint.addresses[0] for endpoint in each.endpoints if endpoint.ready and endpoint.addresses),
+            None,
+        )
+        number = next((port.number for port in each.ports if port.number), None)
         if address is not None and number is not None:
             yield address, number
 

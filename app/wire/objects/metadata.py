@@ -68,7 +68,7 @@ def _check_name(name: str, prefix: str, findings: Findings) -> None:
 def _check_annotations(annotations: Mapping[str, str], findings: Findings) -> None:
     for key in annotations:
         findings.complain("metadata.annotations", key, label_key(key.lower()))
-    total = sum(len(one.encode("utf-8", "surrogatepass")) for item in annotations.items() for one in item)
+    total = sum(len(text.encode("utf-8", "surrogatepass")) for item in annotations.items() for text in item)
     if total > _MOST_ANNOTATION_BYTES:
         findings.add(too_long("metadata.annotations", _MOST_ANNOTATION_BYTES))
 
@@ -83,11 +83,11 @@ def _check(metadata: Metadata, findings: Findings) -> None:
         findings.complain("metadata.namespace", metadata.namespace, dns_label(metadata.namespace))
     check_labels(metadata.labels, "metadata.labels", findings)
     _check_annotations(metadata.annotations, findings)
-    for one in metadata.finalizers:
-        findings.complain("metadata.finalizers", one, label_key(one))
-    for index, one in enumerate(metadata.finalizers):
-        if "/" not in one and one not in _STANDARD_FINALIZERS:
-            findings.complain(f"metadata.finalizers[{index}]", one, [_NO_FINALIZER])
+    for finalizer in metadata.finalizers:
+        findings.complain("metadata.finalizers", finalizer, label_key(finalizer))
+    for index, finalizer in enumerate(metadata.finalizers):
+        if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+            findings.complain(f"metadata.finalizers[{index}]", finalizer, [_NO_FINALIZER])
 
 
 def read_metadata(value: object, findings: Findings) -> Metadata:

@@ -72,11 +72,11 @@ def node_facts(source: RawObject) -> NodeFacts:
     """Return the facts of a Node."""
     read = read_object(source, _Node, "Node")
     reported = read.status.addresses if read.status else None
-    internal = tuple(one.address for one in reported or () if one.type == "InternalIP")
+    internal = tuple(told.address for told in reported or () if told.type == "InternalIP")
     spec = read.spec or _NodeSpec()
     cidrs = tuple(spec.pod_cidrs or ([spec.pod_cidr] if spec.pod_cidr else []))
     labels = read.metadata.labels
-    is_control_plane = any(one in labels for one in CONTROL_PLANE_LABELS)
+    is_control_plane = any(label in labels for label in CONTROL_PLANE_LABELS)
     annotations = read.metadata.annotations
     tunnels = {key: annotations[key] for key in TUNNEL_ANNOTATIONS if key in annotations}
     info = (read.status.node_info if read.status else None) or _NodeInfo()

@@ -71,8 +71,8 @@ def service_facts(source: RawObject) -> ServiceFacts:
     read = read_object(source, _Service, "Service")
     spec = read.spec or _ServiceSpec()
     ports = tuple(
-        ServicePort(one.name or "", one.port, one.protocol or Protocol.TCP, one.target_port or one.port)
-        for one in spec.ports or ()
+        ServicePort(port.name or "", port.port, port.protocol or Protocol.TCP, port.target_port or port.port)
+        for port in spec.ports or ()
     )
     external = spec.type == "ExternalName"
     return ServiceFacts(read.metadata.namespace, read.metadata.name, spec.selector or {}, ports, external)
@@ -137,18 +137,21 @@ class EndpointSliceFacts:
     @property
     def addresses(self) -> tuple[str, ...]:
         """All addresses, of ready endpoints and others."""
-        return tuple(address for one in self.endpoints for address in one.addresses)
+        return tuple(address for endpoint in self.endpoints for address in endpoint.addresses)
 
 
 def endpointslice_facts(source: RawObject) -> EndpointSliceFacts:
     """Return the facts of an EndpointSlice."""
     read = read_object(source, _EndpointSlice, "EndpointSlice")
     endpoints = tuple(
-        EndpointFacts(tuple(one.addresses or ()), one.conditions is None or one.conditions.ready is not False)
-        for one in read.endpoints or ()
+        EndpointFacts(
+            tuple(endpoint.addresses or ()),
+            endpoint.conditions is None or endpoint.conditions.ready is not False,
+        )
+        for endpoint in read.endpoints or ()
     )
     ports = tuple(
-        EndpointPort(one.name or "", one.protocol or Protocol.TCP, one.port) for one in read.ports or ()
+        EndpointPort(port.name or "", port.protocol or Protocol.TCP, port.port) for port in read.ports or ()
     )
     meta = read.metadata
     service = meta.labels.get(SERVICE_NAME_LABEL, "")

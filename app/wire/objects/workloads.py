@@ -63,7 +63,7 @@ def deployment_facts(source: RawObject) -> DeploymentFacts:
         ready=(read.status.ready_replicas if read.status else None) or 0,
         labels=read.metadata.labels,
         pod_labels=template.metadata.labels,
-        images=tuple(one.image for one in containers if one.image),
+        images=tuple(container.image for container in containers if container.image),
     )
 
 

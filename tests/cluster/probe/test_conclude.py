@@ -45,7 +45,7 @@ def cidr(source: Source) -> str:
 
 def test_an_address_becomes_a_measured_source_that_names_the_api_servers_it_was_seen_for() -> None:
     found = concluded(saw("10.99.0.1", FIRST), saw("10.99.0.1", SECOND), saw("fd00::1", SECOND))
-    assert [(cidr(one), one.provenance, one.origin) for one in found.sources] == [
+    assert [(cidr(source), source.provenance, source.origin) for source in found.sources] == [
         (
             "10.99.0.1/32",
             Provenance.MEASURED,
@@ -97,7 +97,7 @@ def test_the_guards_own_address_means_that_a_proxy_hides_the_caller() -> None:
 def test_a_tunnel_address_is_derived_for_every_control_plane_node_never_as_the_whole_pod_cidr() -> None:
     nodes = tuple(replace(node(f"cp-{n}"), pod_cidrs=(f"10.244.{n}.0/24",)) for n in range(3))
     found = concluded(saw("10.244.1.0"), around=AddressOwners(nodes))
-    assert [(cidr(one), one.provenance) for one in found.sources] == [
+    assert [(cidr(source), source.provenance) for source in found.sources] == [
         ("10.244.1.0/32", Provenance.MEASURED),
         ("10.244.0.0/32", Provenance.GUESSED),
         ("10.244.2.0/32", Provenance.GUESSED),
@@ -107,13 +107,13 @@ def test_a_tunnel_address_is_derived_for_every_control_plane_node_never_as_the_w
 def test_a_pod_in_a_pod_cidr_is_no_tunnel() -> None:
     nodes = tuple(replace(node(f"cp-{n}"), pod_cidrs=(f"10.244.{n}.0/24",)) for n in range(3))
     around = AddressOwners(nodes, (pod("konnectivity-agent", "10.244.1.7", app="konnectivity-agent"),))
-    assert [cidr(one) for one in concluded(saw("10.244.1.7"), around=around).sources] == ["pods"]
+    assert [cidr(source) for source in concluded(saw("10.244.1.7"), around=around).sources] == ["pods"]
 
 
 def test_the_address_of_a_worker_node_is_a_source_with_a_note_that_others_may_follow() -> None:
     around = AddressOwners((node("worker-9", "10.20.0.99", control_plane=False), node("cp", "10.20.0.10")))
     found = concluded(saw("10.20.0.99"), saw("10.20.0.10"), around=around)
-    assert [cidr(one) for one in found.sources] == ["10.20.0.10/32", "10.20.0.99/32"]
+    assert [cidr(source) for source in found.sources] == ["10.20.0.10/32", "10.20.0.99/32"]
     assert len(found.notes) == 1
     assert found.notes[0].startswith("10.20.0.99 is the address of node worker-9")
 

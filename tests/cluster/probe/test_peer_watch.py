@@ -39,7 +39,7 @@ AGENTS = Remembered(CallerPlace(None, "kube-system", {"app": "konnectivity-agent
 
 def known(*measured: Remembered, **more: object) -> Known:
     memory = replace(Memory(measured), **more)  # type: ignore[arg-type]  # tests name the members of Memory
-    return Known(tuple(one.source for one in measured), memory, frozenset({AGENT}))
+    return Known(tuple(found.source for found in measured), memory, frozenset({AGENT}))
 
 
 def test_a_measured_address_that_a_review_came_from_is_noted_as_seen() -> None:
@@ -157,7 +157,7 @@ def test_nothing_is_sent_where_nothing_changes() -> None:
 def test_an_unknown_address_is_logged_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         watch = watched(WritableApi(), ("10.66.6.6",), ("10.66.6.6", "10.20.0.10"), ("10.66.6.6",))
-    assert len([one for one in caplog.records if "no known source" in one.getMessage()]) == 1
+    assert len([record for record in caplog.records if "no known source" in record.getMessage()]) == 1
     assert watch.unknown() == 1
 
 
@@ -174,7 +174,7 @@ def test_a_refused_write_is_logged_once_and_does_not_end_the_watch(caplog: pytes
         api = WritableApi(403)
         watched(api, ("10.20.0.10",), ("10.20.0.10",))
     assert len(api.requests) == 2
-    assert len([one for one in caplog.records if "could not be noted" in one.getMessage()]) == 1
+    assert len([record for record in caplog.records if "could not be noted" in record.getMessage()]) == 1
 
 
 def test_before_the_first_sync_nobody_is_unknown() -> None:

@@ -66,7 +66,9 @@ def test_each_new_way_asks_for_twenty_more() -> None:
     says = [*[sees("10.0.0.1")] * 15, sees("10.0.0.1", "guard-2"), *[sees("10.0.0.1")] * 19, sees("10.0.0.2")]
     record = asked(ApiServer(*says))
     assert record.probes == len(says) + 20
-    assert [(str(one.peer), one.pod, one.times) for one in record.observations()] == [
+    assert [
+        (str(observation.peer), observation.pod, observation.times) for observation in record.observations()
+    ] == [
         ("10.0.0.1", "guard-1", 34),
         ("10.0.0.1", "guard-2", 1),
         ("10.0.0.2", "guard-1", 21),
@@ -82,8 +84,10 @@ def test_every_probe_is_a_dry_run_on_a_connection_and_with_a_nonce_of_its_own() 
     server = ApiServer(sees("10.0.0.1"))
     asked(server)
     assert server.connections == len(server.requests) == 21
-    assert {(one.method, one.query["dryRun"]) for one in server.requests} == {(Method.CREATE, "All")}
-    assert len({one.body for one in server.requests}) == 21
+    assert {(request.method, request.query["dryRun"]) for request in server.requests} == {
+        (Method.CREATE, "All")
+    }
+    assert len({request.body for request in server.requests}) == 21
 
 
 def test_a_few_probes_without_any_answer_end_it_and_say_why() -> None:
@@ -101,7 +105,7 @@ def test_a_webhook_that_was_just_registered_is_waited_for_and_the_wait_does_not_
 def test_members_that_learn_of_the_webhook_later_than_the_first_are_waited_for_too() -> None:
     says = [sees("10.0.0.1"), *[silent] * 30, sees("10.0.0.2")]
     record = asked(ApiServer(*says), ProbeTimeouts(for_first_answer=60))
-    assert [str(one.peer) for one in record.observations()] == ["10.0.0.1", "10.0.0.2"]
+    assert [str(observation.peer) for observation in record.observations()] == ["10.0.0.1", "10.0.0.2"]
     assert record.coverage().trouble == ""
 
 

@@ -78,9 +78,9 @@ def folder(tmp_path: Path) -> Path:
 def test_the_sample_is_a_control_plane_two_protected_data_planes_and_an_unprotected_one() -> None:
     state = DirectoryState(SAMPLE)
     cluster = read(state)
-    managed = {name for name, one in cluster.namespaces.items() if MANAGED.matches(one.labels)}
+    managed = {name for name, item in cluster.namespaces.items() if MANAGED.matches(item.labels)}
     baselines = ["iomete-ingress-egress", "iomete-spark-operator"]
-    assert {name: [one.name for one in cluster.policies[name]] for name in managed} == {
+    assert {name: [policy.name for policy in cluster.policies[name]] for name in managed} == {
         "iomete-system": baselines,
         "data-plane-analytics": baselines,
         "data-plane-science": baselines,
@@ -91,8 +91,8 @@ def test_the_sample_is_a_control_plane_two_protected_data_planes_and_an_unprotec
     assert (webhook.namespace, webhook.name) == ("iomete-system", "spark-operator-webhook")
     assert webhook.selector == Selector.labels({"service": "spark-operator"})
     assert webhook.ports == (TargetPort(Protocol.TCP, number=9443),)
-    assert [one.addresses for one in cluster.sources] == [declared_source("10.20.0.10").addresses]
-    assert [one.port for one in cluster.api_server] == [6443]
+    assert [source.addresses for source in cluster.sources] == [declared_source("10.20.0.10").addresses]
+    assert [found.port for found in cluster.api_server] == [6443]
     assert state.notes == ()
 
 
@@ -129,7 +129,7 @@ def test_a_changed_file_changes_what_it_says_and_leaves_everything_else_the_same
     write(folder, policy=POLICY.format(name="renamed", namespace="one"))
     state.refresh()
     after = read(state)
-    assert [one.name for one in after.policies["one"]] == ["renamed"]
+    assert [policy.name for policy in after.policies["one"]] == ["renamed"]
     assert after.policies["two"] is before.policies["two"]
     assert after.namespaces is before.namespaces
 
@@ -151,10 +151,10 @@ def test_files_may_be_added_and_removed(folder: Path) -> None:
     (folder / "below").mkdir()
     write(folder / "below", more=POLICY.format(name="q", namespace="one"))
     state.refresh()
-    assert [one.name for one in read(state).policies["one"]] == ["p", "q"]
+    assert [policy.name for policy in read(state).policies["one"]] == ["p", "q"]
     (folder / "policy.yaml").unlink()
     state.refresh()
-    assert [one.name for one in read(state).policies["one"]] == ["q"]
+    assert [policy.name for policy in read(state).policies["one"]] == ["q"]
 
 
 def test_changes_are_seen_while_it_runs(folder: Path) -> None:
@@ -279,17 +279,19 @@ def test_hidden_folders_are_left_out_as_a_mounted_configmap_has_its_files_twice(
 
 def test_without_webhook_configurations_the_documented_default_is_assumed(folder: Path) -> None:
     state = DirectoryState(folder)
-    assert [(one.namespace, one.assumed) for one in read(state).webhooks] == [("one", True)]
+    assert [(webhook.namespace, webhook.assumed) for webhook in read(state).webhooks] == [("one", True)]
     assert any("documented default" in note for note in state.notes)
 
 
 def test_a_deleted_webhook_configuration_is_remembered_while_its_service_exists(folder: Path) -> None:
     write(folder, service=SERVICE, configuration=CONFIGURATION)
     state = DirectoryState(folder)
-    assert [one.configurations for one in read(state).webhooks] == [("ValidatingWebhookConfiguration/hook",)]
+    assert [webhook.configurations for webhook in read(state).webhooks] == [
+        ("ValidatingWebhookConfiguration/hook",)
+    ]
     write(folder, configuration=CONFIGURATION.replace("service: {name: hook", "service: {name: other"))
     state.refresh()
-    assert [one.configurations for one in read(state).webhooks] == [
+    assert [webhook.configurations for webhook in read(state).webhooks] == [
         ("ValidatingWebhookConfiguration/hook (deleted)",)
     ]
     (folder / "service.yaml").unlink()
@@ -313,7 +315,7 @@ def test_a_konnectivity_agent_among_the_manifests_is_a_source(folder: Path) -> N
     labels = "labels: {{app: konnectivity-agent}}"
     pod = f"apiVersion: v1\nkind: Pod\nmetadata: {{{{name: a, namespace: {{}}, {labels}}}}}\n"
     write(folder, pod=pod.format("kube-system"), other=pod.format("one"))
-    assert [one.origin for one in read(DirectoryState(folder)).sources] == [
+    assert [source.origin for source in read(DirectoryState(folder)).sources] == [
         "pods app=konnectivity-agent in kube-system"
     ]
 
@@ -323,7 +325,7 @@ def test_measured_sources_among_the_manifests_count_as_measured(folder: Path) ->
     data = json.dumps(render_measured([remembered]))
     name = "metadata: {name: netpol-guard-sources, namespace: netpol-guard}"
     write(folder, sources=f"apiVersion: v1\nkind: ConfigMap\n{name}\ndata: {data}\n")
-    assert [(one.provenance, one.origin) for one in read(DirectoryState(folder)).sources] == [
+    assert [(source.provenance, source.origin) for source in read(DirectoryState(folder)).sources] == [
         (Provenance.MEASURED, "a probe by admin on 2026-11-25")
     ]
 

@@ -108,7 +108,7 @@ def until_synced(informers: Informers) -> None:
 
 
 def webhooks(informers: Informers) -> list[tuple[str, bool]]:
-    return [(one.name, one.assumed) for one in find_webhooks(informers.facts()).services]
+    return [(service.name, service.assumed) for service in find_webhooks(informers.facts()).services]
 
 
 def test_it_is_in_sync_only_when_the_services_that_webhooks_name_were_read_too() -> None:
@@ -222,5 +222,5 @@ def test_nodes_and_konnectivity_agents_are_known() -> None:
     cluster.contents |= {NODES: [node], PODS: [agent]}
     with caching(cluster) as informers:
         until_synced(informers)
-        assert [one.name for one in informers.facts().nodes] == ["cp-1"]
+        assert [found.name for found in informers.facts().nodes] == ["cp-1"]
         assert informers.facts().agents == {Agent("app")}

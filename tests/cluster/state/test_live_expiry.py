@@ -45,7 +45,7 @@ def state(monkeypatch: pytest.MonkeyPatch) -> LiveState:
 
 
 def provenances(state: LiveState) -> list[Provenance]:
-    return [one.provenance for one in state._snapshot().sources]
+    return [source.provenance for source in state._snapshot().sources]
 
 
 def test_a_measured_source_expires_while_nothing_changes(

@@ -38,7 +38,7 @@ class Api(Cluster):
 
     @property
     def asked_for_policies(self) -> list[str]:
-        return [one for one in self.asked if "networkpolicies" in one]
+        return [found for found in self.asked if "networkpolicies" in found]
 
 
 def in_namespace(name: str) -> str:
@@ -48,13 +48,13 @@ def in_namespace(name: str) -> str:
 def test_only_the_policies_of_the_namespaces_in_question_are_read() -> None:
     api = Api({NAMESPACES: [namespace("a"), namespace("b")], in_namespace("a"): [policy("a")]})
     cluster, _ = read_once(api, frozenset({"a"}))
-    assert {name: [one.name for one in found] for name, found in cluster.policies.items()} == {"a": ["p"]}
+    assert {name: [each.name for each in found] for name, found in cluster.policies.items()} == {"a": ["p"]}
     assert set(cluster.namespaces) == {"a", "b"}
     assert api.asked_for_policies == [in_namespace("a")]
 
 
 def test_the_policies_of_many_namespaces_are_read_by_one_list_of_all() -> None:
-    names = [f"ns-{one}" for one in range(30)]
+    names = [f"ns-{each}" for each in range(30)]
     api = Api(
         {
             NAMESPACES: [*map(namespace, names), namespace("other", managed=False)],
@@ -76,7 +76,7 @@ def test_declared_sources_override_what_is_found() -> None:
 def test_what_is_optional_and_refused_is_a_note_and_the_documented_webhook_is_assumed() -> None:
     cluster, notes = read_once(Api({NAMESPACES: [namespace("a")], MUTATING: 403, NODES: 403}), frozenset())
     assert any("MutatingWebhookConfigurations" in note for note in notes)
-    assert [one.assumed for one in cluster.webhooks] == [True]
+    assert [webhook.assumed for webhook in cluster.webhooks] == [True]
 
 
 @pytest.mark.parametrize("path", [NAMESPACES, in_namespace("a")])
@@ -86,13 +86,13 @@ def test_without_namespaces_or_their_policies_nothing_can_be_judged(path: str) -
 
 
 def test_a_policy_that_cannot_be_understood_is_an_error() -> None:
-    names = [namespace(f"ns-{one}") for one in range(9)]
+    names = [namespace(f"ns-{found}") for found in range(9)]
     with pytest.raises(StateUnreadable, match="the answer is not understood"):
         read_once(Api({NAMESPACES: list(names), EVERY_POLICY: [_unreadable("ns-3")]}), None)
 
 
 def test_a_policy_that_cannot_be_understood_elsewhere_is_nobody_s_error() -> None:
-    names = [namespace(f"ns-{one}") for one in range(9)]
+    names = [namespace(f"ns-{found}") for found in range(9)]
     cluster, _ = read_once(Api({NAMESPACES: list(names), EVERY_POLICY: [_unreadable("elsewhere")]}), None)
     assert set(cluster.policies.values()) == {()}
 

@@ -80,7 +80,7 @@ def test_a_list_of_several_pages_is_read_to_its_end() -> None:
     with following(api) as watched:
         api.watched()
         assert watched.values == ["1", "2"]
-        assert [one.query.get("continue") for one in api.requests[:2]] == [None, "next"]
+        assert [request.query.get("continue") for request in api.requests[:2]] == [None, "next"]
 
 
 def test_a_list_whose_pages_expired_is_begun_again() -> None:

@@ -26,10 +26,12 @@ def shown(sources: tuple[Source, ...]) -> list[tuple[str, str]]:
     """Return CIDRs (or the pods) and origin of each source."""
     return [
         (
-            " ".join(map(str, networks_of(one.addresses))) if one.addresses is not None else str(one.pods),
-            one.origin,
+            " ".join(map(str, networks_of(source.addresses)))
+            if source.addresses is not None
+            else str(source.pods),
+            source.origin,
         )
-        for one in sources
+        for source in sources
     ]
 
 
@@ -42,7 +44,7 @@ def test_every_endpoint_of_default_kubernetes_is_a_guessed_source_of_its_own() -
         ("10.20.0.11/32", "EndpointSlice default/kubernetes"),
         ("fd00::a/128", "EndpointSlice default/kubernetes"),
     ]
-    assert {one.provenance for one in found} == {Provenance.GUESSED}
+    assert {each.provenance for each in found} == {Provenance.GUESSED}
 
 
 def test_endpoints_of_other_services_and_host_names_are_no_sources() -> None:
@@ -65,14 +67,14 @@ def test_internal_addresses_of_control_plane_nodes_add_up_with_the_endpoints() -
 def test_with_konnectivity_agents_the_agents_are_sources_and_the_endpoints_are_not() -> None:
     found = discover(facts(agents=AGENTS))
     peer = PodPeer.own("kube-system", Selector.labels({"k8s-app": "konnectivity-agent"}))
-    assert [(one.pods, one.addresses) for one in found.sources] == [(peer, None)]
+    assert [(source.pods, source.addresses) for source in found.sources] == [(peer, None)]
     assert any("konnectivity" in note for note in found.notes)
 
 
 def test_an_openshift_host_network_namespace_is_a_source_by_its_label_and_name() -> None:
     labelled = namespace("openshift-host-network", {HOST_NETWORK_LABEL: ""})
     found = discover(facts(slices=(), namespaces={labelled.name: labelled})).sources
-    assert [one.origin for one in found] == ["host network, namespace openshift-host-network"]
+    assert [each.origin for each in found] == ["host network, namespace openshift-host-network"]
     assert found[0].pods is not None
     assert found[0].pods.namespaces.matches(labelled.labels)
     assert not found[0].pods.namespaces.matches(namespace("other", {HOST_NETWORK_LABEL: ""}).labels)
@@ -91,7 +93,7 @@ def remembered(address: str, seen: datetime = NOW) -> Remembered:
 
 
 def memory(*addresses: str, seen: datetime = NOW) -> Memory:
-    return Memory(tuple(remembered(one, seen) for one in addresses))
+    return Memory(tuple(remembered(address, seen) for address in addresses))
 
 
 def test_what_the_admin_declares_overrides_everything() -> None:
@@ -106,7 +108,7 @@ def test_measured_sources_come_first_and_are_not_guessed_again() -> None:
         slices=(endpointslice("10.20.0.10", "10.20.0.11"),), memory=memory("10.9.9.9", "10.20.0.10")
     )
     found = discover(known, now=NOW).sources
-    assert [(one.provenance, cidr) for one, (cidr, _) in zip(found, shown(found), strict=True)] == [
+    assert [(each.provenance, cidr) for each, (cidr, _) in zip(found, shown(found), strict=True)] == [
         (Provenance.MEASURED, "10.9.9.9/32"),
         (Provenance.MEASURED, "10.20.0.10/32"),
         (Provenance.GUESSED, "10.20.0.11/32"),
@@ -117,12 +119,12 @@ def test_measured_sources_come_first_and_are_not_guessed_again() -> None:
 def test_a_measured_source_that_nothing_lists_expires_after_seven_days_unseen_and_a_note_says_so() -> None:
     known = facts(memory=memory("10.9.9.9"))
     week = NOW + timedelta(days=7)
-    assert [one.provenance for one in discover(known, now=week).sources] == [
+    assert [source.provenance for source in discover(known, now=week).sources] == [
         Provenance.MEASURED,
         Provenance.GUESSED,
     ]
     later = discover(known, now=week + timedelta(seconds=1))
-    assert [one.provenance for one in later.sources] == [Provenance.GUESSED]
+    assert [source.provenance for source in later.sources] == [Provenance.GUESSED]
     (note,) = later.notes
     assert note.startswith(
         "10.9.9.9 is not required any more: it was measured (a probe by admin on 2026-11-25"
@@ -133,7 +135,7 @@ def test_a_measured_source_that_nothing_lists_expires_after_seven_days_unseen_an
 def test_a_measured_source_that_is_listed_too_does_not_expire() -> None:
     known = facts(slices=(endpointslice("10.20.0.10"),), memory=memory("10.20.0.10"))
     found = discover(known, now=NOW + timedelta(days=365))
-    assert [one.provenance for one in found.sources] == [Provenance.MEASURED]
+    assert [source.provenance for source in found.sources] == [Provenance.MEASURED]
     assert found.notes == ()
 
 
@@ -148,7 +150,9 @@ def test_an_entry_that_was_not_understood_is_noted() -> None:
 def guesses(*nodes: NodeFacts, measured: str = "") -> list[tuple[str, str]]:
     known = facts(slices=(), nodes=nodes, memory=memory(measured) if measured else Memory())
     return shown(
-        tuple(one for one in discover(known, now=NOW).sources if one.provenance is Provenance.GUESSED)
+        tuple(
+            source for source in discover(known, now=NOW).sources if source.provenance is Provenance.GUESSED
+        )
     )
 
 
@@ -210,7 +214,7 @@ def test_k3s_servers_call_from_the_first_addresses_of_their_pod_cidr() -> None:
 
 def test_many_konnectivity_agents_are_one_source() -> None:
     agents = frozenset({Agent("app", (ip_address("10.1.0.4"),)), Agent("app", (ip_address("10.1.0.5"),))})
-    assert [one.origin for one in discover(facts(agents=agents)).sources] == [
+    assert [source.origin for source in discover(facts(agents=agents)).sources] == [
         "pods app=konnectivity-agent in kube-system"
     ]
 
@@ -247,7 +251,7 @@ def test_anything_else_is_no_declared_source(text: str) -> None:
 def test_pods_reach_the_api_server_at_all_its_endpoints_with_or_without_konnectivity() -> None:
     slices = (endpointslice("10.20.0.10", "10.20.0.11"), endpointslice("fd00::a", port=443))
     found = api_server_endpoints(facts(slices=slices, agents=AGENTS).slices)
-    assert [(str(next(networks_of(one.addresses))), one.port) for one in found] == [
+    assert [(str(next(networks_of(each.addresses))), each.port) for each in found] == [
         ("10.20.0.10/32", 6443),
         ("10.20.0.11/32", 6443),
         ("fd00::a/128", 443),

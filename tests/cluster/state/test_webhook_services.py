@@ -124,7 +124,7 @@ def test_where_configurations_cannot_be_read_the_documented_default_is_assumed_f
 
 def test_a_namespace_with_a_webhook_that_is_known_needs_no_assumption() -> None:
     found = find_webhooks(facts(default_assumed=True)).services
-    assert [(one.name, one.assumed) for one in found] == [("hook", False)]
+    assert [(each.name, each.assumed) for each in found] == [("hook", False)]
 
 
 def test_where_the_service_must_not_be_read_its_selector_is_assumed() -> None:
@@ -134,7 +134,7 @@ def test_where_the_service_must_not_be_read_its_selector_is_assumed() -> None:
 
 def test_deleting_a_configuration_does_not_end_the_requirement_while_the_service_exists() -> None:
     after = remember((CLIENT,), (), exists=lambda key: key == KEY)
-    assert [one.configuration for one in after] == ["MutatingWebhookConfiguration/hook (deleted)"]
+    assert [found.configuration for found in after] == ["MutatingWebhookConfiguration/hook (deleted)"]
     assert find_webhooks(facts(clients=after)).services[0].ports == (TargetPort(TCP, number=9443),)
     assert remember(after, (), exists=lambda _: True) == after, "it is not marked twice"
 

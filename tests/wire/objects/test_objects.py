@@ -88,7 +88,7 @@ def test_an_endpointslice_resolves_ports_and_lists_addresses() -> None:
     )
     assert (facts.service, facts.address_type) == ("webhook", "IPv4")
     assert facts.addresses == ("10.0.0.1", "10.0.0.2", "10.0.0.3")
-    assert [one.ready for one in facts.endpoints] == [True, False, True]
+    assert [endpoint.ready for endpoint in facts.endpoints] == [True, False, True]
     assert facts.endpoints[0] == EndpointFacts(("10.0.0.1",), ready=True)
     assert facts.ports == (
         EndpointPort("https", Protocol.TCP, 9443),
@@ -135,7 +135,7 @@ def test_a_webhook_configuration_names_the_services_that_serve_it() -> None:
 
 
 def test_an_item_of_a_list_has_the_kind_that_was_listed() -> None:
-    item = {key: one for key, one in CONFIGURATION.items() if key != "kind"}
+    item = {key: found for key, found in CONFIGURATION.items() if key != "kind"}
     assert clients_of(item, "MutatingWebhookConfiguration") == clients_of(CONFIGURATION)
 
 
@@ -216,11 +216,11 @@ class TestNamespaces:
 
     def test_labels_of_the_wrong_type_are_an_error(self, read: Callable[[Json], ParsedNamespace]) -> None:
         parsed = read({"metadata": {"name": "a", "labels": {"x": True}}})
-        assert [one.path for one in parsed.errors] == ["metadata.labels[x]"]
+        assert [error.path for error in parsed.errors] == ["metadata.labels[x]"]
         assert parsed.namespace.name == "a"
 
     def test_another_kind_is_an_error(self, read: Callable[[Json], ParsedNamespace]) -> None:
-        assert [one.path for one in read({"kind": "Pod", "metadata": {"name": "a"}}).errors] == ["kind"]
+        assert [error.path for error in read({"kind": "Pod", "metadata": {"name": "a"}}).errors] == ["kind"]
 
 
 @given(ANYTHING)
@@ -234,7 +234,7 @@ def test_a_page_of_a_list_is_read_item_by_item() -> None:
     body = {"metadata": {"resourceVersion": "7", "continue": "abc"}, "items": [policy(), policy(egress=[{}])]}
     page = read_list(json.dumps(body).encode())
     assert (page.resource_version, page.continue_token) == ("7", "abc")
-    first, second = (policy_of(one).policy for one in page.items)
+    first, second = (policy_of(item).policy for item in page.items)
     assert first is not None
     assert second is not None
     assert len(second.types) == 2
