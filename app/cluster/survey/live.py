@@ -46,6 +46,9 @@ from app.wire.objects.services import ServiceKey
 from app.wire.objects.webhooks import Registration, conversion_registrations, registrations
 from app.wire.objects.workloads import DeploymentFacts, config_map_data, deployment_facts
 
+Tell = Callable[[str], None]
+"""Who hears what is being done, from any thread."""
+
 _THREADS = 6
 
 
@@ -62,7 +65,7 @@ class _Lists:
 class Surveyor:
     """Looks at one cluster; made for one look."""
 
-    def __init__(self, api: Api, questions: Questions, tell: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, api: Api, questions: Questions, tell: Tell = lambda _: None) -> None:
         """``tell`` hears what is being done, from any thread."""
         self._api = api
         self._questions = questions
