@@ -6,11 +6,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PYTEST_ARGS ?=
+SOAK_ARGS ?=
+# Tests against clusters wait more than they compute, so there are more workers than cores.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')
+PYTEST  := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench venv lock clean
+.PHONY: help run check test soak lint format bench venv lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,11 +22,18 @@ help: ## Show this list
 run: $(STAMP) ## Serve the webhook on localhost with a sample cluster, and show a few verdicts
 	@$(BIN)/python -m app serve --embedded
 
-test: $(STAMP) ## Run all tests, those against a real API server included
+check: lint ## Run what needs no API server: lint and the unit tests, three minutes
+	@echo "==> Unit tests"
+	@$(PYTEST) --ignore tests/integration --ignore tests/image $(PYTEST_ARGS)
+
+test: $(STAMP) ## Run all tests, those against a real API server included, twelve minutes
 	@echo "==> Programs of the test cluster (built once per machine, minutes the first time)"
 	@$(BIN)/python -m tests.kube.binaries
 	@echo "==> Tests"
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(PYTEST) --durations 20 $(PYTEST_ARGS)
+
+soak: $(STAMP) ## Run the long tests, hours; what is done is remembered (SOAK_ARGS=--help)
+	@$(BIN)/python -m tests.soak $(SOAK_ARGS)
 
 lint: $(STAMP) ## Check format, rules, types, the direction of imports, and the Dockerfile
 	@echo "==> ruff format" && $(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ from app.cli.site import MANAGER, LiveSite
 from app.cluster.client.objects import Objects
 from app.model.kinds import DryRun, Manifest, Reference, Written
 from tests.integration.guard import ROOT
+from tests.kube import writer
 from tests.kube.api import ApiClient
 from tests.kube.control_plane import ControlPlane
 from tests.kube.history import PolicyHistory
@@ -22,10 +23,11 @@ from tests.kube.history import PolicyHistory
 _SECONDS = 300.0
 _NAMESPACES = "/api/v1/namespaces"
 _ACCOUNTS = "/api/v1/serviceaccounts"
+_MAPS = "/api/v1/configmaps"
 _WATCHED = (
     _NAMESPACES,
     "/api/v1/secrets",
-    "/api/v1/configmaps",
+    _MAPS,
     "/api/v1/services",
     _ACCOUNTS,
     "/apis/apps/v1/deployments",
@@ -56,6 +58,7 @@ def run(
         text=True,
         check=False,
         timeout=_SECONDS,
+        env={**os.environ, "PYTHONFAULTHANDLER": "1"},
     )
 
 
@@ -91,7 +94,7 @@ def inventory(control_plane: ControlPlane) -> dict[str, str]:
 def inventory_of(client: ApiClient) -> dict[str, str]:
     """Return the version of every object of the cluster that we could have touched, by its path.
 
-    Left out is what controllers do meanwhile: a namespace's first objects, and the end of one being deleted.
+    Left out is what others do meanwhile: a namespace's first objects, the end of one that goes, the writer.
     """
     listed = {path: client.request("GET", path).json()["items"] for path in _WATCHED}
     going = {
@@ -102,7 +105,8 @@ def inventory_of(client: ApiClient) -> dict[str, str]:
         for path, items in listed.items()
         for each in (item["metadata"] for item in items)
         if each.get("namespace", each["name"]) not in going
-        and (path, each["name"]) not in (("/api/v1/configmaps", "kube-root-ca.crt"), (_ACCOUNTS, "default"))
+        and (path, each["name"])
+        not in ((_MAPS, "kube-root-ca.crt"), (_MAPS, writer.NAME), (_ACCOUNTS, "default"))
     }
 
 

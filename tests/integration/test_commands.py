@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,9 +159,7 @@ def test_an_api_server_that_cannot_be_reached_is_exit_code_2_with_what_to_check(
     capsys: pytest.CaptureFixture[str],
     command: str,
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"https://127.0.0.1:{free.getsockname()[1]}"
+    url = "https://127.0.0.1:1"  # where nobody ever listens
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(control_plane.kubeconfig().read_text().replace(control_plane.url, url))
     file = tmp_path / "policy.yaml"

@@ -10,7 +10,8 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from tests.kube.hosts import Host
@@ -45,6 +46,20 @@ class ApiResponse:
         return str(self.json().get("message", ""))
 
 
+class Send(Protocol):
+    """What `ApiClient.request` is, on whatever connection."""
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | str | None = None,
+        *,
+        content_type: str = "application/json",
+    ) -> ApiResponse:
+        """Send a request and read the answer."""
+
+
 class ApiClient:
     """One bearer token's view of an API server whose certificate is verified."""
 
@@ -70,24 +85,41 @@ class ApiClient:
         `body` is an object to be sent as JSON, or a text that is sent as it is. Raises OSError or
         HTTPException when there is no answer; a refusal is an answer.
         """
+        with self.kept() as send:
+            return send(method, path, body, content_type=content_type)
+
+    @contextmanager
+    def kept(self) -> Iterator[Send]:
+        """Yield what `request` does on one connection, for somebody who has a lot to say."""
+        connection = self._connect()
+        try:
+            yield partial(self._send, connection)
+        finally:
+            connection.close()
+
+    def _send(
+        self,
+        connection: http.client.HTTPSConnection,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | str | None = None,
+        *,
+        content_type: str = "application/json",
+    ) -> ApiResponse:
         payload = body if body is None or isinstance(body, str) else json.dumps(body)
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         if payload is not None:
             headers["Content-Type"] = content_type
-        connection = self._connect()
-        try:
-            connection.request(method, path, payload.encode() if payload is not None else None, headers)
-            answer = connection.getresponse()
-            warnings = tuple(_warning(text) for text in answer.headers.get_all("Warning", []))
-            return ApiResponse(answer.status, answer.read().decode(), warnings)
-        finally:
-            connection.close()
+        connection.request(method, path, payload.encode() if payload is not None else None, headers)
+        answer = connection.getresponse()
+        warnings = tuple(_warning(text) for text in answer.headers.get_all("Warning", []))
+        return ApiResponse(answer.status, answer.read().decode(), warnings)
 
     @contextmanager
     def stream(self, path: str) -> Iterator[Stream]:
         """Send a GET whose answer does not end by itself (a watch); raise StreamError if it is refused."""
         connection = self._connect()
-        connection.timeout = None
+        connection.sock.settimeout(None)  # nothing happens for a minute, and that is no fault
         try:
             connection.request("GET", path, headers={"Authorization": f"Bearer {self._token}"})
             answer = connection.getresponse()

@@ -10,19 +10,20 @@ SERVICE_ACCOUNT_KEY = "service-account.key"
 SERVING_CERTIFICATE = "serving"
 SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc"
 
-CONTROLLERS = (
-    "namespace-controller",
-    "garbage-collector-controller",
-    "serviceaccount-controller",
-    "serviceaccount-token-controller",
-    "root-ca-certificate-publisher-controller",
-    "deployment-controller",
-    "replicaset-controller",
-    "endpoints-controller",
-    "endpointslice-controller",
-    "disruption-controller",
-)
-"""What a cluster without nodes can use; the others only cost start-up time and log lines."""
+SYSTEM_NAMESPACES = frozenset({"default", "kube-node-lease", "kube-public", "kube-system"})
+CONTROLLERS = {
+    "namespace-controller": "namespace-controller",
+    "garbage-collector-controller": "generic-garbage-collector",
+    "serviceaccount-controller": "service-account-controller",
+    "serviceaccount-token-controller": None,
+    "root-ca-certificate-publisher-controller": "root-ca-cert-publisher",
+    "deployment-controller": "deployment-controller",
+    "replicaset-controller": "replicaset-controller",
+    "endpoints-controller": "endpoint-controller",
+    "endpointslice-controller": "endpointslice-controller",
+    "disruption-controller": "disruption-controller",
+}
+"""What a cluster without nodes can use, each with its account; the others only cost start-up time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import atexit
 import http.client
 import ipaddress
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -31,11 +32,12 @@ from tests.kube.api import ApiClient, ApiResponse
 from tests.kube.authority import Authority, write_private_key
 from tests.kube.binaries import Program, ensure
 from tests.kube.hosts import Host
-from tests.kube.processes import Process, free_ports
+from tests.kube.processes import Process, free_ports, own_loopback
+from tests.kube.writer import Writer
 
 HERE = Path(__file__).resolve().parent
-READY_SECONDS = 90.0
-KUBECTL_SECONDS = 180.0
+READY_SECONDS = 180.0
+KUBECTL_SECONDS = 240.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,12 @@ class Network:
     endpoint_lag: float = 0.0
     """How many seconds EndpointSlices lag behind their Pods, as they do in large clusters."""
 
+    @classmethod
+    def on_loopback(cls) -> Self:
+        """Return one with a loopback address of its own, so that runs side by side never meet."""
+        address = own_loopback()
+        return cls(bind=address, members=(Member(bind=address),))
+
     @property
     def kubernetes_service(self) -> str:
         """The first address of the Service range, which `default/kubernetes` gets."""
@@ -83,13 +91,14 @@ class ControlPlane:
 
     def __init__(self, network: Network | None = None) -> None:
         """Nothing is started or written yet."""
-        self.network = network or Network()
+        self.network = network or Network.on_loopback()
         self.authority = Authority()
         self._running: list[Process] = []
+        self._writer: Writer | None = None
         self._kubeconfigs: dict[tuple[str, int], Path] = {}
 
     def __enter__(self) -> Self:
-        """Start everything and return when the API server is ready and RBAC in force."""
+        """Start everything and return when all answer, RBAC is in force, and nothing changes by itself."""
         self.folder = Path(tempfile.mkdtemp(prefix="netpol-guard-cluster-"))
         atexit.register(self.stop)
         try:
@@ -184,6 +193,8 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Stop the programs and wait for each: an API server whose etcd went first hangs in its shutdown."""
+        if self._writer is not None:
+            self._writer.stop()
         while self._running:
             self._running[-1].stop()
             self._running.pop()
@@ -216,6 +227,8 @@ class ControlPlane:
             self._start_api_server(each, layout.etcd_url, number)
         self._wait_for_api_servers()
         self._start_controller_manager(layout)
+        if os.environ.get("TESTS_WRITER"):
+            self._writer = Writer(self.client())
 
     def _start_etcd(self, layout: commands.Layout) -> None:
         etcd = self._run(Program.ETCD, commands.etcd(layout), self.network.host)
@@ -267,6 +280,28 @@ class ControlPlane:
         url = f"https://{layout.host}:{layout.ports.controller_manager}"
         client = ApiClient(url, self.ca_pem, self.token(), host=self.network.host)
         manager.wait_until(lambda: _answers(client, "/healthz"), READY_SECONDS)
+        manager.wait_until(self._is_settled, READY_SECONDS)
+
+    def _is_settled(self) -> bool:
+        """Tell whether everything is there that a new cluster gets in its first seconds.
+
+        Whoever compares the cluster before and after what he did would find it changed otherwise.
+        """
+        accounts, maps, spaces = (
+            {
+                (each["metadata"].get("namespace", ""), each["metadata"]["name"])
+                for each in self.client().request("GET", f"/api/v1/{resource}").json()["items"]
+            }
+            for resource in ("serviceaccounts", "configmaps", "namespaces")
+        )
+        namespaces = {name for _, name in spaces}
+        return (
+            namespaces >= commands.SYSTEM_NAMESPACES
+            and accounts >= {(name, "default") for name in namespaces}
+            and accounts >= {("kube-system", name) for name in commands.CONTROLLERS.values() if name}
+            and maps >= {(name, "kube-root-ca.crt") for name in namespaces}
+            and maps >= {("kube-system", "kube-apiserver-legacy-service-account-token-tracking")}
+        )
 
     def _run(self, program: Program, flags: list[str], host: Host) -> Process:
         log = self.folder / f"{program}-{len(self._running)}.log"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -114,6 +115,16 @@ class Process:
         with suppress(ProcessLookupError):
             os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait()
+
+
+def own_loopback() -> str:
+    """Return a loopback address that nobody else uses: what is free on it now is so when a program comes.
+
+    Linux has a whole network of them, where connections begin at 127.0.0.1; other systems have just that one.
+    """
+    if sys.platform != "linux":
+        return "127.0.0.1"
+    return f"127.{64 + secrets.randbelow(128)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
 
 
 def free_ports(count: int, address: str) -> list[int]:
