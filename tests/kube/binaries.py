@@ -21,7 +21,6 @@ TOOLS = Path(__file__).resolve().parent.parent / "tools"
 KUBEBUILDER_BIN = Path("/usr/local/kubebuilder/bin")
 
 _STRIPPED = "-s -w"
-_KUBERNETES_FLAGS = f"{_STRIPPED} -X k8s.io/component-base/version.gitVersion={KUBERNETES_VERSION}"
 _DIGEST_LENGTH = 12
 
 
@@ -80,9 +79,14 @@ def ensure(program: Program) -> Path:
         return found
     target = _cached(program)
     package = "." if program is Program.CYCLONUS else f"./cmd/{program}"
-    ldflags = _KUBERNETES_FLAGS if program.is_kubernetes else _STRIPPED
+    ldflags = kubernetes_flags(KUBERNETES_VERSION) if program.is_kubernetes else _STRIPPED
     build(Build(program, TOOLS / program.module, package, ldflags, target), cache_folder())
     return target
+
+
+def kubernetes_flags(version: str) -> str:
+    """Return the linker flags with which a program of Kubernetes knows its version."""
+    return f"{_STRIPPED} -X k8s.io/component-base/version.gitVersion={version}"
 
 
 def _folders(program: Program) -> list[Path]:
@@ -100,12 +104,16 @@ def _cached(program: Program) -> Path:
     """
     module = program.module
     version = f"{module}-{KUBERNETES_VERSION}" if program.is_kubernetes else module
-    machine = f"{platform.system()}-{platform.machine()}".lower()
-    return cache_folder() / f"{version}-{machine}-{_digest(TOOLS / module)}" / program
+    return cache_folder() / f"{version}-{machine()}-{_digest(TOOLS / module)}" / program
+
+
+def machine() -> str:
+    """Return for what kind of machine programs are built here."""
+    return f"{platform.system()}-{platform.machine()}".lower()
 
 
 def _digest(module: Path) -> str:
-    digest = hashlib.sha256(_KUBERNETES_FLAGS.encode())
+    digest = hashlib.sha256(kubernetes_flags(KUBERNETES_VERSION).encode())
     for path in sorted(module.rglob("*")):
         if path.suffix == ".go" or path.name in {"go.mod", "go.sum"}:
             content = path.read_bytes()

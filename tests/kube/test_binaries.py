@@ -12,6 +12,7 @@ import pytest
 from tests.kube import binaries, building
 from tests.kube.binaries import Program, cache_folder, ensure, find
 from tests.kube.building import BuildError
+from tests.kube.versions import with_version
 
 FAKE_GO = """#!/bin/sh
 if [ "$1" = env ]; then echo {version}; exit; fi
@@ -110,6 +111,17 @@ def test_a_failed_build_says_why_and_leaves_nothing_that_looks_built(
         ensure(Program.LOADGEN)
     assert find(Program.LOADGEN) is None
     assert [path.name for path in cache.rglob("*") if path.is_file()] == [".lock"]
+
+
+def test_another_version_of_kubernetes_comes_with_its_staging_modules_and_leaves_others_alone() -> None:
+    text = (binaries.TOOLS / "kubernetes" / "go.mod").read_text()
+    changed = with_version(text, "v1.36.3")
+    assert "\tk8s.io/kubernetes v1.36.3\n" in changed
+    assert "k8s.io/api => k8s.io/api v0.36.3\n" in changed
+    assert "37.2" not in changed
+    assert re.findall(r"go.etcd.io/etcd/server/v3 .*", changed) == re.findall(
+        r"go.etcd.io/etcd/server/v3 .*", text
+    )
 
 
 @pytest.mark.usefixtures("cache")
