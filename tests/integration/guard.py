@@ -22,7 +22,7 @@ from app.shipped import DEPLOY
 from tests.kube.control_plane import ControlPlane
 
 ROOT = Path(__file__).resolve().parents[2]
-_READY_SECONDS = 90.0
+_READY_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def guard_process(folder: Path, settings: dict[str, Any]) -> Iterator[Guard]:
             yield _when_ready(process, log)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(60)
 
 
 def _when_ready(process: subprocess.Popen[str], log: Path) -> Guard:

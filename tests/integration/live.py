@@ -46,3 +46,20 @@ def question(username: str, verb: str = "delete", groups: tuple[str, ...] = ()) 
     return AccessQuestion(
         username, verb, "networking.k8s.io", "networkpolicies", namespace="default", groups=groups
     )
+
+
+def not_ready(state: LiveState, why: str) -> None:
+    """Run the state until it says with these words why it is not ready; fail where it comes to be."""
+
+    async def run() -> None:
+        running = asyncio.create_task(state.run())
+        try:
+            async with asyncio.timeout(SYNC_SECONDS):
+                while why not in (reason := state.ready() or ""):
+                    assert reason, "it must not become ready"
+                    await asyncio.sleep(0.02)
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+    asyncio.run(run())

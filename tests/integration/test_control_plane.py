@@ -23,7 +23,7 @@ from tests.kube.processes import Process, ProcessError
 from tests.kube.webhook import WebhookNotEffectiveError, register_webhook, with_url
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-GONE_SECONDS = 60.0
+GONE_SECONDS = 120.0
 PROGRAMS = ["etcd", "kube-apiserver", "kube-controller-manager"]
 
 POLICY = """

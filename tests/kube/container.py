@@ -118,6 +118,7 @@ def _environment(spec: ContainerSpec) -> dict[str, str]:
         "PATH": f"{sys.prefix}/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONPATH": str(CHECKOUT),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONFAULTHANDLER": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "HOME": "/",
         "HOSTNAME": spec.hostname,

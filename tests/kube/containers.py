@@ -110,12 +110,13 @@ class Container:
             if each.get("name")
         }
         self.restarts += self._process is not None
-        self._process = self._start()
-        self._ended_at = None
-        self._started_at = _now()
+        # Before the program, or the next run would look ready by the probes of the last.
         self._probes = {
             kind: Probe(self._spec[kind], ports, self._address) for kind in _PROBES if kind in self._spec
         }
+        self._process = self._start()
+        self._ended_at = None
+        self._started_at = _now()
 
     def _note_exit(self, process: Process) -> None:
         code = process.exit_code or 0

@@ -35,7 +35,7 @@ _FACTS = (
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
 )
-_CATCH_UP_SECONDS = 15.0
+_CATCH_UP_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ class PolicyHistory:
         finally:
             for each in self._watches:
                 each.stop()
-        assert not any(each.gaps for each in self._watches), "a watch was interrupted: states may be missing"
+        gaps = [gap for each in self._watches for gap in each.gaps]
+        assert not gaps, f"a watch had to start over, states may be missing: {gaps}"
         self.moments = tuple(self._replayed())
 
     def losses(self) -> tuple[tuple[Moment, Loss], ...]:

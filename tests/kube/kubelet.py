@@ -68,7 +68,7 @@ class Kubelet:
             if namespace in {None, each.namespace} and (labels or {}).items() <= each.labels.items()
         ]
 
-    def wait_until(self, is_so: Callable[[list[Pod]], bool], what: str, seconds: float = 60.0) -> None:
+    def wait_until(self, is_so: Callable[[list[Pod]], bool], what: str, seconds: float = 180.0) -> None:
         """Wait until the Pods are as wanted; raise KubeletError, which names `what`, if they never are."""
         deadline = time.monotonic() + seconds
         while not is_so(self.pods()):

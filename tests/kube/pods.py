@@ -79,7 +79,8 @@ class Pod:
         self._specs = ContainerSpecs(node.client, self._pod, self._volumes, api_server)
         self._containers: list[Container] = []
         self._reported: dict[str, Any] = {}
-        self._volumes_at = 0.0
+        self._volumes_at = float("-inf")
+        self._volumes_lock = threading.Lock()
         self._terminate_at: float | None = None
         self._kill_at = 0.0
         self._stop = threading.Event()
@@ -126,7 +127,10 @@ class Pod:
     def files(self, volume: str) -> dict[str, bytes]:
         """Return the files of a volume as the Pod sees them now, by name."""
         folder = self._volumes.path(volume)
-        return {each.name: each.read_bytes() for each in folder.iterdir() if not each.name.startswith("..")}
+        with self._volumes_lock:  # or a refresh would take them away from under us
+            return {
+                each.name: each.read_bytes() for each in folder.iterdir() if not each.name.startswith("..")
+            }
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to its programs, as somebody on the Node would; they are started again after it."""
@@ -134,8 +138,10 @@ class Pod:
             each.send(number)
 
     def refresh_volumes(self) -> None:
-        """Bring the volumes up to date now, whatever the habit."""
-        self._volumes_at = 0.0
+        """Bring the volumes up to date, whatever the habit; afterwards no refresh is under way."""
+        with self._volumes_lock:
+            self._volumes.refresh()
+            self._volumes_at = time.monotonic()
 
     def update(self, pod: Mapping[str, Any]) -> None:
         """Learn of a new version of the Pod; one with a `deletionTimestamp` starts to end."""
@@ -175,15 +181,16 @@ class Pod:
         self._report()
 
     def _refresh_volumes_if_due(self) -> None:
-        now = time.monotonic()
-        if self._volumes_at and now < self._volumes_at + self.habits.volume_seconds:
-            return
-        try:
-            self._volumes.refresh()
-        except VolumeMissingError as error:
-            self.waits_for = str(error)
-            return  # at the next tick again; containers wait for their volumes
-        self._volumes_at = now
+        with self._volumes_lock:
+            now = time.monotonic()
+            if now < self._volumes_at + self.habits.volume_seconds:
+                return
+            try:
+                self._volumes.refresh()
+            except VolumeMissingError as error:
+                self.waits_for = str(error)
+                return  # at the next tick again; containers wait for their volumes
+            self._volumes_at = now
         self.waits_for = ""
         if not self._containers:
             specs = self._pod["spec"]["containers"]

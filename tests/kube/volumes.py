@@ -12,11 +12,11 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.kube.api import ApiClient
+from tests.kube.api import ApiClient, Send
 
 Files = dict[str, bytes]
 _DEFAULT_MODE = 0o644
@@ -38,6 +38,7 @@ class Volumes:
         self._group = int(pod["spec"].get("securityContext", {}).get("fsGroup", 0))
         self._written: dict[str, Files] = {}
         self._tokens: dict[str, bytes] = {}
+        self._send: Send = client.request
 
     def path(self, name: str) -> Path:
         """Return the folder of the volume."""
@@ -45,7 +46,13 @@ class Volumes:
 
     def refresh(self) -> None:
         """Bring every volume up to date; raise VolumeMissingError or OSError if one cannot be."""
-        for volume in self._pod["spec"].get("volumes", ()):
+        volumes = self._pod["spec"].get("volumes", ())
+        if volumes:
+            with self._client.kept() as self._send:
+                self._refresh(volumes)
+
+    def _refresh(self, volumes: Sequence[Mapping[str, Any]]) -> None:
+        for volume in volumes:
             name = volume["name"]
             self.path(name).mkdir(parents=True, exist_ok=True)
             if "emptyDir" in volume:
@@ -87,7 +94,7 @@ class Volumes:
         return files
 
     def _object(self, resource: str, name: str, source: Mapping[str, Any]) -> Files:
-        answer = self._client.request("GET", f"/api/v1/namespaces/{self._namespace}/{resource}/{name}")
+        answer = self._send("GET", f"/api/v1/namespaces/{self._namespace}/{resource}/{name}")
         if not answer.ok:
             if source.get("optional"):
                 return {}
@@ -124,7 +131,7 @@ class Volumes:
                 "boundObjectRef": bound,
                 "expirationSeconds": source.get("expirationSeconds", 3607),
             }
-            answer = self._client.request("POST", path, {"spec": spec})
+            answer = self._send("POST", path, {"spec": spec})
             if not answer.ok:
                 raise VolumeMissingError(f"token of {self._namespace}/{account}: {answer.message}")
             self._tokens[audience] = str(answer.json()["status"]["token"]).encode()

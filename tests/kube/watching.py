@@ -27,7 +27,8 @@ OnChange = Callable[[Change, dict[str, Any]], None]
 class Watch:
     """Calls `on_change` for every object there is and for every later change, one after the other.
 
-    `gaps` counts how often the watch had to start over and so may have missed states in between.
+    A connection that breaks is no loss: the next one goes on where it was. `gaps` tells why the watch had to
+    start over instead, and so may have missed states in between.
     """
 
     def __init__(self, client: ApiClient, path: str, on_change: OnChange) -> None:
@@ -39,7 +40,7 @@ class Watch:
         self._version = ""
         self._stopped = threading.Event()
         self._stream: Stream | None = None
-        self.gaps = 0
+        self.gaps: list[str] = []
         self._relist()
         self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
         self._thread.start()
@@ -61,10 +62,12 @@ class Watch:
         while not self._stopped.is_set():
             try:
                 self._follow()
-            except (*AWAY, ValueError, StreamError):
+            except (*AWAY, ValueError):  # no more than half an event came
+                self._stopped.wait(_RETRY_SECONDS)
+            except StreamError as error:
                 if self._stopped.wait(_RETRY_SECONDS):
                     return
-                self.gaps += 1
+                self.gaps.append(str(error))
                 with suppress(*AWAY, StreamError):
                     self._relist()
 
@@ -73,9 +76,10 @@ class Watch:
         with self._client.stream(f"{self._path}?{query}") as stream:
             self._stream = stream
             for event in stream:
-                self._version = _take(event)
+                version = _take(event)
                 if event["type"] != "BOOKMARK":
                     self._tell(Change(event["type"]), event["object"])
+                self._version = version
 
     def _relist(self) -> None:
         answer = self._client.request("GET", self._path)

@@ -23,7 +23,7 @@ Probe = Callable[[], bool]
 """Sends one harmless request that the webhook judges; whether the webhook was called for it."""
 
 MANAGED_LABEL = "iomete.com/managed"
-EFFECTIVE_SECONDS = 30.0
+EFFECTIVE_SECONDS = 120.0
 _POLL_SECONDS = 0.1
 _CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/{}"
 _RESOURCES = {

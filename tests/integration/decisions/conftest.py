@@ -55,7 +55,7 @@ def guard_down(control_plane: ControlPlane, tmp_path: Path) -> Iterator[GuardDow
 
         def go_down() -> None:
             other.process.terminate()
-            other.process.wait(20)
+            other.process.wait(60)
 
         yield go_down
 

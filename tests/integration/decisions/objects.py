@@ -17,7 +17,7 @@ NAMESPACES = "/api/v1/namespaces"
 OVERRIDE = "netpol-guard.iomete.com/override"
 MODE = "netpol-guard.iomete.com/mode"
 MERGE = "application/merge-patch+json"
-SECONDS = 20.0
+SECONDS = 120.0
 
 Object = dict[str, Any]
 FROM_MANAGED: Object = {"from": [{"namespaceSelector": {"matchLabels": {"iomete.com/managed": "true"}}}]}

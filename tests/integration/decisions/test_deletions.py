@@ -89,7 +89,7 @@ def test_what_the_garbage_collector_may_delete_it_deletes(
 
 
 def test_a_namespace_can_be_deleted_with_the_guard_up(control_plane: ControlPlane, baselined: str) -> None:
-    control_plane.kubectl("delete", "namespace", baselined, "--timeout=60s")
+    control_plane.kubectl("delete", "namespace", baselined, "--timeout=180s")
 
 
 def test_a_namespace_can_be_deleted_with_the_guard_down(
@@ -98,7 +98,7 @@ def test_a_namespace_can_be_deleted_with_the_guard_down(
     guard_down()
     refused = control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(deny(baselined)), check=False)
     assert "failed calling webhook" in refused.stderr
-    control_plane.kubectl("delete", "namespace", baselined, "--timeout=60s")
+    control_plane.kubectl("delete", "namespace", baselined, "--timeout=180s")
 
 
 def test_policies_of_a_namespace_that_hangs_in_its_deletion_can_be_deleted_by_hand(
@@ -113,4 +113,4 @@ def test_policies_of_a_namespace_that_hangs_in_its_deletion_can_be_deleted_by_ha
         assert client.request("DELETE", path_of(one)).status in (200, 404)
     eventually(lambda: names(control_plane, baselined) == {"held"}, "the baselines never went")
     assert client.request("PATCH", path_of(held), NO_FINALIZERS, content_type=MERGE).ok
-    control_plane.kubectl("wait", "--for=delete", f"namespace/{baselined}", "--timeout=60s")
+    control_plane.kubectl("wait", "--for=delete", f"namespace/{baselined}", "--timeout=180s")

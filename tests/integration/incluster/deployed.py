@@ -47,7 +47,7 @@ def apply(cluster: Cluster, folder: Path) -> None:
 
 def wait_until_guarding(cluster: Cluster) -> None:
     """Wait for the roll-out, for the guard itself to raise `failurePolicy`, and for it to be called."""
-    cluster.kubectl("rollout", "status", f"deployment/{GUARD}", "-n", GUARD, "--timeout=60s")
+    cluster.kubectl("rollout", "status", f"deployment/{GUARD}", "-n", GUARD, "--timeout=180s")
     assert eventually(lambda: failure_policies(cluster) == {"Fail"}), cluster.kubelet.describe()
     assert eventually(lambda: _is_called(cluster)), cluster.kubelet.describe()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,7 +50,7 @@ class Doctored:
         """Wait until the Deployments are as they should be."""
         for place in ("iomete-system deployment/spark-operator", "netpol-guard deployment/netpol-guard"):
             namespace, name = place.split()
-            self.cluster.kubectl("rollout", "status", name, "-n", namespace, "--timeout=60s")
+            self.cluster.kubectl("rollout", "status", name, "-n", namespace, "--timeout=180s")
 
     def register(self) -> None:
         """Register the guard as it is when healthy, and wait until it is asked."""
@@ -219,8 +218,3 @@ def _version(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def _demand(answer: ApiResponse) -> None:
     assert answer.ok, answer.text
-
-
-def settle(seconds: float = 0.5) -> None:
-    """Let controllers see what happened."""
-    time.sleep(seconds)

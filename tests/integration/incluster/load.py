@@ -7,21 +7,24 @@ of its own with an admission. So an admission that went past the guard counts as
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
 from typing import Any, Self
 
 from tests.integration.incluster.scenes import deny_all
-from tests.kube.api import ApiResponse
+from tests.kube.api import ApiResponse, Send
 from tests.kube.cluster import Cluster
 
 _POLICIES = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 _PAUSE_SECONDS = 0.01
+_BROKEN = (OSError, http.client.HTTPException, json.JSONDecodeError)
 _MERGE = "application/merge-patch+json"
 
 
@@ -129,17 +132,22 @@ class Load:
 
     def _ask(self, first: int) -> None:
         client = self._cluster.client()
-        number = first
-        while not self._stopped.wait(_PAUSE_SECONDS):
-            question = self._asked[number % len(self._asked)]
-            number += 1
-            began = time.monotonic()
-            try:
-                answer = client.request(
-                    question.method, question.path, question.body, content_type=question.content_type
-                )
-                outcome, text = question.outcome(answer), answer.text + "".join(answer.warnings)
-            except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
-                outcome, text = Outcome.FAILED, repr(error)
-            with self._lock:
-                self.answered.append(Answered(began, time.monotonic(), outcome, text))
+        questions = itertools.islice(itertools.cycle(self._asked), first, None)
+        while not self._stopped.is_set():
+            with suppress(*_BROKEN), client.kept() as send:
+                while not self._stopped.wait(_PAUSE_SECONDS):
+                    self._put(next(questions), send)
+
+    def _put(self, question: Question, send: Send) -> None:
+        """Put a question; a connection that breaks over it is a failure, and is raised."""
+        began = time.monotonic()
+        broken: Exception | None = None
+        try:
+            answer = send(question.method, question.path, question.body, content_type=question.content_type)
+            outcome, text = question.outcome(answer), answer.text + "".join(answer.warnings)
+        except _BROKEN as error:
+            outcome, text, broken = Outcome.FAILED, repr(error), error
+        with self._lock:
+            self.answered.append(Answered(began, time.monotonic(), outcome, text))
+        if broken is not None:
+            raise broken

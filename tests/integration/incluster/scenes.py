@@ -9,7 +9,7 @@ from typing import Any
 from tests.kube.cluster import Cluster
 
 _POLL_SECONDS = 0.1
-_WAIT_SECONDS = 30.0
+_WAIT_SECONDS = 120.0
 BRIEFLY = {"terminationGracePeriodSeconds": 1}
 """For Pods without a program. The namespace controller looks again only after half of their grace periods."""
 
@@ -30,11 +30,8 @@ def make_managed(cluster: Cluster, namespace: str = "managed") -> None:
     paused = {**BRIEFLY, "containers": [{"name": "paused", "image": "registry.example/paused"}]}
     metadata = {"name": namespace, "labels": labels}
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    assert eventually(
-        lambda: (
-            not cluster.kubectl("get", "serviceaccount", "default", "-n", namespace, check=False).returncode
-        )
-    )
+    account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
+    assert eventually(lambda: cluster.client().request("GET", account).ok)
     cluster.apply(
         {
             "apiVersion": "v1",
@@ -44,7 +41,7 @@ def make_managed(cluster: Cluster, namespace: str = "managed") -> None:
         }
     )
     cluster.kubelet.wait_until(lambda _: bool(cluster.kubelet.pods(namespace)), "the paused Pod")
-    cluster.kubectl("wait", "pod/paused", "-n", namespace, "--for=condition=Ready", "--timeout=30s")
+    cluster.kubectl("wait", "pod/paused", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
 
 
 def baselined_namespace(cluster: Cluster, name: str) -> None:

@@ -58,7 +58,7 @@ def test_the_guard_serves_what_is_mounted_raises_the_policy_and_leaves_the_bundl
     except BuildError as error:
         cannot_run(str(error))
     cluster.kubectl("apply", "--server-side", "-f", str(definitions))
-    cluster.kubectl("wait", "--for=condition=Established", "-f", str(definitions), "--timeout=30s")
+    cluster.kubectl("wait", "--for=condition=Established", "-f", str(definitions), "--timeout=180s")
     make_managed(cluster, "managed")
     folder = tmp_path / "overlay"
     folder.mkdir()

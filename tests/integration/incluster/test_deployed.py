@@ -90,7 +90,7 @@ def test_no_admission_fails_in_a_rolling_upgrade(guarding: Cluster, asked: tuple
     before = {each.uid for each in replicas(guarding)}
     with Load(guarding, asked) as load:
         guarding.kubectl("rollout", "restart", f"deployment/{GUARD}", "-n", GUARD)
-        guarding.kubectl("rollout", "status", f"deployment/{GUARD}", "-n", GUARD, "--timeout=60s")
+        guarding.kubectl("rollout", "status", f"deployment/{GUARD}", "-n", GUARD, "--timeout=180s")
         guarding.kubelet.wait_until(
             lambda pods: not before & {each.uid for each in pods}, "the end of the replicas before"
         )
@@ -167,7 +167,7 @@ class EndpointTimes:
 def test_a_namespace_can_be_deleted_with_the_guard_up(guarding: Cluster) -> None:
     baselined_namespace(guarding, "short-lived")
     assert deployed.failure_policies(guarding) == {"Fail"}
-    guarding.kubectl("delete", "namespace", "short-lived", "--timeout=60s")
+    guarding.kubectl("delete", "namespace", "short-lived", "--timeout=180s")
 
 
 def test_a_namespace_can_be_deleted_with_the_guard_down(guarding: Cluster) -> None:
@@ -177,7 +177,7 @@ def test_a_namespace_can_be_deleted_with_the_guard_down(guarding: Cluster) -> No
     try:
         refused = guarding.kubectl("apply", "-f", "-", stdin=json.dumps(deny_all("short-lived")), check=False)
         assert "failed calling webhook" in refused.stderr
-        guarding.kubectl("delete", "namespace", "short-lived", "--timeout=60s")
+        guarding.kubectl("delete", "namespace", "short-lived", "--timeout=180s")
     finally:
         guarding.kubectl("scale", "deployment", GUARD, "-n", GUARD, "--replicas=2")
         deployed.wait_until_guarding(guarding)
@@ -192,7 +192,7 @@ def test_a_namespace_can_be_deleted_with_the_guard_half_installed(
     baselined_namespace(guarding, "short-lived")
     guarding.kubectl("delete", missing, "-n", GUARD)
     try:
-        guarding.kubectl("delete", "namespace", "short-lived", "--timeout=60s")
+        guarding.kubectl("delete", "namespace", "short-lived", "--timeout=180s")
     finally:
         deployed.apply(guarding, folder)
         deployed.wait_until_guarding(guarding)

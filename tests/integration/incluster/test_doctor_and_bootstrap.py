@@ -42,14 +42,20 @@ def is_healthy(cluster: Cluster) -> bool:
     return cluster.guard("doctor").returncode == 0
 
 
-def test_a_cluster_without_anything_becomes_healthy_by_the_commands_that_doctor_shows(
-    platform: Cluster,
-) -> None:
+@pytest.fixture(scope="module")
+def mended(platform: Cluster) -> Cluster:
+    """The platform after the commands that doctor shows there."""
     run(platform, *suggested(platform, "guard-absent"))
     for neighbour in ("gateway-cut-off", "scraper-cut-off"):
         run(platform, *suggested(platform, neighbour))
+    return platform
+
+
+def test_a_cluster_without_anything_becomes_healthy_by_the_commands_that_doctor_shows(
+    mended: Cluster,
+) -> None:
     for _ in range(5):
-        done = platform.guard("doctor")
+        done = mended.guard("doctor")
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
         assert done.stdout == "healthy: nothing is cut off\n"
 
@@ -63,8 +69,8 @@ def test_a_cluster_without_anything_becomes_healthy_by_the_commands_that_doctor_
     ids=["registration", "service"],
 )
 def test_a_guard_that_lost_a_part_of_itself_is_mended_by_bootstrap(
-    platform: Cluster, arguments: tuple[str, ...], check: str
+    mended: Cluster, arguments: tuple[str, ...], check: str
 ) -> None:
-    platform.kubectl(*arguments)
-    run(platform, *suggested(platform, check))
-    assert eventually(lambda: is_healthy(platform)), platform.guard("doctor").stdout
+    mended.kubectl(*arguments)
+    run(mended, *suggested(mended, check))
+    assert eventually(lambda: is_healthy(mended)), mended.guard("doctor").stdout

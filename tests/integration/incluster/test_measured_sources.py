@@ -40,7 +40,7 @@ HIDDEN = "10.98.0.13"
 
 def guarded(cluster: Cluster, folder: Path) -> Cluster:
     deployed.apply(cluster, deployed.overlay(folder))
-    cluster.kubectl("rollout", "status", f"deployment/{NAME}", "-n", NAME, "--timeout=60s")
+    cluster.kubectl("rollout", "status", f"deployment/{NAME}", "-n", NAME, "--timeout=180s")
     make_managed(cluster, MANAGED)
     return cluster
 
@@ -150,7 +150,7 @@ def test_a_source_in_no_endpointslice_is_measured_required_and_unknown_until_the
     narrow = operator_policy("10.99.0.11", "10.99.0.12", "10.99.0.13")
     assert eventually(lambda: answered(cluster, narrow, member=2)[0])
     # A review from there is told of, and makes nothing required.
-    assert eventually(lambda: f"unknown.{HIDDEN}" in noted(cluster), 60)
+    assert eventually(lambda: f"unknown.{HIDDEN}" in noted(cluster))
     assert answered(cluster, narrow)[0]
 
     give_pod_networks(cluster)
@@ -178,7 +178,7 @@ def test_a_source_in_no_endpointslice_is_measured_required_and_unknown_until_the
     assert "asking 10.99.0.13:6443)" in message
     wide = operator_policy("10.99.0.11", "10.99.0.12", "10.99.0.13", HIDDEN)
     assert answered(cluster, wide)[0]  # the derived ones are guesses: missing them is a warning
-    assert eventually(lambda: f"unknown.{HIDDEN}" not in noted(cluster), 60)
+    assert eventually(lambda: f"unknown.{HIDDEN}" not in noted(cluster))
 
 
 def give_pod_networks(cluster: Cluster) -> None:

@@ -66,6 +66,7 @@ def test_a_renewed_certificate_is_served_without_a_failure_by_each_replica_when_
 ) -> None:
     early, late = replicas(mounted)
     late.habits.volume_seconds = 3600.0
+    late.refresh_volumes()  # so that none is under way that could bring the new one
     restarts = [each.restarts for each in replicas(mounted)]
     with Load(mounted, questions("bare", "baselined")) as load, Handshakes(mounted) as handshakes:
         assert eventually(lambda: len(handshakes.serials) == 2)

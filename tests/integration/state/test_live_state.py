@@ -24,7 +24,7 @@ from app.engine.selectors import Selector
 from app.model.access import Scope
 from app.wire.text.documents import read_documents
 from tests.integration.conftest import MakeNamespace
-from tests.integration.live import READ_SECONDS, live, names, read, with_state
+from tests.integration.live import READ_SECONDS, SYNC_SECONDS, live, names, read, with_state
 from tests.kube.control_plane import ControlPlane
 
 POLICY = """
@@ -86,7 +86,7 @@ class CountingApi:
 
 async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
     """Wait for what watches bring, a moment after the API server knows it."""
-    async with asyncio.timeout(READ_SECONDS):
+    async with asyncio.timeout(SYNC_SECONDS):
         while not await is_so():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.02)
 

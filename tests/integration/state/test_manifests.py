@@ -35,7 +35,7 @@ def cert_manager_kinds(control_plane: ControlPlane) -> Iterator[None]:
     except BuildError as error:
         cannot_run(str(error))
     control_plane.kubectl("apply", "--server-side", "-f", str(definitions))
-    control_plane.kubectl("wait", "--for=condition=Established", "-f", str(definitions), "--timeout=30s")
+    control_plane.kubectl("wait", "--for=condition=Established", "-f", str(definitions), "--timeout=180s")
     yield
     control_plane.kubectl("delete", "-f", str(definitions))
 
