@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from threading import Lock
 from typing import TypeVar
 
 import msgspec
@@ -15,12 +16,27 @@ RawObject = Mapping[str, object] | bytes | Raw
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+_learning = Lock()
+_learned: set[type[msgspec.Struct]] = set()
+
 
 def read_object(source: RawObject, shape: type[S], kind: str) -> S:
     """Return ``source`` as a ``shape``; ``kind`` names it in the ``UnusableObject`` that this may raise."""
+    _learn(shape)
     try:
         if isinstance(source, bytes | Raw):
             return msgspec.json.decode(source, type=shape)
         return msgspec.convert(source, shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UnusableObject.of(kind, error) from None
+
+
+def _learn(shape: type[msgspec.Struct]) -> None:
+    """Have msgspec learn a shape, by one thread alone.
+
+    It learns a shape when it first meets it; a second thread that meets it meanwhile crashes the interpreter.
+    """
+    if shape not in _learned:
+        with _learning:
+            msgspec.json.Decoder(shape)
+            _learned.add(shape)
