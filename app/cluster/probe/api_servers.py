@@ -74,7 +74,7 @@ def _endpoints(objects: Objects) -> list[str]:
 
 
 def _single(config: ClientConfiguration, name: str) -> ApiServerEndpoint | str:
-    """Return the endpoint as an endpoint to ask, or why it cannot be one."""
+    """Return the API server as an endpoint to ask, or why it cannot be one."""
     its = copy.copy(config)
     its.host = f"https://{name}"
     its.tls_server_name = None  # that of the kubeconfig's own address

@@ -113,7 +113,7 @@ class PeerWatch:
 
     async def _look(self, now: datetime) -> None:
         texts, self._peers = self._peers, set()
-        peers = {one for text in texts if (one := address_of(text)) is not None and not one.is_loopback}
+        peers = {peer for text in texts if (peer := address_of(text)) is not None and not peer.is_loopback}
         known = self._knower.known()
         if known is None:
             return

@@ -33,7 +33,7 @@ _LEAST_SECONDS = 0.01
 """A token for a call that is made although its time is up: what answers at once is still of use."""
 
 T = TypeVar("T")
-Policies = dict[str, tuple["Policy", ...]]
+PoliciesByNamespace = dict[str, tuple[Policy, ...]]
 
 
 class LiveState:
@@ -143,7 +143,7 @@ class LiveState:
         names = sorted(namespace.name for namespace in listed)
         return self._cluster(scope, await self._policies_of(names, deadline), fresh)
 
-    async def _policies_of(self, names: list[str], deadline: Deadline) -> Policies:
+    async def _policies_of(self, names: list[str], deadline: Deadline) -> PoliciesByNamespace:
         """Read the policies of each namespace by itself where they are few, else all in one list."""
         if len(names) > FEW:
             return await self._thread(lambda: self._fresh.policies_of(names, deadline))
@@ -166,7 +166,9 @@ class LiveState:
             self._derived_until = time.monotonic() + _EXPIRY_LOOK_SECONDS
         return snapshot
 
-    def _cluster(self, scope: Scope, policies: Policies, fresh: Mapping[str, Namespace | None]) -> Cluster:
+    def _cluster(
+        self, scope: Scope, policies: PoliciesByNamespace, fresh: Mapping[str, Namespace | None]
+    ) -> Cluster:
         """Return the cluster of ``scope``: the one of the last time, where nothing is different."""
         snapshot = self._snapshot()
         namespaces = _overlaid(snapshot.namespaces, fresh)

@@ -112,14 +112,14 @@ def test_what_must_not_be_read_is_listed_with_the_missing_rule_and_makes_no_fals
     resource: str,
 ) -> None:
     report = report_of(Paginated(objects(), forbidden=frozenset({resource})))
-    assert {one.check for one in report.findings} == {Check.UNCHECKED}
-    rules = " ".join(one.repair.words for one in report.findings if one.repair is not None)
+    assert {finding.check for finding in report.findings} == {Check.UNCHECKED}
+    rules = " ".join(finding.repair.words for finding in report.findings if finding.repair is not None)
     assert f'resources: ["{resource}"' in rules
 
 
 def test_a_call_that_is_not_permitted_is_listed_with_its_rule() -> None:
     report = report_of(Paginated(objects(), forbidden=frozenset({"services/https"})))
-    assert {one.check for one in report.findings} == {Check.UNCHECKED}
+    assert {finding.check for finding in report.findings} == {Check.UNCHECKED}
     assert report.findings[0].repair is not None
     assert 'resources: ["services/proxy"], verbs: ["get"]' in report.findings[0].repair.words
 
@@ -131,21 +131,21 @@ def test_without_namespaces_or_policies_there_is_nothing_to_look_at(resource: st
 
 
 def test_policies_of_a_namespace_that_came_or_went_meanwhile_do_no_harm() -> None:
-    gone = [one for one in objects() if one["metadata"]["name"] != "data-plane-2"]
+    gone = [stored for stored in objects() if stored["metadata"]["name"] != "data-plane-2"]
     report = report_of(Paginated(gone))
     assert report.is_healthy
-    assert not any(one.namespace == "data-plane-2" for one in report.findings)
+    assert not any(finding.namespace == "data-plane-2" for finding in report.findings)
 
 
 def test_a_namespace_that_is_being_deleted_is_not_examined() -> None:
     found = objects()
-    for one in found:
-        if (one["kind"], one["metadata"]["name"]) == ("Namespace", "data-plane-2"):
-            one["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    for each in found:
+        if (each["kind"], each["metadata"]["name"]) == ("Namespace", "data-plane-2"):
+            each["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     broken = [
-        one
-        for one in found
-        if (one["kind"], one["metadata"].get("namespace")) != ("NetworkPolicy", "data-plane-2")
+        each
+        for each in found
+        if (each["kind"], each["metadata"].get("namespace")) != ("NetworkPolicy", "data-plane-2")
     ]
     assert report_of(Paginated(broken)).findings == ()
 
@@ -168,23 +168,23 @@ def test_a_webhook_that_cannot_be_reached_is_found_by_the_call_and_named_silent_
 
 def test_declared_sources_of_the_guards_settings_count() -> None:
     found = objects()
-    for one in found:
-        if one["metadata"]["name"] == "netpol-guard-settings":
-            one["data"] = {"settings.yaml": "apiServer: {sources: [10.1.2.3]}"}
+    for each in found:
+        if each["metadata"]["name"] == "netpol-guard-settings":
+            each["data"] = {"settings.yaml": "apiServer: {sources: [10.1.2.3]}"}
     context = context_of(look(Paginated(found)), ExaminationOptions())
-    assert [one.provenance.value for one in context.verdicts.cluster.sources] == ["declared"]
+    assert [source.provenance.value for source in context.verdicts.cluster.sources] == ["declared"]
     given = replace(ExaminationOptions(), api_servers=("10.9.9.9",))
     sources = context_of(look(Paginated(found)), given).verdicts.cluster.sources
-    assert [one.origin for one in sources] == ["given by --api-server"]
+    assert [source.origin for source in sources] == ["given by --api-server"]
 
 
 def test_a_certificate_that_no_secret_holds_is_looked_at_where_it_is_served() -> None:
     pair = issue(f"{OPERATOR[1]}.{OPERATOR[0]}.svc")
     with serving(pair) as port:
-        found = [one for one in objects() if one["metadata"]["name"] != "spark-operator-certs"]
-        for one in found:
-            if one["kind"] == "EndpointSlice" and one["metadata"]["name"].startswith("spark-operator"):
-                one["endpoints"][0]["addresses"], one["ports"][0]["port"] = ["127.0.0.1"], port
+        found = [stored for stored in objects() if stored["metadata"]["name"] != "spark-operator-certs"]
+        for each in found:
+            if each["kind"] == "EndpointSlice" and each["metadata"]["name"].startswith("spark-operator"):
+                each["endpoints"][0]["addresses"], each["ports"][0]["port"] = ["127.0.0.1"], port
         shown = look(Paginated(found)).survey.certificates[OPERATOR]
         unseen = look(Paginated(found), calls=False).survey.certificates
     assert load_pem_x509_certificate(shown) == load_pem_x509_certificate(pair.certificate)
@@ -193,10 +193,10 @@ def test_a_certificate_that_no_secret_holds_is_looked_at_where_it_is_served() ->
 
 def test_a_certificate_of_somebody_else_at_a_pods_address_says_nothing() -> None:
     with serving(issue("somebody.else")) as port:
-        found = [one for one in objects() if one["metadata"]["name"] != "spark-operator-certs"]
-        for one in found:
-            if one["kind"] == "EndpointSlice" and one["metadata"]["name"].startswith("spark-operator"):
-                one["endpoints"][0]["addresses"], one["ports"][0]["port"] = ["127.0.0.1"], port
+        found = [stored for stored in objects() if stored["metadata"]["name"] != "spark-operator-certs"]
+        for each in found:
+            if each["kind"] == "EndpointSlice" and each["metadata"]["name"].startswith("spark-operator"):
+                each["endpoints"][0]["addresses"], each["ports"][0]["port"] = ["127.0.0.1"], port
         assert OPERATOR not in look(Paginated(found)).survey.certificates
 
 
