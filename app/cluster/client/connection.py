@@ -159,6 +159,13 @@ def context_namespace(kubeconfig: Path | None = None, context: str | None = None
     return namespace
 
 
+def credentials_of(config: ClientConfiguration) -> dict[str, str]:
+    """Return the headers that tell who we are; may run a plugin, or read a token file again."""
+    settings: Mapping[str, Any] = config.auth_settings()
+    found = (setting for setting in settings.values() if setting["in"] == "header" and setting["value"])
+    return {str(setting["key"]): str(setting["value"]) for setting in found}
+
+
 class Connection:
     """Requests to one API server, with credentials that are renewed as the client does; safe for threads."""
 
@@ -230,10 +237,8 @@ class Connection:
         return response
 
     def _credentials(self) -> dict[str, str]:
-        with self._renewal:  # it may run a plugin, or read a token file again
-            settings: Mapping[str, Any] = self._config.auth_settings()
-        found = (setting for setting in settings.values() if setting["in"] == "header" and setting["value"])
-        return {str(setting["key"]): str(setting["value"]) for setting in found}
+        with self._renewal:
+            return credentials_of(self._config)
 
     @staticmethod
     def _checked(status: int, body: bytes, request: ApiRequest, warnings: tuple[str, ...] = ()) -> bytes:

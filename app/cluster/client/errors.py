@@ -6,7 +6,7 @@ rule that is missing. ``HttpRefusal`` keeps the status for those who can do with
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -48,10 +48,11 @@ class HttpRefusal(StateUnreadable):
     """The API server answered, but with an error.
 
     ``status`` is the HTTP status code, ``said`` the API server's whole message as it was sent; ``warnings``
-    came with it.
+    came with it. ``retry_after``: in how many seconds it wants to be asked again, None where it does not.
     """
 
     warnings: tuple[str, ...] = ()
+    retry_after: float | None = None
 
     def __init__(self, status: int, purpose: Purpose, reasons: tuple[str, str], said: str = "") -> None:
         super().__init__(purpose.words, *reasons)
@@ -115,15 +116,18 @@ def _root(error: BaseException) -> str:
     return text.rpartition(">: ")[2].rpartition("): ")[2] or text or type(error).__name__
 
 
-_CHECK_SERVER = "check that the API server runs and that its address in the kubeconfig is right"
-_CHECK_CA = "check the certificate authority of the kubeconfig, and the host name of the server"
+CHECK_SERVER = "check that the API server runs and that its address in the kubeconfig is right"
+CHECK_CA = "check the certificate authority of the kubeconfig, and the host name of the server"
 
-_KINDS: tuple[tuple[type[Exception], Callable[[Exception], str], str], ...] = (
-    (http.SSLError, _tls, _CHECK_CA),
+ErrorKind = tuple[type[Exception], Callable[[Exception], str], str]
+"""A kind of error, what it says of one, and what to do about it."""
+
+_KINDS: tuple[ErrorKind, ...] = (
+    (http.SSLError, _tls, CHECK_CA),
     (
         http.NameResolutionError,
         lambda error: f"the API server's name is unknown: {_root(error)}",
-        _CHECK_SERVER,
+        CHECK_SERVER,
     ),
     (
         http.ProxyError,
@@ -133,7 +137,7 @@ _KINDS: tuple[tuple[type[Exception], Callable[[Exception], str], str], ...] = (
     (
         http.NewConnectionError,
         lambda error: f"the API server cannot be reached: {_root(error)}",
-        _CHECK_SERVER,
+        CHECK_SERVER,
     ),
     (http.HTTPError, lambda error: f"the connection to the API server broke: {_root(error)}", "try again"),
     (OSError, lambda error: f"the connection to the API server broke: {_root(error)}", "try again"),
@@ -149,9 +153,14 @@ def overdue(words: str, seconds: float) -> StateUnreadable:
     )
 
 
-def broken(error: Exception, purpose: Purpose, server: str) -> StateUnreadable:
-    """Return the error for a connection that failed: unreachable, TLS, name, proxy, broken off."""
-    for kind, why, how in _KINDS:
+def broken(
+    error: Exception, purpose: Purpose, server: str, kinds: Iterable[ErrorKind] = _KINDS
+) -> StateUnreadable:
+    """Return the error for a connection that failed: unreachable, TLS, name, proxy, broken off.
+
+    ``kinds`` are those of the HTTP library that was used, by default ``urllib3``.
+    """
+    for kind, why, how in kinds:
         if isinstance(error, kind):
             return StateUnreadable(purpose.words, f"{why(error)} ({server})", how)
     return StateUnreadable(purpose.words, f"{type(error).__name__}: {error}", "")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from kubernetes.client.configuration import Configuration
 
+from app.cluster.client.asynchronous import AsyncConnection
 from app.cluster.client.connection import ApiRequest, Connection, configuration, context_namespace
 from app.cluster.client.errors import HttpRefusal, Purpose, refusal
 from app.cluster.client.server import ask, review_of
@@ -60,12 +62,41 @@ class _Recorded:
         self._inner.sendall(data)
 
 
-def connection(url: str, token: str = "") -> Connection:
+def settings(url: str, token: str = "") -> Configuration:
     config = Configuration()
     config.host = url
     if token:
         config.api_key["BearerToken"] = f"Bearer {token}"
-    return Connection(config)
+    return config
+
+
+def connection(url: str) -> Connection:
+    return Connection(settings(url))
+
+
+Fetch = Callable[[Configuration, Deadline], bytes]
+
+
+def blocking(config: Configuration, deadline: Deadline) -> bytes:
+    return Connection(config).fetch(THINGS, deadline)
+
+
+def asynchronous(config: Configuration, deadline: Deadline) -> bytes:
+    async def fetch() -> bytes:
+        api = AsyncConnection(config)
+        try:
+            return await api.fetch(THINGS, deadline)
+        finally:
+            await api.close()
+
+    return asyncio.run(fetch())
+
+
+@pytest.fixture(params=[blocking, asynchronous], ids=lambda way: str(way.__name__))
+def fetch(request: pytest.FixtureRequest) -> Fetch:
+    """Both ways to ask for the things, which keep the same promises."""
+    way: Fetch = request.param
+    return way
 
 
 def replying(*bodies: bytes) -> Callable[[socket.socket], None]:
@@ -77,56 +108,73 @@ def replying(*bodies: bytes) -> Callable[[socket.socket], None]:
     return handle
 
 
-def test_a_request_carries_the_token_and_its_query_and_returns_the_body() -> None:
+def test_a_request_carries_the_token_and_its_query_and_returns_the_body(fetch: Fetch) -> None:
     with server(replying(answer(b"{}"))) as (url, received):
-        assert connection(url, "secret").fetch(THINGS, Deadline.after(5)) == b"{}"
+        assert fetch(settings(url, "secret"), Deadline.after(5)) == b"{}"
     sent = b"".join(received).decode().lower()
     assert sent.startswith("get /things?limit=500&labelselector=a%3db%2cc http/1.1\r\n")
     assert "authorization: bearer secret\r\n" in sent
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_replaced() -> None:
+def test_a_connection_that_the_server_closed_meanwhile_is_replaced(fetch: Fetch) -> None:
     def close_after_request(peer: socket.socket) -> None:
         peer.recv(65536)
 
     with server(close_after_request, replying(answer(b"{}"))) as (url, _):
-        assert connection(url).fetch(THINGS, Deadline.after(5)) == b"{}"
+        assert fetch(settings(url), Deadline.after(5)) == b"{}"
 
 
-def test_an_answer_that_breaks_off_is_not_taken_for_a_short_one() -> None:
+def test_an_answer_that_breaks_off_is_not_taken_for_a_short_one(fetch: Fetch) -> None:
     short = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}"
     with (
         server(replying(short)) as (url, _),
         pytest.raises(StateUnreadable, match="the connection to the API server broke"),
     ):
-        connection(url).fetch(THINGS, Deadline.after(5))
+        fetch(settings(url), Deadline.after(5))
 
 
-def test_a_server_that_does_not_answer_in_time_is_given_up() -> None:
+def test_a_server_that_does_not_answer_in_time_is_given_up(fetch: Fetch) -> None:
     release = threading.Event()
     with server(lambda peer: (peer.recv(65536), release.wait(10), None)[2]) as (url, _):
         with pytest.raises(StateUnreadable, match=r"did not answer within 0\.2 s") as caught:
-            connection(url).fetch(THINGS, Deadline.after(0.2))
+            fetch(settings(url), Deadline.after(0.2))
         release.set()
     assert caught.value.what == WANTED.words
 
 
-def test_after_the_deadline_nothing_is_sent() -> None:
+def test_after_the_deadline_nothing_is_sent(fetch: Fetch) -> None:
     with pytest.raises(StateUnreadable, match="did not answer within"):
-        connection("http://127.0.0.1:9").fetch(THINGS, Deadline.after(-1))
+        fetch(settings("http://127.0.0.1:9"), Deadline.after(-1))
 
 
-def test_nobody_listening_is_told_as_such() -> None:
+def test_nobody_listening_is_told_as_such(fetch: Fetch) -> None:
     with pytest.raises(StateUnreadable, match=r"cannot be reached: .*Connection refused") as caught:
-        connection("http://127.0.0.1:9").fetch(THINGS, Deadline.after(5))
+        fetch(settings("http://127.0.0.1:9"), Deadline.after(5))
     assert "check that the API server runs" in caught.value.how
 
 
-def test_a_redirect_is_not_followed_as_it_would_take_the_token_elsewhere() -> None:
+def test_a_redirect_is_not_followed_as_it_would_take_the_token_elsewhere(fetch: Fetch) -> None:
     moved = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"
     with server(replying(moved)) as (url, _), pytest.raises(HttpRefusal) as caught:
-        connection(url, "secret").fetch(THINGS, Deadline.after(5))
+        fetch(settings(url, "secret"), Deadline.after(5))
     assert caught.value.status == 302
+
+
+def test_what_the_api_server_wants_to_be_asked_again_is_within_the_time_there_is() -> None:
+    busy = answer(b"{}", "429 Too Many Requests\r\nRetry-After: 0")
+    with server(replying(busy, busy, answer(b"[]"))) as (url, received):
+        assert asynchronous(settings(url), Deadline.after(5)) == b"[]"
+    assert b"".join(received).count(b"GET /things") == 3
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["429 Too Many Requests\r\nRetry-After: 60", "503 Service Unavailable", "500 No\r\nRetry-After: soon"],
+)
+def test_a_refusal_that_would_outlast_the_deadline_or_names_no_time_is_told_at_once(head: str) -> None:
+    with server(replying(answer(b"{}", head))) as (url, _), pytest.raises(HttpRefusal) as caught:
+        asynchronous(settings(url), Deadline.after(5))
+    assert str(caught.value.status) == head[:3]
 
 
 def test_the_lines_of_a_watch_come_one_by_one_however_they_were_cut() -> None:
