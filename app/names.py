@@ -16,6 +16,8 @@ SETTINGS_CONFIG_MAP = "netpol-guard-settings"
 SETTINGS_KEY = "settings.yaml"
 SOURCES_CONFIG_MAP = "netpol-guard-sources"
 """Where the measured sources of the API server's calls are kept."""
+LEDGER_CONFIG_MAP = "netpol-guard-ledger"
+"""Where changes stand that were admitted and are not seen to be made yet."""
 
 NAME_LABEL = "app.kubernetes.io/name"
 VERSION_LABEL = "app.kubernetes.io/version"

@@ -17,6 +17,7 @@ import msgspec
 from app.cluster.client.connection import Api, ApiRequest
 from app.cluster.client.errors import HttpRefusal, Purpose, nonsense
 from app.cluster.client.listing import Collection, list_all
+from app.cluster.state.resources import POLICIES
 from app.deadline import Deadline
 from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
 from app.engine.policy import Namespace, Policy
@@ -27,7 +28,6 @@ from app.wire.syntax import dns_label
 
 FEW = 8
 """Namespaces that are read one by one, which needs no right to see the others' policies."""
-_POLICIES = Collection("the NetworkPolicies of all namespaces", NETWORK_POLICY)
 _MANAGED = Collection(
     "the managed namespaces", NAMESPACE, selectors={"labelSelector": f"{MANAGED_LABEL}={MANAGED_VALUE}"}
 )
@@ -123,7 +123,7 @@ class FreshReads:
     def policies_of(self, namespaces: Iterable[str], deadline: Deadline) -> dict[str, tuple[Policy, ...]]:
         """Return the policies of each of ``namespaces``, by one list of the whole cluster."""
         placed: dict[str, list[msgspec.Raw]] = {name: [] for name in namespaces}
-        listed = list_all(self._api, _POLICIES, deadline)
+        listed = list_all(self._api, POLICIES, deadline)
         try:
             for raw in listed.items:
                 items = placed.get(_decode_placed(raw).metadata.namespace)
@@ -131,7 +131,7 @@ class FreshReads:
                     items.append(raw)
             return {name: self._memory.take(name, items) for name, items in placed.items()}
         except (ValueError, UnicodeDecodeError) as error:
-            raise nonsense(_POLICIES.purpose("list"), str(error)) from error
+            raise nonsense(POLICIES.purpose("list"), str(error)) from error
 
     def namespace(self, name: str, deadline: Deadline) -> Namespace | None:
         """Return the namespace, or None where there is none of that name."""

@@ -17,7 +17,7 @@ import msgspec
 
 from app.cluster.client.connection import Api, ApiRequest, Stream
 from app.cluster.client.errors import HttpRefusal, nonsense
-from app.cluster.client.listing import Collection, list_all
+from app.cluster.client.listing import Collection, Listed, list_all
 from app.deadline import Deadline
 from app.errors import StateUnreadable
 from app.logs import EventLog
@@ -56,12 +56,16 @@ class _Object(msgspec.Struct):
     message: str = ""
 
 
-class _Event(msgspec.Struct):
+class WatchEvent(msgspec.Struct):
+    """One line of a watch: what happened, and the object as it is then, or was last."""
+
     type: str
     object: msgspec.Raw
 
 
-_decode_event = msgspec.json.Decoder(_Event).decode
+BOOKMARK, DELETED = "BOOKMARK", "DELETED"
+
+_decode_event = msgspec.json.Decoder(WatchEvent).decode
 _decode_object = msgspec.json.Decoder(_Object).decode
 
 
@@ -93,6 +97,7 @@ class Reflector(Generic[T]):
         self._parse = parse
         self._changed = changed
         self._stopping = threading.Event()
+        self._is_outdated = threading.Event()
         self._stream: Stream | None = None
         self._thread = threading.Thread(target=self._run, name=f"reflector {collection.words}", daemon=True)
 
@@ -111,6 +116,12 @@ class Reflector(Generic[T]):
         if self._stream is not None:
             self._stream.close()
 
+    def relist(self) -> None:
+        """Read all of it anew, soon: what is of interest has changed."""
+        self._is_outdated.set()
+        if self._stream is not None:
+            self._stream.close()
+
     def join(self, seconds: float) -> None:
         """Wait for the end of the thread."""
         if self._thread.is_alive():
@@ -126,6 +137,8 @@ class Reflector(Generic[T]):
             except StateUnreadable as error:
                 if self._stopping.is_set():
                     return
+                if self._is_outdated.is_set():  # the watch was ended on purpose
+                    continue
                 pause = self._failed(error, pause)
             except Exception as error:  # noqa: BLE001 - a thread that ends unseen would leave old state for new
                 if self._stopping.is_set():
@@ -147,14 +160,13 @@ class Reflector(Generic[T]):
         return min(pause * 2, LONGEST_PAUSE)
 
     def _list_and_watch(self) -> None:
+        self._is_outdated.clear()
+        self._begin()
         listed = list_all(self._api, self.collection, Deadline.after(LIST_SECONDS))
-        found: dict[str, T] = {}
-        for item in listed.items:
-            self._put(found, item)
-        self._publish(found)
+        self._replace(listed)
         until = time.monotonic() + RESYNC_SECONDS
         version = listed.resource_version
-        while time.monotonic() < until and not self._stopping.is_set():
+        while time.monotonic() < until and not self._stopping.is_set() and not self._is_outdated.is_set():
             try:
                 version = self._watch(version)
             except _Expired:
@@ -199,14 +211,29 @@ class Reflector(Generic[T]):
         if event.type == "ERROR":
             # 410 Gone as a rule; whatever it is, a new list settles it.
             raise _Expired(told.message)
-        if event.type != "BOOKMARK":
-            found = dict(self._values)
-            if event.type == "DELETED":
-                found.pop(told.metadata.uid, None)
-            else:
-                self._put(found, event.object)
-            self._publish(found)
+        self._take(event)
         return told.metadata.resource_version
+
+    def _begin(self) -> None:
+        """Prepare for a list that is about to be read."""
+
+    def _replace(self, listed: Listed) -> None:
+        """Take in a whole list."""
+        found: dict[str, T] = {}
+        for item in listed.items:
+            self._put(found, item)
+        self._publish(found)
+
+    def _take(self, event: WatchEvent) -> None:
+        """Take in one event; a bookmark brings nothing but the version that the watch has reached."""
+        if event.type == BOOKMARK:
+            return
+        found = dict(self._values)
+        if event.type == DELETED:
+            found.pop(_decode_object(event.object).metadata.uid, None)
+        else:
+            self._put(found, event.object)
+        self._publish(found)
 
     def _put(self, found: dict[str, T], item: msgspec.Raw) -> None:
         uid = _decode_object(item).metadata.uid
@@ -222,15 +249,19 @@ class Reflector(Generic[T]):
             found[uid] = old if old is not None and old == value else value
 
     def _publish(self, found: dict[str, T]) -> None:
-        news = self.phase is not Phase.SYNCED or self.problem is not None
-        if news and self.problem is not None:
-            _LOG.info("a part of the state can be read again", what=self.collection.words)
         same = len(found) == len(self._values) and all(
             self._values.get(uid) is value for uid, value in found.items()
         )
         if not same:
             self._values = found
         # The values first: whoever sees that it is in sync must find them.
+        self._synced(is_news=not same)
+
+    def _synced(self, *, is_news: bool) -> None:
+        """Note that the values are up to date, and tell about it if anything is different."""
+        was_known = self.phase is Phase.SYNCED and self.problem is None
+        if self.problem is not None:
+            _LOG.info("a part of the state can be read again", what=self.collection.words)
         self.problem, self.phase = None, Phase.SYNCED
-        if news or not same:
+        if is_news or not was_known:
             self._changed()

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from app.cluster.client.listing import Collection
 from app.cluster.state.facts import AGENT_VALUE, KUBE_SYSTEM
-from app.model.kinds import CONFIG_MAP, CRD, ENDPOINT_SLICE, NAMESPACE, NODE, POD, SERVICE, Kind
-from app.names import SOURCES_CONFIG_MAP
+from app.model.kinds import (
+    CONFIG_MAP,
+    CRD,
+    ENDPOINT_SLICE,
+    NAMESPACE,
+    NETWORK_POLICY,
+    NODE,
+    POD,
+    SERVICE,
+    Kind,
+)
+from app.names import LEDGER_CONFIG_MAP, SOURCES_CONFIG_MAP
 from app.wire.objects.nodes import CONTROL_PLANE_LABELS
 from app.wire.objects.services import SERVICE_NAME_LABEL
 
 _DEFINITIONS_PAGE = 20
 """A CustomResourceDefinition can have half a megabyte, of which three lines are kept."""
 
+POLICIES = Collection("the NetworkPolicies of all namespaces", NETWORK_POLICY)
 NAMESPACES = Collection("the namespaces", NAMESPACE)
 NODES = Collection("the control-plane nodes", NODE, selectors={"labelSelector": CONTROL_PLANE_LABELS[0]})
 DEFINITIONS = Collection("the CustomResourceDefinitions", CRD, page=_DEFINITIONS_PAGE)
@@ -42,6 +53,14 @@ def agents(key: str) -> Collection:
 
 def remembered(namespace: str) -> Collection:
     """Return the ConfigMap of measured sources in ``namespace``, the guard's."""
-    words = f"the measured sources (ConfigMap {namespace}/{SOURCES_CONFIG_MAP})"
-    only = {"fieldSelector": f"metadata.name={SOURCES_CONFIG_MAP}"}
+    return _config_map("the measured sources", namespace, SOURCES_CONFIG_MAP)
+
+
+def ledger(namespace: str) -> Collection:
+    """Return the ConfigMap of changes under way in ``namespace``, the guard's."""
+    return _config_map("the ledger", namespace, LEDGER_CONFIG_MAP)
+
+
+def _config_map(what: str, namespace: str, name: str) -> Collection:
+    words, only = f"{what} (ConfigMap {namespace}/{name})", {"fieldSelector": f"metadata.name={name}"}
     return Collection(words, CONFIG_MAP, namespace, only)

@@ -1,48 +1,52 @@
 """Policies and namespaces as watches show them, with how far each watch has come: what the ledger judges by.
 
 Of namespaces that are not managed no policy is kept. One that becomes managed is listed anew, and until its
-policies are there the state says of itself that it must not be judged by.
+policies are there no version counts as reached: nobody may judge by them.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import msgspec
 
 from app.cluster.client.connection import Api
-from app.cluster.state.reflector import Phase, Reflector
-from app.cluster.state.resources import NAMESPACES, POLICIES
+from app.cluster.client.listing import Collection, Listed
+from app.cluster.state.reflector import BOOKMARK, DELETED, Phase, Reflector, WatchEvent
+from app.cluster.state.resources import NAMESPACES, POLICIES, ledger
 from app.engine.cluster import MANAGED
-from app.engine.policy import Policy
-from app.errors import StateUnreadable
-from app.model.snapshot import Snapshot, Stored, StoredNamespace, Version, version_of
-from app.wire.errors import UnusableObject
+from app.engine.policy import Direction, Policy
+from app.engine.selectors import EVERYTHING
+from app.logs import EventLog
+from app.model.snapshot import Policies, Stored, StoredNamespace, Version, WatchedSnapshot, version_of
 from app.wire.networkpolicy.parse import parse_stored
-from app.wire.objects.metadata import Metadata
+from app.wire.objects.metadata import NO_METADATA, Metadata
 from app.wire.objects.namespaces import namespace_of
+from app.wire.objects.workloads import config_map_data
+
+_LOG = EventLog(__name__)
 
 _MOST_GONE = 4_096
 """Deleted policies that are remembered by uid, for entries that wait for one that came and went."""
 _JOIN_SECONDS = 2.0
 
 
-class _Placed(msgspec.Struct):
-    metadata: Metadata = Metadata()
+class _Object(msgspec.Struct):
+    metadata: Metadata = NO_METADATA
 
 
-_decode_metadata = msgspec.json.Decoder(_Placed).decode
+_decode_object = msgspec.json.Decoder(_Object).decode
 
 
-def stored_policy(raw: msgspec.Raw | bytes) -> Stored[Policy]:
-    """Return the policy that an API server keeps, as it stands. Raises ``UnusableObject``."""
+def stored_policy(raw: msgspec.Raw | bytes) -> Stored[Policy] | None:
+    """Return the policy that an API server keeps, as it stands; None where the object is no policy."""
     parsed = parse_stored(raw)
-    if parsed.policy is None:
-        raise UnusableObject(f"NetworkPolicy {parsed.metadata.name!r}", "; ".join(map(str, parsed.errors)))
     policy, metadata = parsed.policy, parsed.metadata
+    if policy is None:
+        return None
     as_it_stands = replace(policy, terminating=False) if policy.terminating else policy
     return Stored(metadata.uid, version_of(metadata.resource_version), as_it_stands, policy.terminating)
 
@@ -54,58 +58,200 @@ def stored_namespace(raw: msgspec.Raw | bytes) -> StoredNamespace:
     return StoredNamespace(metadata.uid, version_of(metadata.resource_version), parsed.namespace.labels)
 
 
-class _PolicyReflector(Reflector[Stored[Policy]]):
+class _VersionedReflector(Reflector[object]):
+    """A reflector that keeps its objects where a subclass says, with the version that the watch has reached."""
+
+    def __init__(self, api: Api, collection: Collection, changed: Callable[[], None]) -> None:
+        super().__init__(api, collection, parse=lambda _: None, changed=changed)
+        self.version: Version = None
+
+    def _put_all(self, listed: Listed) -> None:
+        raise NotImplementedError
+
+    def _put_one(self, metadata: Metadata, item: msgspec.Raw | None) -> None:
+        raise NotImplementedError
+
+    def _replace(self, listed: Listed) -> None:
+        self._put_all(listed)
+        self.version = version_of(listed.resource_version)
+        self._synced(is_news=True)
+
+    def _take(self, event: WatchEvent) -> None:
+        metadata = _decode_object(event.object).metadata
+        if event.type != BOOKMARK:
+            self._put_one(metadata, None if event.type == DELETED else event.object)
+        # What it holds first: a version must never promise what is not there yet.
+        self.version = version_of(metadata.resource_version)
+        self._synced(is_news=True)
+
+
+class _Policies(_VersionedReflector):
     """The policies of those namespaces that were managed when the list was read, by namespace and name."""
 
-    def __init__(
-        self, api: Api, managed: Callable[[], frozenset[str]], changed: Callable[[], None]
-    ) -> None:
-        super().__init__(api, POLICIES, parse=stored_policy, changed=changed)
+    def __init__(self, api: Api, managed: Callable[[], frozenset[str]], changed: Callable[[], None]) -> None:
+        super().__init__(api, POLICIES, changed)
         self._managed = managed
-        self._guard = threading.Lock()
-        self._by_namespace: dict[str, Mapping[str, Stored[Policy]]] = {}
-        self._gone: OrderedDict[str, Version] = OrderedDict()
-        self._version: Version = None
+        self.listing: frozenset[str] = frozenset()
         self.kept: frozenset[str] = frozenset()
+        self.by_namespace: Mapping[str, Policies[Policy]] = {}
+        self._gone: OrderedDict[str, Version] = OrderedDict()
 
-    def contents(self) -> tuple[Mapping[str, Policies], Version, Mapping[str, Version]]:
-        """Return the policies, how far the watch has come, and what went lately; never changed afterwards."""
-        with self._guard:
-            return dict(self._by_namespace), self._version, dict(self._gone)
+    @property
+    def gone(self) -> Mapping[str, Version]:
+        """The uids of policies that went lately, with the version of the event."""
+        return dict(self._gone)
 
-    def _list(self) -> Listed:
-        # Before the list is read: a namespace that becomes managed while it is read is seen to be missing.
-        self._listing = self._managed()
-        return super()._list()
+    def _begin(self) -> None:
+        # Before the list is read: a namespace that becomes managed meanwhile is then seen to be missing.
+        self.listing = self._managed()
 
-    def _replace(self, items: Iterable[msgspec.Raw], version: str) -> None:
+    def _put_all(self, listed: Listed) -> None:
         found: dict[str, dict[str, Stored[Policy]]] = {}
-        for item in items:
-            metadata = _decode_metadata(item).metadata
-            if metadata.namespace in self._listing:
-                known = self._by_namespace.get(metadata.namespace, {}).get(metadata.name)
-                stored = self._stored(item, metadata, known)
-                if stored is not None:
-                    found.setdefault(metadata.namespace, {})[metadata.name] = stored
-        with self._guard:
-            self._by_namespace, self.kept = dict(found), self._listing
-            self._version = version_of(version)
-        self._synced()
+        for item in listed.items:
+            metadata = _decode_object(item).metadata
+            if metadata.namespace not in self.listing:
+                continue
+            stored = self.by_namespace.get(metadata.namespace, {}).get(metadata.name)
+            if stored is None or _identity(stored) != _identity_in(metadata):
+                stored = _policy(item, metadata)
+            found.setdefault(metadata.namespace, {})[metadata.name] = stored
+        self.by_namespace, self.kept = found, self.listing
 
-    def _take(self, event: str, item: msgspec.Raw) -> None:
-        metadata = _decode_metadata(item).metadata
-        kept = event != BOOKMARK and metadata.namespace in self.kept
-        stored = self._stored(item, metadata, None) if kept and event != DELETED else None
-        with self._guard:
-            if kept:
-                mine = dict(self._by_namespace.get(metadata.namespace, {}))
-                if stored is None:
-                    mine.pop(metadata.name, None)
-                    self._gone[metadata.uid] = version_of(metadata.resource_version)
-                    while len(self._gone) > _MOST_GONE:
-                        self._gone.popitem(last=False)
-                else:
-                    mine[metadata.name] = stored
-                self._by_namespace[metadata.namespace] = mine
-            self._version = version_of(metadata.resource_version)
-        self._synced()
+    def _put_one(self, metadata: Metadata, item: msgspec.Raw | None) -> None:
+        if metadata.namespace not in self.kept:
+            return
+        policies = dict(self.by_namespace.get(metadata.namespace, {}))
+        if item is not None:
+            policies[metadata.name] = _policy(item, metadata)
+        else:
+            policies.pop(metadata.name, None)
+            self._gone[metadata.uid] = version_of(metadata.resource_version)
+            if len(self._gone) > _MOST_GONE:
+                self._gone.popitem(last=False)
+        # Whoever holds the mapping of before goes on seeing what was.
+        self.by_namespace = {**self.by_namespace, metadata.namespace: policies}
+
+
+def _identity(stored: Stored[Policy]) -> tuple[str, Version]:
+    return stored.uid, stored.version
+
+
+def _identity_in(metadata: Metadata) -> tuple[str, Version]:
+    return metadata.uid, version_of(metadata.resource_version)
+
+
+def _policy(item: msgspec.Raw, metadata: Metadata) -> Stored[Policy]:
+    """Return the policy; one that cannot be understood isolates everything and allows nothing, to be safe."""
+    stored = stored_policy(item)
+    if stored is not None:
+        return stored
+    _LOG.warning("a policy is not understood", namespace=metadata.namespace, name=metadata.name)
+    uid, version = _identity_in(metadata)
+    return Stored(uid, version, Policy(metadata.namespace, metadata.name, EVERYTHING, frozenset(Direction)))
+
+
+class _Namespaces(_VersionedReflector):
+    """All namespaces, by name."""
+
+    def __init__(self, api: Api, changed: Callable[[], None]) -> None:
+        super().__init__(api, NAMESPACES, changed)
+        self.by_name: Mapping[str, StoredNamespace] = {}
+
+    def managed(self) -> frozenset[str]:
+        """Return the names of those that carry the managed label."""
+        return frozenset(name for name, found in self.by_name.items() if MANAGED.matches(found.labels))
+
+    def _put_all(self, listed: Listed) -> None:
+        self.by_name = {_decode_object(item).metadata.name: stored_namespace(item) for item in listed.items}
+
+    def _put_one(self, metadata: Metadata, item: msgspec.Raw | None) -> None:
+        by_name = dict(self.by_name)
+        if item is None:
+            by_name.pop(metadata.name, None)
+        else:
+            by_name[metadata.name] = stored_namespace(item)
+        self.by_name = by_name
+
+
+class _LedgerData(_VersionedReflector):
+    """The ``data`` of the ledger's ConfigMap."""
+
+    def __init__(self, api: Api, guard_namespace: str, changed: Callable[[], None]) -> None:
+        super().__init__(api, ledger(guard_namespace), changed)
+        self.data: Mapping[str, str] = {}
+
+    def _put_all(self, listed: Listed) -> None:
+        self.data = next((config_map_data(item) for item in listed.items), {})
+
+    def _put_one(self, metadata: Metadata, item: msgspec.Raw | None) -> None:
+        del metadata
+        self.data = {} if item is None else config_map_data(item)
+
+
+class WatchedState:
+    """Policies of managed namespaces, all namespaces, and the ledger, as three watches show them."""
+
+    def __init__(self, api: Api, guard_namespace: str) -> None:
+        """Nothing is read yet; the ledger is in ``guard_namespace``."""
+        self._lock = threading.RLock()
+        self._namespaces = _Namespaces(api, self._on_namespaces)
+        self._policies = _Policies(api, self._namespaces.managed, self._on_change)
+        self._ledger = _LedgerData(api, guard_namespace, self._on_change)
+        self._reflectors = (self._namespaces, self._policies, self._ledger)
+        self._snapshot: WatchedSnapshot[Policy] | None = None
+        self._has_begun = False
+
+    def start(self) -> None:
+        """Begin to read: namespaces first, for they say whose policies are kept."""
+        self._namespaces.start()
+        self._ledger.start()
+
+    def stop(self) -> None:
+        """End all watches; waits a moment for their threads."""
+        for reflector in self._reflectors:
+            reflector.stop()
+        for reflector in self._reflectors:
+            reflector.join(_JOIN_SECONDS / len(self._reflectors))
+
+    def missing(self) -> str | None:
+        """Return what has not been read even once, or must not be, and why; None where all is there."""
+        for reflector in self._reflectors:
+            if reflector.phase is not Phase.SYNCED:
+                return reflector.problem or f"{reflector.collection.words}: not read yet"
+        return None
+
+    def snapshot(self) -> WatchedSnapshot[Policy]:
+        """Return what the watches show; the very same value while nothing changes."""
+        with self._lock:
+            if self._snapshot is None:
+                self._snapshot = self._taken()
+            return self._snapshot
+
+    def ledger(self) -> Mapping[str, str]:
+        """Return the ledger's ``data`` as watched."""
+        return self._ledger.data
+
+    def _taken(self) -> WatchedSnapshot[Policy]:
+        """Put a snapshot together; versions first, so that none promises more than is there."""
+        namespaces, policies = self._namespaces, self._policies
+        namespaces_version, policies_version, kept = namespaces.version, policies.version, policies.kept
+        by_namespace, gone, by_name = policies.by_namespace, policies.gone, namespaces.by_name
+        if not namespaces.managed() <= kept:
+            policies_version = None
+        return WatchedSnapshot(by_namespace, policies_version, by_name, namespaces_version, gone)
+
+    def _on_namespaces(self) -> None:
+        """Read policies once it is known of which namespaces; anew, where one has become managed since."""
+        with self._lock:
+            self._snapshot = None
+            if self._namespaces.phase is not Phase.SYNCED:
+                return
+            if not self._has_begun:
+                self._has_begun = True
+                self._policies.start()
+            elif not self._namespaces.managed() <= self._policies.listing:
+                self._policies.relist()
+
+    def _on_change(self) -> None:
+        with self._lock:
+            self._snapshot = None
