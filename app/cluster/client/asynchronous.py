@@ -13,7 +13,6 @@ import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
 from time import monotonic
-from typing import Protocol
 
 import aiohttp
 from yarl import URL
@@ -45,14 +44,6 @@ _KINDS: tuple[ErrorKind, ...] = (
     ),
     (Exception, lambda error: f"the connection to the API server broke: {error}", "try again"),
 )
-
-
-class AsyncApi(Protocol):
-    """What reviews need of a connection; tests put something simpler in its place."""
-
-    async def fetch(self, request: ApiRequest, deadline: Deadline) -> bytes:
-        """Return the body of a 2xx answer; raise ``StateUnreadable`` otherwise."""
-        ...
 
 
 class AsyncConnection:

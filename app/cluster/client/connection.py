@@ -110,6 +110,14 @@ class Api(Protocol):
         """Return the lines of a watch; ``seconds`` without a line count as a broken connection."""
 
 
+class AsyncApi(Protocol):
+    """What reviews need of a connection; tests put something simpler in its place."""
+
+    async def fetch(self, request: ApiRequest, deadline: Deadline) -> bytes:
+        """Return the body of a 2xx answer; raise ``StateUnreadable`` otherwise."""
+        ...
+
+
 class WritingApi(Api, Protocol):
     """What whole objects need of a connection: the warnings, too."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from msgspec import Raw
 
-from app.cluster.client.connection import Api, ApiRequest
+from app.cluster.client.connection import Api, ApiRequest, AsyncApi
 from app.cluster.client.errors import HttpRefusal, Purpose, nonsense
 from app.deadline import Deadline
 from app.model.kinds import Kind
@@ -53,18 +53,41 @@ def list_all(api: Api, collection: Collection, deadline: Deadline) -> Listed:
     Raises ``StateUnreadable``. A list that takes longer than the API server keeps its pages is begun again.
     """
     while True:
+        reading = pages_of(collection)
         try:
-            return _pages(api, collection, deadline)
+            request = next(reading)
+            while True:
+                request = reading.send(api.fetch(request, deadline))
+        except StopIteration as end:
+            found: Listed = end.value
+            return found
         except HttpRefusal as error:
             if error.status != HTTPStatus.GONE:
                 raise
 
 
-def _pages(api: Api, collection: Collection, deadline: Deadline) -> Listed:
+async def list_all_async(api: AsyncApi, collection: Collection, deadline: Deadline) -> Listed:
+    """Read like ``list_all``, on the event loop."""
+    while True:
+        reading = pages_of(collection)
+        try:
+            request = next(reading)
+            while True:
+                request = reading.send(await api.fetch(request, deadline))
+        except StopIteration as end:
+            found: Listed = end.value
+            return found
+        except HttpRefusal as error:
+            if error.status != HTTPStatus.GONE:
+                raise
+
+
+def pages_of(collection: Collection) -> Generator[ApiRequest, bytes, Listed]:
+    """Yield the request of each page, take its answer; return the whole list. Raises ``StateUnreadable``."""
     items: list[Raw] = []
     query = {**collection.selectors, "limit": str(collection.page)}
     while True:
-        body = api.fetch(ApiRequest(collection.purpose("list"), collection.path, query), deadline)
+        body = yield ApiRequest(collection.purpose("list"), collection.path, query)
         try:
             page = read_list(body)
         except UnusableObject as error:

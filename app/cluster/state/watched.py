@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import msgspec
 
@@ -58,8 +59,46 @@ def stored_namespace(raw: msgspec.Raw | bytes) -> StoredNamespace:
     return StoredNamespace(metadata.uid, version_of(metadata.resource_version), parsed.namespace.labels)
 
 
+def policies_in(
+    listed: Listed, namespaces: frozenset[str], known: Mapping[str, Policies[Policy]] = MappingProxyType({})
+) -> dict[str, Policies[Policy]]:
+    """Return the policies of ``namespaces`` by name; those that are unchanged are the ones of ``known``."""
+    found: dict[str, dict[str, Stored[Policy]]] = {}
+    for item in listed.items:
+        metadata = _decode_object(item).metadata
+        if metadata.namespace in namespaces:
+            stored = known.get(metadata.namespace, {}).get(metadata.name)
+            if stored is None or _identity(stored) != _identity_in(metadata):
+                stored = _policy(item, metadata)
+            found.setdefault(metadata.namespace, {})[metadata.name] = stored
+    return dict(found)
+
+
+def namespaces_in(listed: Listed) -> dict[str, StoredNamespace]:
+    """Return the namespaces of a list, by name."""
+    return {_decode_object(item).metadata.name: stored_namespace(item) for item in listed.items}
+
+
+def _identity(stored: Stored[Policy]) -> tuple[str, Version]:
+    return stored.uid, stored.version
+
+
+def _identity_in(metadata: Metadata) -> tuple[str, Version]:
+    return metadata.uid, version_of(metadata.resource_version)
+
+
+def _policy(item: msgspec.Raw, metadata: Metadata) -> Stored[Policy]:
+    """Return the policy; one that cannot be understood isolates everything and allows nothing, to be safe."""
+    stored = stored_policy(item)
+    if stored is not None:
+        return stored
+    _LOG.warning("a policy is not understood", namespace=metadata.namespace, name=metadata.name)
+    uid, version = _identity_in(metadata)
+    return Stored(uid, version, Policy(metadata.namespace, metadata.name, EVERYTHING, frozenset(Direction)))
+
+
 class _VersionedReflector(Reflector[object]):
-    """A reflector that keeps its objects where a subclass says, with the version that the watch has reached."""
+    """A reflector whose objects a subclass keeps, with the version that the watch has reached."""
 
     def __init__(self, api: Api, collection: Collection, changed: Callable[[], None]) -> None:
         super().__init__(api, collection, parse=lambda _: None, changed=changed)
@@ -106,16 +145,8 @@ class _Policies(_VersionedReflector):
         self.listing = self._managed()
 
     def _put_all(self, listed: Listed) -> None:
-        found: dict[str, dict[str, Stored[Policy]]] = {}
-        for item in listed.items:
-            metadata = _decode_object(item).metadata
-            if metadata.namespace not in self.listing:
-                continue
-            stored = self.by_namespace.get(metadata.namespace, {}).get(metadata.name)
-            if stored is None or _identity(stored) != _identity_in(metadata):
-                stored = _policy(item, metadata)
-            found.setdefault(metadata.namespace, {})[metadata.name] = stored
-        self.by_namespace, self.kept = found, self.listing
+        self.by_namespace = policies_in(listed, self.listing, self.by_namespace)
+        self.kept = self.listing
 
     def _put_one(self, metadata: Metadata, item: msgspec.Raw | None) -> None:
         if metadata.namespace not in self.kept:
@@ -132,24 +163,6 @@ class _Policies(_VersionedReflector):
         self.by_namespace = {**self.by_namespace, metadata.namespace: policies}
 
 
-def _identity(stored: Stored[Policy]) -> tuple[str, Version]:
-    return stored.uid, stored.version
-
-
-def _identity_in(metadata: Metadata) -> tuple[str, Version]:
-    return metadata.uid, version_of(metadata.resource_version)
-
-
-def _policy(item: msgspec.Raw, metadata: Metadata) -> Stored[Policy]:
-    """Return the policy; one that cannot be understood isolates everything and allows nothing, to be safe."""
-    stored = stored_policy(item)
-    if stored is not None:
-        return stored
-    _LOG.warning("a policy is not understood", namespace=metadata.namespace, name=metadata.name)
-    uid, version = _identity_in(metadata)
-    return Stored(uid, version, Policy(metadata.namespace, metadata.name, EVERYTHING, frozenset(Direction)))
-
-
 class _Namespaces(_VersionedReflector):
     """All namespaces, by name."""
 
@@ -162,7 +175,7 @@ class _Namespaces(_VersionedReflector):
         return frozenset(name for name, found in self.by_name.items() if MANAGED.matches(found.labels))
 
     def _put_all(self, listed: Listed) -> None:
-        self.by_name = {_decode_object(item).metadata.name: stored_namespace(item) for item in listed.items}
+        self.by_name = namespaces_in(listed)
 
     def _put_one(self, metadata: Metadata, item: msgspec.Raw | None) -> None:
         by_name = dict(self.by_name)

@@ -1,0 +1,127 @@
+"""What reviews ask the API server for on the event loop: consistent lists, and the ledger's ConfigMap."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection as Names
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import msgspec
+
+from app.cluster.client.connection import ApiRequest, AsyncApi, Method
+from app.cluster.client.errors import HttpRefusal, Purpose, nonsense
+from app.cluster.client.listing import Collection, Listed, list_all_async
+from app.cluster.state.resources import NAMESPACES, POLICIES
+from app.cluster.state.watched import namespaces_in, policies_in
+from app.deadline import Deadline
+from app.engine.policy import Policy
+from app.model.kinds import CONFIG_MAP, NAMESPACE, NETWORK_POLICY
+from app.model.snapshot import Policies, Resource, StoredNamespace, Version, version_of
+from app.names import DOMAIN, LEDGER_CONFIG_MAP, NAME
+from app.wire.objects.metadata import NO_METADATA, Metadata
+
+_SECONDS = 10.0
+"""A bound for a call that nobody waits for any more; whoever waits has a deadline of his own."""
+FEW = 8
+"""Namespaces whose policies are listed one by one instead of with all others'."""
+TOUCHED_ANNOTATION = f"{DOMAIN}/seen-until"
+"""What is written to make an event: its value says nothing."""
+
+
+class _Object(msgspec.Struct):
+    metadata: Metadata = NO_METADATA
+    data: dict[str, str] | None = None
+
+
+_decode = msgspec.json.Decoder(_Object).decode
+
+
+class ConsistentReads:
+    """Lists as they are now, and writes that make an event. All raise ``StateUnreadable``."""
+
+    def __init__(self, api: AsyncApi, guard_namespace: str) -> None:
+        """Nothing is sent yet."""
+        self._api = api
+        self._guard_namespace = guard_namespace
+
+    async def policies(self, namespaces: Names[str]) -> tuple[Mapping[str, Policies[Policy]], Version]:
+        """Return the policies of some namespaces by name, with the version of the (oldest) list."""
+        if len(namespaces) > FEW:
+            listed = await self._list(POLICIES)
+            return policies_in(listed, frozenset(namespaces)), version_of(listed.resource_version)
+        found: dict[str, Policies[Policy]] = {}
+        versions: list[Version] = []
+        for name in namespaces:
+            words = f"the NetworkPolicies of namespace {name}"
+            listed = await self._list(Collection(words, NETWORK_POLICY, name))
+            found |= policies_in(listed, frozenset({name}))
+            versions.append(version_of(listed.resource_version))
+        known = [version for version in versions if version is not None]
+        return found, min(known) if known and len(known) == len(versions) else None
+
+    async def namespaces(self) -> tuple[Mapping[str, StoredNamespace], Version]:
+        """Return all namespaces by name, with the version of the list."""
+        listed = await self._list(NAMESPACES)
+        return namespaces_in(listed), version_of(listed.resource_version)
+
+    async def touch(self, resource: Resource) -> int:
+        """Write an annotation on the guard's own NetworkPolicy or Namespace; return its new version."""
+        own = (NETWORK_POLICY, self._guard_namespace, NAME)
+        kind, namespace, name = (
+            own if resource is Resource.POLICIES else (NAMESPACE, "", self._guard_namespace)
+        )
+        purpose = Purpose(f"the guard's own {kind.name}", "patch", kind.group, kind.resource, namespace)
+        body = await self._patch(purpose, kind.path(namespace, name), _touching())
+        version = version_of(_read(body, purpose).metadata.resource_version)
+        if version is None:
+            raise nonsense(purpose, "its resourceVersion is no number")
+        return version
+
+    async def _list(self, collection: Collection) -> Listed:
+        return await list_all_async(self._api, collection, Deadline.after(_SECONDS))
+
+    async def _patch(self, purpose: Purpose, path: str, patch: object) -> bytes:
+        request = ApiRequest(purpose, path, body=msgspec.json.encode(patch), method=Method.MERGE)
+        return await self._api.fetch(request, Deadline.after(_SECONDS))
+
+
+def _touching() -> dict[str, object]:
+    return {"metadata": {"annotations": {TOUCHED_ANNOTATION: secrets.token_hex(4)}}}
+
+
+def _read(body: bytes, purpose: Purpose) -> _Object:
+    try:
+        return _decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise nonsense(purpose, str(error)) from error
+
+
+class LedgerStore:
+    """The ledger's ConfigMap, read and written past every cache. Both raise ``StateUnreadable``."""
+
+    def __init__(self, api: AsyncApi, guard_namespace: str) -> None:
+        """Nothing is sent yet."""
+        self._api = api
+        self._namespace = guard_namespace
+        self._path = CONFIG_MAP.path(guard_namespace, LEDGER_CONFIG_MAP)
+
+    async def read(self) -> Mapping[str, str]:
+        """Return ``data`` as it is now: a GET without resourceVersion goes to the store itself."""
+        try:
+            return await self._data("get", Method.GET, None)
+        except HttpRefusal as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return {}
+            raise
+
+    async def merge(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
+        """Merge ``changes`` into ``data`` (None takes a key out), whatever it holds; return all of it."""
+        return await self._data("patch", Method.MERGE, msgspec.json.encode({"data": changes}))
+
+    async def _data(self, verb: str, method: Method, patch: bytes | None) -> Mapping[str, str]:
+        words = f"the ledger (ConfigMap {self._namespace}/{LEDGER_CONFIG_MAP})"
+        purpose = Purpose(words, verb, "", CONFIG_MAP.resource, self._namespace)
+        request = ApiRequest(purpose, self._path, body=patch, method=method)
+        body = await self._api.fetch(request, Deadline.after(_SECONDS))
+        return _read(body, purpose).data or {}
