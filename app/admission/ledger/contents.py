@@ -1,0 +1,53 @@
+"""All that the ConfigMap holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from app.admission.ledger.entries import decoded
+from app.admission.ledger.marks import Marks, mark_of
+from app.admission.ledger.ports import LedgerUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Set
+
+    from app.admission.ledger.entries import Entry
+    from app.admission.ledger.values import Resource
+
+FORMAT_KEY, FORMAT = "format", "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The entries by key, in the order of the ConfigMap, the marks, and every key there is."""
+
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    marks: Marks = Marks()
+    keys: Set[str] = frozenset()
+    size: int = 0
+
+    @classmethod
+    def decode(cls, data: Mapping[str, str]) -> Contents:
+        """Return the contents of the ConfigMap's ``data``.
+
+        Raises ``LedgerUnusable`` where it has a format that this version does not know.
+        """
+        form = data.get(FORMAT_KEY, FORMAT)
+        if form != FORMAT:
+            raise LedgerUnusable(f"the ledger has format {form!r}, and this version knows {FORMAT!r} alone")
+        marks: dict[Resource, int] = {}
+        entries: dict[str, Entry] = {}
+        size = 0
+        for key, value in data.items():
+            size += len(key) + len(value)
+            mark = mark_of(key)
+            if mark is not None:
+                marks[mark[0]] = max(mark[1], marks.get(mark[0], 0))
+            elif key != FORMAT_KEY:
+                entries[key] = decoded(key, value)
+        return cls(entries, Marks.of(marks), data.keys(), size)
+
+    def count(self, namespace: str) -> int:
+        """Return how many changes of a namespace are under way."""
+        return sum(1 for one in self.entries.values() if one.namespace == namespace)

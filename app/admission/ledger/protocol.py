@@ -1,0 +1,267 @@
+"""One review: harmless (1), judged by watched state (2), or confirmed by a list (3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+from app.admission.ledger.contents import Contents
+from app.admission.ledger.entries import LONGEST_VALUE, encoded, entry_of
+from app.admission.ledger.values import Effect, LabelChange, P, Resource, Snapshot, namespace_of
+from app.admission.ledger.worst_case import NOTHING, WorstCase, pending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from app.admission.ledger.entries import Entry
+    from app.admission.ledger.ports import Informers, Judge, Ledger, Reader
+    from app.admission.ledger.values import Change, PolicyChange
+    from app.admission.ledger.worst_case import Pending
+    from app.admission.ledger.writing import Writer, Written
+
+L = TypeVar("L")
+MOST_OF_A_NAMESPACE = 64
+MOST = 4_096
+"""Changes under way, of one namespace and of all: the ConfigMap stays below half a megabyte."""
+
+
+class Way(Enum):
+    """How a change came to be admitted."""
+
+    HARMLESS = "harmless in every state"
+    WATCHED = "judged by watched state"
+    LISTED = "judged by a list"
+    UNGUARDED = "of a namespace that is not managed"
+
+
+class Reason(Enum):
+    """Why a change is refused."""
+
+    LOSS = "it takes something away"
+    UNDER_WAY = "it takes something away together with changes that are under way"
+    BUSY = "too many changes are under way"
+    TOO_LARGE = "these labels are too long to be kept in mind while they are written"
+    EXISTS = "there is a policy of this name, so that this one cannot be created"
+    TERMINATING = "the spec of a policy that is being deleted stays as it is"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission(Generic[P]):
+    """A change is admitted; ``basis`` is the state that it was judged by, if it was."""
+
+    way: Way
+    basis: Snapshot[P] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Generic[P, L]):
+    """A change is refused; ``under_way`` are the changes without which it would not be."""
+
+    reason: Reason
+    loss: L | None = None
+    under_way: tuple[Entry, ...] = ()
+    basis: Snapshot[P] | None = None
+
+
+Decision: TypeAlias = Admission[P] | Refusal[P, L]
+
+
+class Reviews(Generic[P, L]):
+    """The reviews of one replica."""
+
+    def __init__(
+        self,
+        judge: Judge[P, L],
+        informers: Informers[P],
+        reader: Reader[P],
+        writing: tuple[Ledger, Writer],
+    ) -> None:
+        """All but the judge talk to the cluster."""
+        self._judge = judge
+        self._informers = informers
+        self._reader = reader
+        self._ledger, self._writer = writing
+        self.worst_case = WorstCase[P](judge.is_managed)
+
+    async def review(self, change: Change[P]) -> Decision[P, L]:
+        """Return whether a change may be made.
+
+        Raises ``LedgerUnavailable`` where that cannot be known now, and what the judge raises.
+        """
+        if not isinstance(change, LabelChange) and change.old is not None and change.old.terminating:
+            if change.new is not None and change.new != change.old.value:
+                return Refusal(Reason.TERMINATING)
+            return Admission(Way.HARMLESS)
+        if self._is_harmless(change):
+            return Admission(Way.HARMLESS)
+        return await self._watched(change)
+
+    def _is_harmless(self, change: Change[P]) -> bool:
+        """Tell whether a change does no harm in any state: ``old`` is exact when it is made."""
+        if not isinstance(change, LabelChange):
+            old = None if change.old is None else change.old.value
+            return self._judge.is_harmless(change.namespace, old, change.new)
+        was = {} if change.old is None else change.old.labels
+        managed = self._judge.is_managed(was) or self._judge.is_managed(change.labels)
+        return not managed or was == change.labels
+
+    # -- the second way ------------------------------------------------------------------------------------
+
+    async def _watched(self, change: Change[P]) -> Decision[P, L]:
+        basis, contents = self._informers.snapshot(), self._informers.contents()
+        entries = tuple(contents.entries.values())
+        if not self._may_judge_by(change, basis, contents) or self._lost(change, basis, entries) is not None:
+            return await self._listed(change)
+        if (reason := self._unwritable(change, contents)) is not None:
+            return Refusal(reason)
+        if change.effect is Effect.DRY_RUN:
+            return Admission(Way.WATCHED, basis)
+        written = await self._writer.add(entry_of(change))
+        judged_with: tuple[Entry, ...] | None = entries
+        if not self.are_reached(written.contents, basis):
+            basis, judged_with = self._informers.snapshot(), None
+        if self.still_holds(change, basis, judged_with, written):
+            return Admission(Way.WATCHED, basis)
+        return await self._confirmed(change, written)
+
+    def _may_judge_by(self, change: Change[P], basis: Snapshot[P], contents: Contents) -> bool:
+        """Tell whether the watched state may be used, as far as the watched ledger tells.
+
+        That a namespace is not managed, or that there is a policy of the name already, is asked anew.
+        """
+        if not self.are_reached(contents, basis):
+            return False
+        if isinstance(change, LabelChange):
+            return True
+        if change.old is None and change.name in basis.policies.get(change.namespace, {}):
+            return False
+        return self.worst_case.is_guarded(change.namespace, basis, NOTHING)
+
+    def are_reached(self, contents: Contents, basis: Snapshot[P]) -> bool:
+        """Tell whether a snapshot has come as far as the marks."""
+        return contents.marks.are_reached(basis)
+
+    def still_holds(
+        self, change: Change[P], basis: Snapshot[P], judged_with: tuple[Entry, ...] | None, written: Written
+    ) -> bool:
+        """Judge again with the ledger as it stood when the own entry was written.
+
+        ``judged_with``: the entries that were judged with already by the same snapshot.
+        """
+        if not self.are_reached(written.contents, basis):
+            return False
+        now = tuple(written.earlier.values())
+        return now == judged_with or self._lost(change, basis, now) is None
+
+    # -- the third way -------------------------------------------------------------------------------------
+
+    async def _listed(self, change: Change[P]) -> Decision[P, L]:
+        contents, basis = await self.ledger_then_list(change)
+        decision = self._confirm(change, basis, contents.entries.values())
+        if isinstance(decision, Refusal) or decision.way is Way.UNGUARDED:
+            return decision
+        if (reason := self._unwritable(change, contents)) is not None:
+            return Refusal(reason)
+        if change.effect is Effect.DRY_RUN:
+            return decision
+        written = await self._writer.add(entry_of(change))
+        if self.are_reached(written.contents, basis):
+            again = self._confirm(change, basis, written.earlier.values())
+            if isinstance(again, Admission):
+                return again
+        return await self._confirmed(change, written)
+
+    async def ledger_then_list(self, change: Change[P]) -> tuple[Contents, Snapshot[P]]:
+        """Read the ledger, and the state after it: what was dropped from it, the state shows."""
+        contents = Contents.decode(await self._ledger.read())
+        return contents, await self._read(change, contents)
+
+    async def _confirmed(self, change: Change[P], written: Written) -> Decision[P, L]:
+        """Judge by a list, with the own entry standing; take it out again if the change is refused."""
+        try:
+            basis = await self._read(change, written.contents)
+            decision = self._confirm(change, basis, written.earlier.values())
+        except BaseException:
+            self._writer.abandon(written.key)
+            raise
+        if isinstance(decision, Refusal):
+            self._writer.abandon(written.key)
+        return decision
+
+    async def _read(self, change: Change[P], contents: Contents) -> Snapshot[P]:
+        """Return the state as it is now, read after ``contents``.
+
+        Of namespaces, watched state will do as far as it has come: every change of labels stands in the ledger.
+        """
+        watched = self._informers.snapshot()
+        namespaces, reached = watched.namespaces, watched.namespaces_version
+        if not contents.marks.is_reached(Resource.NAMESPACES, watched):
+            namespaces, reached = await self._reader.namespaces()
+        if isinstance(change, LabelChange):
+            state = Snapshot(watched.policies, None, namespaces, reached)
+            under_way = pending(contents.entries.values(), state)
+            scope = [
+                name
+                for name in {*namespaces, *under_way.labels}
+                if self.worst_case.is_guarded(name, state, under_way)
+            ]
+        else:
+            scope = [change.namespace]
+        policies, version = await self._reader.policies(scope)
+        return Snapshot(policies, version, namespaces, reached, watched.gone)
+
+    def _confirm(self, change: Change[P], basis: Snapshot[P], entries: Iterable[Entry]) -> Decision[P, L]:
+        """Judge by a list: what it shows to be settled is left out, for this review only."""
+        entries = tuple(entries)
+        if not isinstance(change, LabelChange):
+            if not self.worst_case.is_guarded(change.namespace, basis, pending(entries, basis)):
+                return Admission(Way.UNGUARDED, basis)
+            if self.is_taken(change, basis):
+                return Refusal(Reason.EXISTS, basis=basis)
+        all_open = not self.is_old_in(change, basis)
+        loss = self._lost(change, basis, entries, all_open=all_open)
+        if loss is None:
+            return Admission(Way.LISTED, basis)
+        alone = self._lost(change, basis, (), all_open=all_open)
+        if alone is not None:
+            return Refusal(Reason.LOSS, alone, basis=basis)
+        return Refusal(Reason.UNDER_WAY, loss, pending(entries, basis).entries, basis)
+
+    def is_taken(self, change: PolicyChange[P], basis: Snapshot[P]) -> bool:
+        """Tell whether a policy is to be created whose name another has.
+
+        It could only be made once that one is gone, and then nobody would have judged it.
+        """
+        return change.old is None and change.name in basis.policies.get(change.namespace, {})
+
+    def is_old_in(self, change: Change[P], basis: Snapshot[P]) -> bool:
+        """Tell whether ``old`` is what the list shows; what was read does not tell what is open otherwise."""
+        if isinstance(change, LabelChange):
+            namespace = basis.namespaces.get(change.name)
+            return namespace is not None and change.old is not None and namespace.labels == change.old.labels
+        stored = basis.policies.get(change.namespace, {}).get(change.name)
+        if stored is None or change.old is None:
+            return stored is change.old
+        return stored.version == change.old.version
+
+    # -- both ----------------------------------------------------------------------------------------------
+
+    def _lost(
+        self, change: Change[P], basis: Snapshot[P], entries: tuple[Entry, ...], *, all_open: bool = True
+    ) -> L | None:
+        """Return what the change takes away in the worst case."""
+        under_way = pending(entries, basis) if entries else NOTHING
+        for case in self.worst_case.cases(change, basis, under_way, all_open=all_open):
+            loss = self._judge.loss(case)
+            if loss is not None:
+                return loss
+        return None
+
+    def _unwritable(self, change: Change[P], contents: Contents) -> Reason | None:
+        """Return why the change has no place in the ledger, None if it has."""
+        if len(contents.entries) >= MOST or contents.count(namespace_of(change)) >= MOST_OF_A_NAMESPACE:
+            return Reason.BUSY
+        if isinstance(change, LabelChange) and len(encoded(entry_of(change))) > LONGEST_VALUE:
+            return Reason.TOO_LARGE
+        return None

@@ -1,0 +1,123 @@
+"""When an entry goes: as soon as a watch shows it settled; else when it can do no harm any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic
+
+from app.admission.ledger.entries import HalfEntry, UnknownEntry, settled_at
+from app.admission.ledger.marks import raised
+from app.admission.ledger.values import P, Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from app.admission.ledger.contents import Contents
+    from app.admission.ledger.entries import Entry
+    from app.admission.ledger.ports import Informers, Judge, Ledger, Reader, Runtime
+    from app.admission.ledger.values import Snapshot
+    from app.admission.ledger.writing import Writer
+
+LONGEST_SECONDS = 45.0
+"""The API server ends a mutating request after 34 s, whatever its ``--request-timeout`` says."""
+
+
+class Settler(Generic[P]):
+    """Drops entries for all replicas; ``tick`` it a few times a second while there are any."""
+
+    def __init__(
+        self,
+        judge: Judge[P, object],
+        informers: Informers[P],
+        reader: Reader[P],
+        writing: tuple[Ledger, Writer, Runtime],
+    ) -> None:
+        """Nothing was seen yet: what stands in the ledger counts as written now."""
+        self._judge = judge
+        self._informers = informers
+        self._reader = reader
+        self._ledger, self._writer, self._runtime = writing
+        self._first_seen: dict[str, float] = {}
+        self._touched: dict[str, int] = {}
+
+    async def tick(self) -> None:
+        """Drop what is to be dropped, and find out what may be dropped later.
+
+        Raises ``LedgerUnavailable``; nothing is lost by that, try again.
+        """
+        snapshot, contents = self._informers.snapshot(), self._informers.contents()
+        self._look(contents)
+        drops, versions = self.settled(snapshot, contents)
+        await self._touch(contents, drops)
+        abandoned = set(self._writer.abandoned)
+        keys = (drops | abandoned) & contents.keys | abandoned
+        if keys:
+            written = {**dict.fromkeys(keys), **raised(versions, contents.keys)}
+            await self._ledger.merge(written)
+            self._writer.abandoned -= abandoned
+
+    def _look(self, contents: Contents) -> None:
+        """Note since when each entry stands; no clock but the own one is asked."""
+        now = self._runtime.now()
+        self._first_seen = {key: self._first_seen.get(key, now) for key in contents.entries}
+        self._touched = {key: one for key, one in self._touched.items() if key in self._first_seen}
+
+    def settled(self, snapshot: Snapshot[P], contents: Contents) -> tuple[set[str], Mapping[Resource, int]]:
+        """Return the entries that may be dropped, and the versions that show it."""
+        drops: set[str] = set()
+        versions: dict[Resource, int] = {}
+        for key, entry in contents.entries.items():
+            found = self.seen_at(key, entry, snapshot)
+            if found is not None:
+                drops.add(key)
+                versions[entry.resource] = max(found, versions.get(entry.resource, 0))
+        return drops, versions
+
+    def seen_at(self, key: str, entry: Entry, snapshot: Snapshot[P]) -> int | None:
+        """Return the version from which on an entry is needless, None while it is needed."""
+        found = self.settled_at(key, entry, snapshot)
+        if found is None:
+            return self._expired_at(key, entry, snapshot)
+        if isinstance(entry, HalfEntry) and not self._is_over(entry, snapshot):
+            return None
+        return found
+
+    def settled_at(self, key: str, entry: Entry, snapshot: Snapshot[P]) -> int | None:
+        """Return the version at which the change is made, or cannot be made any more."""
+        del key
+        return settled_at(entry, snapshot)
+
+    def _is_over(self, entry: HalfEntry, snapshot: Snapshot[P]) -> bool:
+        """Tell whether half of a pair has its other half, or is gone itself."""
+        policies = snapshot.policies.get(entry.namespace, {})
+        stored = policies.get(entry.name)
+        is_there = stored is not None and stored.uid == entry.awaited.uid
+        return not is_there or self._judge.is_pair(entry.namespace, policies)
+
+    def _expired_at(self, key: str, entry: Entry, snapshot: Snapshot[P]) -> int | None:
+        """Return the version of an event that came after the change could be made last, once it is seen."""
+        touched = self._touched.get(key)
+        reached = snapshot.reached(entry.resource)
+        if touched is None or reached is None or reached < touched or isinstance(entry, UnknownEntry):
+            return None
+        return touched
+
+    async def _touch(self, contents: Contents, drops: Iterable[str]) -> None:
+        """Write an event for those that are old enough; an entry goes when it comes back by the own watch."""
+        old = self._runtime.now() - LONGEST_SECONDS
+        due = [
+            key
+            for key, since in self._first_seen.items()
+            if since <= old and key not in self._touched and key not in drops and self._expires(contents, key)
+        ]
+        for resource in Resource:
+            keys = [key for key in due if contents.entries[key].resource is resource]
+            if keys:
+                version = await self._reader.touch(resource)
+                self._touched |= dict.fromkeys(keys, version)
+
+    def _expires(self, contents: Contents, key: str) -> bool:
+        """Tell whether an entry goes by time; what stands to be completed, or is not understood, does not."""
+        entry = contents.entries[key]
+        if isinstance(entry, UnknownEntry):
+            return False
+        return not isinstance(entry, HalfEntry) or settled_at(entry, self._informers.snapshot()) is None

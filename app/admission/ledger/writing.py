@@ -1,0 +1,123 @@
+"""One write for all reviews that wait for one, and no more than the cluster's store can take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.admission.ledger.contents import FORMAT, FORMAT_KEY, Contents
+from app.admission.ledger.entries import encoded, key_of
+from app.admission.ledger.ports import LedgerUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.admission.ledger.entries import Entry
+    from app.admission.ledger.ports import Future, Ledger, Runtime
+
+BYTES_PER_SECOND = 1_000_000
+"""What a replica lets go to the store: each write stores all of the ConfigMap anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An entry that stands in the ledger, with what stood there before it."""
+
+    key: str
+    contents: Contents
+    earlier: Mapping[str, Entry]
+
+
+class _Waiting:
+    """A review that waits for its entry to be written; it leads the next write if told so."""
+
+    __slots__ = ("entry", "failed", "key", "told", "written")
+
+    def __init__(self, key: str, entry: Entry, told: Future[bool]) -> None:
+        self.key = key
+        self.entry = entry
+        self.told = told
+        self.written: Written | None = None
+        self.failed: LedgerUnavailable | None = None
+
+
+class Writer:
+    """Writes entries; while one write is under way, those that come wait for the next and share it."""
+
+    def __init__(self, ledger: Ledger, runtime: Runtime) -> None:
+        """Nothing is written yet."""
+        self._ledger = ledger
+        self._runtime = runtime
+        self._queue: list[_Waiting] = []
+        self._is_writing = False
+        self._free_at = 0.0
+        self.abandoned: set[str] = set()
+        """Keys of this replica that nobody needs: whoever settles entries takes them out."""
+
+    async def add(self, entry: Entry) -> Written:
+        """Write an entry; return what stands in the ledger then. Raises ``LedgerUnavailable``."""
+        mine = _Waiting(key_of(entry, self._runtime.token()), entry, self._runtime.future())
+        self._queue.append(mine)
+        try:
+            if not self._is_writing or await mine.told:
+                await self._lead()
+        except BaseException:
+            self.abandon(mine.key)
+            raise
+        if mine.written is None:
+            self.abandon(mine.key)
+            raise mine.failed or LedgerUnavailable("the ledger was not written")
+        return mine.written
+
+    def abandon(self, key: str) -> None:
+        """Have a key taken out soon: it was refused, or nobody knows whether it was written."""
+        self.abandoned.add(key)
+
+    async def _lead(self) -> None:
+        """Write all that wait, then have one of those that came meanwhile lead."""
+        self._is_writing = True
+        group: list[_Waiting] = []
+        try:
+            await self._pause()
+            group, self._queue = self._queue, []
+            await self._write(group)
+        finally:
+            self._is_writing = False
+            for one in group:
+                if not one.told.done():
+                    one.told.set_result(False)
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        for one in self._queue:
+            if not one.told.done():
+                self._is_writing = True
+                one.told.set_result(True)
+                return
+
+    async def _pause(self) -> None:
+        wait = self._free_at - self._runtime.now()
+        if wait > 0:
+            await self._runtime.sleep(wait)
+
+    async def _write(self, group: list[_Waiting]) -> None:
+        keys: dict[str, str | None] = {one.key: encoded(one.entry) for one in group}
+        try:
+            contents = Contents.decode(await self._ledger.merge({FORMAT_KEY: FORMAT, **keys}))
+        except LedgerUnavailable as error:
+            for one in group:
+                one.failed = error
+            return
+        self._free_at = self._runtime.now() + contents.size / BYTES_PER_SECOND
+        for one, earlier in zip(group, self.earlier(contents, list(keys)), strict=True):
+            one.written = Written(one.key, contents, earlier)
+
+    def earlier(self, contents: Contents, keys: list[str]) -> list[Mapping[str, Entry]]:
+        """Return, for each of the ``keys`` of one write, what stands before it: the others', and those first."""
+        before = {key: one for key, one in contents.entries.items() if key not in keys}
+        found: list[Mapping[str, Entry]] = []
+        for key in keys:
+            found.append(before)
+            if key in contents.entries:
+                before = {**before, key: contents.entries[key]}
+        return found
