@@ -1,8 +1,9 @@
 """Changes that take nothing away, whatever else there is: those need no ledger, and no state.
 
 ``old -> new`` is harmless in every state if, for every point of a required flow, what ``old`` allows ``new``
-allows, and what ``new`` isolates it allows, or ``old`` isolated already. Peers are the pods of every namespace
-that is managed or could be; so nothing that is known of namespaces goes in.
+allows, and what ``new`` isolates it allows, or ``old`` isolated already. Peers are the pods of every namespace there
+could be, managed or not: who takes the label from a namespace may not know of the policy yet. So nothing that is
+known of namespaces goes in.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from app.engine.cluster import MANAGED
 from app.engine.judge import Judge, State
 from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
@@ -86,5 +86,5 @@ def _source_region(source: Source) -> PeerRegion:
 
 def _managed(namespace: str) -> Iterator[RequiredFlow]:
     for flow, direction in _DIRECTIONS:
-        region = Region(direction, EVERYTHING, FuturePods(MANAGED), ALL_NUMBERS)
+        region = Region(direction, EVERYTHING, FuturePods(EVERYTHING), ALL_NUMBERS)
         yield RequiredFlow(flow, namespace, region, Severity.REJECT)

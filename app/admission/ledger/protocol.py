@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from app.admission.ledger.contents import Contents
-from app.admission.ledger.entries import LONGEST_VALUE, encoded, entry_of
+from app.admission.ledger.entries import LONGEST_VALUE, LabelsEntry, encoded, entry_of, settled_at
 from app.admission.ledger.values import Effect, LabelChange, P, Resource, Snapshot, namespace_of
 from app.admission.ledger.worst_case import NOTHING, WorstCase, pending
 
@@ -192,11 +192,12 @@ class Reviews(Generic[P, L]):
     async def _read(self, change: Change[P], contents: Contents) -> Snapshot[P]:
         """Return the state as it is now, read after ``contents``.
 
-        Of namespaces, watched state will do as far as it has come: every change of labels stands in the ledger.
+        Of namespaces, watched state will do where no change of labels is under way: all of them stand in the
+        ledger.
         """
         watched = self._informers.snapshot()
         namespaces, reached = watched.namespaces, watched.namespaces_version
-        if not contents.marks.is_reached(Resource.NAMESPACES, watched):
+        if self.must_list_namespaces(contents, watched):
             namespaces, reached = await self._reader.namespaces()
         if isinstance(change, LabelChange):
             state = Snapshot(watched.policies, None, namespaces, reached)
@@ -210,6 +211,15 @@ class Reviews(Generic[P, L]):
             scope = [change.namespace]
         policies, version = await self._reader.policies(scope)
         return Snapshot(policies, version, namespaces, reached, watched.gone)
+
+    def must_list_namespaces(self, contents: Contents, watched: Snapshot[P]) -> bool:
+        """Tell whether labels may have changed that were not watched yet."""
+        if not contents.marks.is_reached(Resource.NAMESPACES, watched):
+            return True
+        return any(
+            isinstance(entry, LabelsEntry) and settled_at(entry, watched) is None
+            for entry in contents.entries.values()
+        )
 
     def _confirm(self, change: Change[P], basis: Snapshot[P], entries: Iterable[Entry]) -> Decision[P, L]:
         """Judge by a list: what it shows to be settled is left out, for this review only."""

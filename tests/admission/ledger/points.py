@@ -19,8 +19,8 @@ MANAGED = ("managed", "true")
 TEAMS = ("x", "y")
 Wanted = tuple[str, str] | None
 """A label that the peer's namespace must have; None: anybody."""
-MANAGED_LABELS: tuple[Labels, ...] = tuple(
-    {"managed": "true"} | ({} if team is None else {"team": team}) for team in (None, *TEAMS)
+ANY_LABELS: tuple[Labels, ...] = tuple(
+    managed | team for managed in ({}, {"managed": "true"}) for team in ({}, *({"team": one} for one in TEAMS))
 )
 
 
@@ -88,7 +88,7 @@ class PointJudge:
 
 @lru_cache(maxsize=100_000)
 def _is_harmless(old: PointPolicy | None, new: PointPolicy | None) -> bool:
-    for labels in MANAGED_LABELS:
+    for labels in ANY_LABELS:
         was = 0 if old is None else old.allowed(labels)
         now = 0 if new is None else new.allowed(labels)
         isolated = 0 if old is None else old.isolates

@@ -1,7 +1,7 @@
 """A small cluster under the shipped protocol: replicas that lag, stall and crash, and an API server that waits.
 
-What is checked at each commit: of the points of required flows that were open ever since the change was reviewed (since
-the list, where one was read), none is lost by it.
+What is checked at each commit: of the points of required flows that were open ever since the change was reviewed
+(since the ledger was taken, where a list was read), none is lost by it.
 """
 
 from __future__ import annotations
@@ -227,20 +227,37 @@ class Replica:
         return Call(None, delays, failure)
 
     async def merge(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
+        """Patch the ledger; those who wait for it have it from then on."""
+        run = self.run
+
+        def merged() -> Mapping[str, str]:
+            for key in changes:
+                owner = run.owners.get(key.rpartition(".")[2])
+                if owner is not None:
+                    owner.ledger_at = run.world.index
+            return run.world.merge(changes)
+
         current = self.run.scheduler.current
         if current is not None and current.label is not None and current.label.step.dry_run:
             raise AssertionError("a dry run writes")
-        return await self._call(lambda: self.run.world.merge(changes))
+        return await self._call(merged)
 
     async def read(self) -> Mapping[str, str]:
-        return await self._call(lambda: self.run.world.ledger[-1])
+        world, label = self.run.world, self.run.scheduler.current.label
+
+        def taken() -> Mapping[str, str]:
+            label.ledger_at = world.index
+            return world.ledger[-1]
+
+        return await self._call(taken)
 
     async def policies(self, namespaces: Collection[str]) -> tuple[Mapping[str, Any], int]:
         world, label = self.run.world, self.run.scheduler.current.label
+        taken = label.ledger_at
 
         def listed() -> tuple[Mapping[str, Any], int]:
             moment = world.moment
-            label.window = world.index
+            label.window = world.index if taken < 0 else taken
             return {name: moment.policies.get(name, {}) for name in namespaces}, moment.revision
 
         call = self._call(listed)
@@ -264,7 +281,11 @@ class Replica:
         await Call(None, (seconds, 0.0))
 
     def token(self) -> str:
-        return self.run.token(self.number)
+        token = self.run.token(self.number)
+        current = self.run.scheduler.current
+        if current is not None and current.label is not None:
+            self.run.owners[token] = current.label
+        return token
 
     def future(self) -> SimulatedFuture:
         return SimulatedFuture(self.run.scheduler)
@@ -273,7 +294,7 @@ class Replica:
 class Request:
     """One request of a client, on its way through the API server."""
 
-    __slots__ = ("change", "deadline", "reviewed_at", "step", "uid", "window")
+    __slots__ = ("change", "deadline", "ledger_at", "reviewed_at", "step", "uid", "window")
 
     def __init__(self, step: Step, deadline: float, uid: str) -> None:
         self.step = step
@@ -281,6 +302,7 @@ class Request:
         self.uid = uid
         self.change: Change[Any] | None = None
         self.window = 0
+        self.ledger_at = -1
         self.reviewed_at = 0.0
 
 
@@ -309,6 +331,7 @@ class Run:
         self.violations: list[Violation] = []
         self.trace: list[str] | None = None
         self._tokens = 0
+        self.owners: dict[str, Request] = {}
         self._left = 0
         self._never_reviewed: set[str] = set()
         """What was being deleted from the start: nobody answers for what that alone kept open."""
@@ -325,6 +348,7 @@ class Run:
 
     def _prepare(self) -> None:
         world = self.world
+        world.now = -1_000.0
         for name, labels in self.scenario.namespaces.items():
             world.put_namespace(name, world.uid(), labels)
         for place, value in self.scenario.policies.items():
@@ -387,7 +411,7 @@ class Run:
         if not self._is_called(request):
             self._commit_later(request, judged=False)
             return
-        request.window = self.world.index
+        request.window, request.ledger_at = self.world.index, -1
         request.reviewed_at = self.scheduler.now
         number = request.step.replica
         replica = self.replicas[self.chance.randrange(len(self.replicas)) if number is None else number]
@@ -402,12 +426,10 @@ class Run:
         task.step(None)
 
     def _is_called(self, request: Request) -> bool:
-        """Tell whether the API server asks the guard: it goes by namespaces as it knows them."""
+        """Tell whether the API server asks the guard: for managed namespaces alone."""
         if isinstance(request.change, LabelChange):
             return True
-        lag = self.chance.choice((0.0, 0.0, 0.01, 0.1))
-        place = self.world.index_at(self.scheduler.now - lag)
-        namespace = self.world.history[place].namespaces.get(request.step.namespace)
+        namespace = self.world.moment.namespaces.get(request.step.namespace)
         return namespace is not None and self.model.judge.is_managed(namespace.labels)
 
     def _change(self, request: Request) -> Change[Any] | None:
@@ -482,6 +504,10 @@ class Run:
             # The object moved: the API server begins again with what there is now.
             self._admit(request)
         else:
+            if not judged and self._is_called(request):
+                # Nobody asked the guard, and meanwhile the namespace is managed: this it does not cover.
+                self._left = 0
+                return
             self._write(request, current)
             vanished = request.step.verb == "finalize" and current.uid in self._never_reviewed
             self._observe(request if judged and not vanished else None)
