@@ -333,6 +333,7 @@ class Run:
         self._tokens = 0
         self.owners: dict[str, Request] = {}
         self._left = 0
+        self._halves: set[str] = set()
         self._never_reviewed: set[str] = set()
         """What was being deleted from the start: nobody answers for what that alone kept open."""
         self._prepare()
@@ -527,6 +528,8 @@ class Run:
         since = world.removed_at.get(place, 0) if current is None else made
         request.window = max(request.window, since)
         if step.verb in ("create", "half"):
+            if change.assumed:
+                self._halves.add(change.uid)
             if step.finalizer:
                 world.finalizers.add(change.uid)
             world.put_policy(place, Stored(change.uid, 0, change.new))
@@ -553,7 +556,7 @@ class Run:
         now: dict[tuple[str, str], int] = {}
         for namespace in required:
             values = tuple(one.value for one in moment.policies.get(namespace, {}).values())
-            assumed = change.assumed if isinstance(change, PolicyChange) and change.namespace == namespace else ()
+            assumed = self._assumed(namespace)
             for peer, labels in required.items():
                 key = (namespace, peer)
                 opened = self.model.open_points(namespace, values, peer, labels)
@@ -566,6 +569,13 @@ class Run:
                 now[key] = opened if namespace in managed and peer in managed else 0
                 self._note(key, was, now[key], index)
         self._open = now
+
+    def _assumed(self, namespace: str) -> tuple[Any, ...]:
+        """Return the halves that are to come: what is lost for want of them alone is left aside."""
+        policies = self.world.moment.policies.get(namespace, {})
+        if not any(one.uid in self._halves for one in policies.values()):
+            return ()
+        return tuple(self.model.half(name) for name in ("half-a", "half-b") if name not in policies)
 
     def _note(self, key: tuple[str, str], was: int, opened: int, index: int) -> None:
         fresh = opened & ~was

@@ -1,0 +1,415 @@
+"""The protocol with one of its rules taken away, each with clients who are likely to show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+from app.admission.ledger.contents import Contents
+from app.admission.ledger.entries import Created, Entry, PolicyEntry, settled_at
+from app.admission.ledger.protocol import Admission, Reviews, Way
+from app.admission.ledger.settling import Settler
+from app.admission.ledger.values import Change, LabelChange, Resource, Snapshot
+from app.admission.ledger.worst_case import Peers, Pending, Side, WorstCase
+from app.admission.ledger.writing import Writer, Written
+from tests.admission.ledger.scenarios import Generator, Habit, random_scenario
+from tests.admission.ledger.simulation import Model, Parts, Replica, Scenario, Step, Weather
+
+A = "a"
+BOTH = "ab"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What is replaced, and by what clients it is caught."""
+
+    parts: Parts
+    scenario: Generator
+
+
+# -- what is replaced --------------------------------------------------------------------------------------
+
+
+class UnorderedWriter(Writer):
+    """Takes for earlier what this replica had watched, not what stood there when it wrote."""
+
+    replica: Replica
+
+    def earlier(self, contents: Contents, keys: list[str]) -> list[Mapping[str, Entry]]:
+        del contents
+        return [self.replica.contents().entries] * len(keys)
+
+
+def _unordered(replica: Replica) -> None:
+    assert isinstance(replica.writer, UnorderedWriter)
+    replica.writer.replica = replica
+
+
+class NotAgain(Reviews[Any, Any]):
+    """Does not judge again when the entry is written."""
+
+    def still_holds(
+        self, change: Change[Any], basis: Snapshot[Any], judged_with: tuple[Entry, ...] | None, written: Written
+    ) -> bool:
+        del change, basis, judged_with, written
+        return True
+
+
+class MarksIgnored(Reviews[Any, Any]):
+    """Judges by watched state however old it is."""
+
+    ignored = Resource.POLICIES
+
+    def are_reached(self, contents: Contents, basis: Snapshot[Any]) -> bool:
+        return all(one is self.ignored or contents.marks.is_reached(one, basis) for one in Resource)
+
+
+class NamespaceMarksIgnored(MarksIgnored):
+    """Judges by watched namespaces however old they are."""
+
+    ignored = Resource.NAMESPACES
+
+
+class EarlySettler(Settler[Any]):
+    """Drops entries after a second."""
+
+    def seen_at(self, key: str, entry: Entry, snapshot: Snapshot[Any]) -> int | None:
+        found = super().seen_at(key, entry, snapshot)
+        if found is None and self._runtime.now() - self._first_seen[key] >= 1.0:
+            return 0
+        return found
+
+
+class UnconfirmedSettler(Settler[Any]):
+    """Drops entries after 45 s without an event that came back."""
+
+    def seen_at(self, key: str, entry: Entry, snapshot: Snapshot[Any]) -> int | None:
+        found = super().seen_at(key, entry, snapshot)
+        if found is None and self._runtime.now() - self._first_seen[key] >= 45.0:
+            return 0
+        return found
+
+
+class ByNameSettler(Settler[Any]):
+    """Takes a creation for made when something of the name is there, a deletion when nothing is."""
+
+    def settled_at(self, key: str, entry: Entry, snapshot: Snapshot[Any]) -> int | None:
+        found = super().settled_at(key, entry, snapshot)
+        if found is not None or not isinstance(entry, PolicyEntry):
+            return found
+        stored = snapshot.policies.get(entry.namespace, {}).get(entry.name)
+        made = stored is not None if isinstance(entry.awaited, Created) else stored is None
+        return snapshot.policies_version if made else None
+
+
+class ByContentSettler(Settler[Any]):
+    """Takes a change for made when the policy looks as it will, or is not there as it will not be."""
+
+    replica: Replica
+
+    def settled_at(self, key: str, entry: Entry, snapshot: Snapshot[Any]) -> int | None:
+        found = super().settled_at(key, entry, snapshot)
+        request = self.replica.run.owners.get(key.rpartition(".")[2])
+        if found is not None or request is None or isinstance(request.change, LabelChange):
+            return found
+        assert request.change is not None
+        stored = snapshot.policies.get(entry.namespace, {}).get(request.change.name)
+        value = None if stored is None else stored.value
+        return snapshot.policies_version if value == request.change.new else None
+
+
+def _by_content(replica: Replica) -> None:
+    assert isinstance(replica.settler, ByContentSettler)
+    replica.settler.replica = replica
+
+
+class DroppedForAll(Reviews[Any, Any]):
+    """Drops for all what its list shows to be settled, without a mark."""
+
+    async def ledger_then_list(self, change: Change[Any]) -> tuple[Contents, Snapshot[Any]]:
+        contents, basis = await super().ledger_then_list(change)
+        keys = [key for key, one in contents.entries.items() if _is_settled(one, basis)]
+        if keys and change.effect.value == "real":
+            await self._ledger.merge(dict.fromkeys(keys))
+        return contents, basis
+
+
+def _is_settled(entry: Entry, basis: Snapshot[Any]) -> bool:
+
+    return settled_at(entry, basis) is not None
+
+
+class LabelsOutside(Reviews[Any, Any]):
+    """Judges changes of labels, and does not write them down."""
+
+    async def review(self, change: Change[Any]) -> Any:
+        if isinstance(change, LabelChange):
+            return await super().review(replace(change, effect=type(change.effect)("dry run")))
+        return await super().review(change)
+
+
+class ListFirst(Reviews[Any, Any]):
+    """Reads the ledger after the list."""
+
+    async def ledger_then_list(self, change: Change[Any]) -> tuple[Contents, Snapshot[Any]]:
+        basis = await self._read(change, Contents())
+        return Contents.decode(await self._ledger.read()), basis
+
+    def are_reached(self, contents: Contents, basis: Snapshot[Any]) -> bool:
+        return basis.policies_version is not None and contents.marks.are_reached(basis)
+
+
+class OldNotCompared(Reviews[Any, Any]):
+    """Takes for the state before whatever the list shows."""
+
+    def is_taken(self, change: Any, basis: Snapshot[Any]) -> bool:
+        del change, basis
+        return False
+
+    def is_old_in(self, change: Change[Any], basis: Snapshot[Any]) -> bool:
+        del change, basis
+        return True
+
+
+class NameTaken(Reviews[Any, Any]):
+    """Admits the creation of a policy whose name is taken, without an entry: it cannot be made, they say."""
+
+    async def review(self, change: Change[Any]) -> Any:
+        decision = await super().review(change)
+        if getattr(decision, "reason", None) is not None and decision.reason.name == "EXISTS":
+
+            return Admission(Way.LISTED, decision.basis)
+        return decision
+
+
+class OnlyAllowsNothing(WorstCase[Any]):
+    """A policy that an entry names allows nothing, but does not isolate."""
+
+    def worst(self, namespace: str, own: str, own_after: Any, state: Any) -> tuple[Side[Any], ...]:
+        return tuple(replace(one, blanket=False) for one in super().worst(namespace, own, own_after, state))
+
+
+class OnlyIsolates(WorstCase[Any]):
+    """A policy that an entry names isolates everything, but allows what it allowed."""
+
+    def worst(self, namespace: str, own: str, own_after: Any, state: Any) -> tuple[Side[Any], ...]:
+        snapshot, under_way, _ = state
+        named = under_way.policies.get(namespace, frozenset()) - {own}
+        stored = snapshot.policies.get(namespace, {})
+        kept = tuple(stored[name].value for name in sorted(named) if name in stored)
+        sides = super().worst(namespace, own, own_after, state)
+        return tuple(replace(one, policies=(*one.policies, *kept)) for one in sides)
+
+
+class BeforeInTheWorstCase(WorstCase[Any]):
+    """The state before a change is taken in the worst case, too."""
+
+    def cases(
+        self, change: Change[Any], snapshot: Snapshot[Any], under_way: Pending, *, all_open: bool
+    ) -> Iterator[Any]:
+        for case in super().cases(change, snapshot, under_way, all_open=all_open):
+            if case.before is None or isinstance(change, LabelChange):
+                yield case
+                continue
+            peers = self._peers(snapshot.namespaces, under_way)
+            own = () if change.old is None else (change.old.value,)
+            before = self.worst(change.namespace, change.name, own, (snapshot, under_way, peers))
+            yield replace(case, before=before[-1])
+
+
+class TerminatingDoesNotAllowBefore(WorstCase[Any]):
+    """What is being deleted does not count as allowing before a change."""
+
+    def before(self, change: Any, snapshot: Snapshot[Any], peers: Peers) -> Side[Any]:
+        side = super().before(change, snapshot, peers)
+        stored = snapshot.policies.get(change.namespace, {})
+        going = {id(one.value) for one in stored.values() if one.terminating}
+        isolating = any(one.terminating for one in stored.values())
+        kept = tuple(one for one in side.policies if id(one) not in going)
+        return replace(side, policies=kept, blanket=isolating)
+
+
+class OldLabelsForgotten(WorstCase[Any]):
+    """A namespace whose labels are changing counts with the labels that were watched alone."""
+
+    def _changing_peers(self, standing: Peers, under_way: Pending) -> Peers:
+        del under_way
+        return standing
+
+
+def _worst(made: type[WorstCase[Any]]) -> Callable[[Replica], None]:
+    def prepare(replica: Replica) -> None:
+        replica.reviews.worst_case = made(replica.run.model.judge.is_managed)
+
+    return prepare
+
+
+# -- by what clients it is caught --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two policies that each keep everything open, one that isolates, and what is done to them."""
+
+    second_after: tuple[float, ...] = (0.0, 0.0005, 0.002, 0.005, 0.01)
+    first_waits: tuple[float, ...] = (0.0, 0.01, 0.1)
+    verbs: tuple[str, ...] = ("delete", "update")
+    between: tuple[str, ...] = ()
+    weather: Weather = Weather(failing=0.0, crashes=0.0, others_refuse=0.0)  # noqa: RUF009 - frozen
+    crash: bool = False
+    later: float = 0.0
+
+    def __call__(self, chance: Random, model: Model) -> Scenario:
+        policies = {(A, "p"): model.allow_all(), (A, "q"): model.allow_all(), (A, "d"): model.deny_all()}
+        wait = chance.choice(self.first_waits)
+        after = self.later + chance.choice(self.second_after)
+        first = self._step(0.0, "p", chance, model, wait)
+        second = self._step(after, "q", chance, model, chance.choice(self.first_waits))
+        crashes = ((chance.random() * after, 0),) if self.crash else ()
+        return Scenario(
+            {A: model.labels(A, None, managed=True)},
+            policies,
+            frozenset(),
+            frozenset(),
+            (replace(first, replica=0) if self.crash else first, second),
+            self.weather,
+            crashes,
+        )
+
+    def _step(self, at: float, name: str, chance: Random, model: Model, wait: float) -> Step:
+        verb = chance.choice(self.verbs)
+        return Step(at, verb, A, name, model.deny_all() if verb == "update" else None, other_wait=wait)
+
+
+CALM = Weather(failing=0.0, crashes=0.0, others_refuse=0.0)
+QUICK_TICKS = replace(CALM, tick_seconds=0.05, lags=(0.0, 0.01, 0.05, 3.0, 30.0), ledger_lags=(0.0, 0.01))
+STALE = replace(QUICK_TICKS, lags=(0.0, 5.0, 30.0))
+
+
+def labels_then_policy(chance: Random, model: Model) -> Scenario:
+    """A namespace gets another label, which is harmless because of one policy; then that policy goes."""
+    namespaces = {A: model.labels(A, "x", managed=True), "b": model.labels("b", "x", managed=True)}
+    policies = {(A, "p"): model.allow_all(), (A, "q"): model.allow_team("x"), (A, "d"): model.deny_all()}
+    first = Step(0.0, "labels", "b", labels=model.labels("b", "y", managed=True))
+    first = replace(first, other_wait=chance.choice((0.0, 0.01, 1.0)))
+    second = Step(chance.choice((0.0, 0.002, 0.5, 2.0)), "delete", A, "p", other_wait=0.0)
+    steps = (first, second)
+    if chance.random() < 0.3:
+        steps = (replace(second, at=0.0, other_wait=0.5), replace(first, at=chance.choice((0.0, 0.01, 0.1))))
+    return Scenario(namespaces, policies, frozenset(), frozenset(), steps, STALE)
+
+
+def names_come_back(chance: Random, model: Model) -> Scenario:
+    """A policy is made, seen late, changed and deleted under one name, while others rely on it."""
+    policies = {(A, "p"): model.allow_all(), (A, "q"): model.allow_all(), (A, "d"): model.deny_all()}
+    steps = [
+        Step(0.0, "delete", A, "p", other_wait=0.0),
+        Step(0.2 + chance.random(), "create", A, "p", model.allow_all(), other_wait=0.0),
+        Step(2.0 + chance.random(), chance.choice(("delete", "update")), A, "p", model.deny_all(), other_wait=5.0),
+        Step(3.0 + chance.random() * 3, chance.choice(("delete", "update")), A, "q", model.deny_all(), other_wait=0.0),
+        Step(2.5, "create", A, chance.choice("pn"), model.deny_all(), other_wait=chance.choice((0.0, 6.0))),
+    ]
+    if chance.random() < 0.5:
+        steps.append(Step(2.2, "meta", A, "p", other_wait=0.0))
+    namespaces = {A: model.labels(A, None, managed=True)}
+    weather = replace(QUICK_TICKS, lags=(0.0, 0.0, 0.5, 1.5, 3.0))
+    return Scenario(namespaces, policies, frozenset(), frozenset(), tuple(steps), weather)
+
+
+def creates_an_isolator(chance: Random, model: Model) -> Scenario:
+    """One isolates what one policy alone lets in; another takes that policy away."""
+    policies = {(A, "p"): model.allow_all()} if chance.random() < 0.7 else {(A, "p"): model.allow_managed()}
+    steps = [
+        Step(0.0, "create", A, "n", model.deny_all(), other_wait=chance.choice((0.0, 0.5, 5.0))),
+        Step(chance.choice((0.0, 0.01, 0.1, 0.3)), "delete", A, "p", other_wait=0.0),
+    ]
+    if chance.random() < 0.5:
+        steps = [replace(steps[1], at=0.0, other_wait=2.0), replace(steps[0], at=0.1, other_wait=0.0)]
+    namespaces = {A: model.labels(A, None, managed=True)}
+    return Scenario(namespaces, policies, frozenset(), frozenset(), tuple(steps), CALM)
+
+
+def terminating_allower(chance: Random, model: Model) -> Scenario:
+    """A policy that is being deleted lets everything in; somebody isolates, and it goes."""
+    policies = {(A, "t"): model.allow_all()}
+    steps = [
+        Step(0.5, "create", A, "n", model.deny_all(), other_wait=0.0),
+        Step(1.0 + chance.random(), "finalize", A, "t", other_wait=0.0),
+    ]
+    going = frozenset({(A, "t")})
+    namespaces = {A: model.labels(A, None, managed=True)}
+    if chance.random() < 0.5:
+        steps.insert(0, Step(0.0, "delete", A, "t", other_wait=0.0))
+        return Scenario(namespaces, policies, frozenset(), going, tuple(steps), CALM)
+    return Scenario(namespaces, policies, going, going, tuple(steps), CALM)
+
+
+def creates_over_another(chance: Random, model: Model) -> Scenario:
+    """Something that isolates is created over a policy that isolates already and goes meanwhile."""
+    policies = {(A, "p"): model.deny_all()}
+    if chance.random() < 0.5:
+        policies[A, "q"] = model.allow_all()
+    steps = [
+        Step(0.0, "create", A, "p", model.deny_all(), other_wait=chance.choice((0.5, 2.0))),
+        Step(0.1, "delete", A, "p", other_wait=0.0),
+        Step(0.3, "delete", A, "q", other_wait=0.0),
+    ]
+    namespaces = {A: model.labels(A, None, managed=True)}
+    return Scenario(namespaces, policies, frozenset(), frozenset(), tuple(steps), replace(CALM, lags=(0.0, 0.01)))
+
+
+def in_a_broken_namespace(chance: Random, model: Model) -> Scenario:
+    """One point is lost from the start, so that everything is judged by a list."""
+    namespaces = {A: model.labels(A, "x", managed=True), "b": model.labels("b", "y", managed=True)}
+    policies = {(A, "p"): model.allow_team("x"), (A, "q"): model.allow_team("x"), (A, "d"): model.deny_all()}
+    first = Step(0.0, "delete", A, "p", other_wait=chance.choice((0.0, 0.01, 0.05, 0.2)))
+    second = Step(chance.choice((0.0, 0.001, 0.01, 0.05)), "delete", A, "q", other_wait=0.0)
+    third = Step(chance.choice((0.01, 0.1, 1.0)), "update", A, "d", model.deny_all(), other_wait=0.0)
+    weather = replace(STALE, tick_seconds=0.02)
+    return Scenario(namespaces, policies, frozenset(), frozenset(), (first, second, third), weather)
+
+
+def settles_in_three_ways(chance: Random, model: Model) -> Scenario:
+    """One change is made, a list shows it, and a replica that lags answers a third."""
+    namespaces = {A: model.labels(A, None, managed=True)}
+    policies = {(A, "p"): model.allow_all(), (A, "q"): model.allow_all(), (A, "d"): model.deny_all()}
+    steps = (
+        Step(0.0, "delete", A, "p", other_wait=0.0),
+        Step(0.05, "delete", A, "q", other_wait=0.0),
+        Step(0.5, "update", A, "q", model.deny_all(), other_wait=0.0),
+        Step(1.0, "delete", A, "q", other_wait=0.0),
+    )
+    weather = replace(CALM, lags=(0.0, 10.0), ledger_lags=(0.0, 0.0), tick_seconds=1000.0)
+    return Scenario(namespaces, policies, frozenset(), frozenset(), steps, weather)
+
+
+STALLED = replace(CALM, lags=(0.0, 80.0, 90.0), ledger_lags=(0.0, 0.1), tick_seconds=2.0)
+MUTANTS: Mapping[str, Mutant] = {
+    "no order of writes": Mutant(Parts(writer=UnorderedWriter, prepare=_unordered), Pair()),
+    "no judging again": Mutant(Parts(reviews=NotAgain), Pair()),
+    "policy marks ignored": Mutant(Parts(reviews=MarksIgnored), Pair(later=0.5, weather=STALE)),
+    "namespace marks ignored": Mutant(Parts(reviews=NamespaceMarksIgnored), labels_then_policy),
+    "entries dropped early": Mutant(
+        Parts(settler=EarlySettler), Pair(later=4.0, first_waits=(8.0, 12.0), weather=QUICK_TICKS)
+    ),
+    "entries dropped unconfirmed": Mutant(Parts(settler=UnconfirmedSettler), Pair(later=60.0, weather=STALLED)),
+    "entries dropped by name": Mutant(Parts(settler=ByNameSettler), names_come_back),
+    "entries dropped by content": Mutant(Parts(settler=ByContentSettler, prepare=_by_content), names_come_back),
+    "entries dropped for all": Mutant(Parts(reviews=DroppedForAll), settles_in_three_ways),
+    "entries lost in a crash": Mutant(
+        Parts(crash_loses_entries=True), Pair(crash=True, later=0.1, first_waits=(1.0,), weather=CALM)
+    ),
+    "labels outside the ledger": Mutant(Parts(reviews=LabelsOutside), labels_then_policy),
+    "labels not in the worst case": Mutant(Parts(prepare=_worst(OldLabelsForgotten)), labels_then_policy),
+    "an entry that only allows nothing": Mutant(Parts(prepare=_worst(OnlyAllowsNothing)), creates_an_isolator),
+    "an entry that only isolates": Mutant(Parts(prepare=_worst(OnlyIsolates)), Pair(first_waits=(0.1, 2.0))),
+    "before in the worst case": Mutant(Parts(prepare=_worst(BeforeInTheWorstCase)), Pair(first_waits=(0.1, 2.0))),
+    "terminating wrong before": Mutant(
+        Parts(prepare=_worst(TerminatingDoesNotAllowBefore)), terminating_allower
+    ),
+    "the ledger read after the list": Mutant(Parts(reviews=ListFirst), in_a_broken_namespace),
+    "old not compared": Mutant(Parts(reviews=OldNotCompared), creates_over_another),
+    "a name that is taken": Mutant(Parts(reviews=NameTaken), creates_over_another),
+}
