@@ -151,14 +151,17 @@ class LabelsOutside(Reviews[Any, Any]):
 
 
 class ListFirst(Reviews[Any, Any]):
-    """Reads the ledger after the list."""
+    """Reads the ledger after the list, and takes the list for newer than whatever was dropped."""
+
+    listed: Snapshot[Any] | None = None
 
     async def ledger_then_list(self, change: Change[Any]) -> tuple[Contents, Snapshot[Any]]:
         basis = await self._read(change, Contents())
+        self.listed = basis
         return Contents.decode(await self._ledger.read()), basis
 
     def are_reached(self, contents: Contents, basis: Snapshot[Any]) -> bool:
-        return basis.policies_version is not None and contents.marks.are_reached(basis)
+        return basis is self.listed or super().are_reached(contents, basis)
 
 
 class OldNotCompared(Reviews[Any, Any]):
@@ -171,6 +174,14 @@ class OldNotCompared(Reviews[Any, Any]):
     def is_old_in(self, change: Change[Any], basis: Snapshot[Any]) -> bool:
         del change, basis
         return True
+
+
+class BeforeAsListed(WorstCase[Any]):
+    """The state before a change is what was read, whatever the API server says that it changes."""
+
+    def before(self, change: Any, snapshot: Snapshot[Any], peers: Peers) -> Side[Any]:
+        stored = snapshot.policies.get(change.namespace, {})
+        return Side(tuple(one.value for one in stored.values()), peers.before)
 
 
 class NameTaken(Reviews[Any, Any]):
@@ -331,6 +342,16 @@ def creates_an_isolator(chance: Random, model: Model) -> Scenario:
     return Scenario(namespaces, policies, frozenset(), frozenset(), tuple(steps), CALM)
 
 
+def isolates_beside_a_change(chance: Random, model: Model) -> Scenario:
+    """Something isolates while another change is under way that might have."""
+    steps = (
+        Step(0.0, "create", A, "x", model.allow_managed(), other_wait=5.0),
+        Step(0.1 + chance.random(), "create", A, "n", model.deny_all(), other_wait=0.0),
+    )
+    namespaces = {A: model.labels(A, None, managed=True)}
+    return Scenario(namespaces, {}, frozenset(), frozenset(), steps, CALM)
+
+
 def terminating_allower(chance: Random, model: Model) -> Scenario:
     """A policy that is being deleted lets everything in; somebody isolates, and it goes."""
     policies = {(A, "t"): model.allow_all()}
@@ -367,7 +388,7 @@ def in_a_broken_namespace(chance: Random, model: Model) -> Scenario:
     first = Step(0.0, "delete", A, "p", other_wait=chance.choice((0.0, 0.01, 0.05, 0.2)))
     second = Step(chance.choice((0.0, 0.001, 0.01, 0.05)), "delete", A, "q", other_wait=0.0)
     third = Step(chance.choice((0.01, 0.1, 1.0)), "update", A, "d", model.deny_all(), other_wait=0.0)
-    weather = replace(STALE, tick_seconds=0.02)
+    weather = replace(STALE, tick_seconds=0.02, lags=(0.0,), ledger_lags=(0.0,))
     return Scenario(namespaces, policies, frozenset(), frozenset(), (first, second, third), weather)
 
 
@@ -405,11 +426,13 @@ MUTANTS: Mapping[str, Mutant] = {
     "labels not in the worst case": Mutant(Parts(prepare=_worst(OldLabelsForgotten)), labels_then_policy),
     "an entry that only allows nothing": Mutant(Parts(prepare=_worst(OnlyAllowsNothing)), creates_an_isolator),
     "an entry that only isolates": Mutant(Parts(prepare=_worst(OnlyIsolates)), Pair(first_waits=(0.1, 2.0))),
-    "before in the worst case": Mutant(Parts(prepare=_worst(BeforeInTheWorstCase)), Pair(first_waits=(0.1, 2.0))),
+    "before in the worst case": Mutant(
+        Parts(prepare=_worst(BeforeInTheWorstCase)), isolates_beside_a_change
+    ),
     "terminating wrong before": Mutant(
         Parts(prepare=_worst(TerminatingDoesNotAllowBefore)), terminating_allower
     ),
     "the ledger read after the list": Mutant(Parts(reviews=ListFirst), in_a_broken_namespace),
-    "old not compared": Mutant(Parts(reviews=OldNotCompared), creates_over_another),
+    "old not compared": Mutant(Parts(reviews=OldNotCompared, prepare=_worst(BeforeAsListed)), creates_over_another),
     "a name that is taken": Mutant(Parts(reviews=NameTaken), creates_over_another),
 }
