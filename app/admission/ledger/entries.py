@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from app.admission.ledger.values import LabelChange, PolicyChange, Resource, Version, version_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from app.admission.ledger.values import Change, Labels, P, Snapshot
 
 PREFIX = "entry."
@@ -102,6 +104,11 @@ def entry_of(change: Change[P]) -> Entry:
     if change.assumed and isinstance(awaited, Created):
         return HalfEntry(change.namespace, change.name, awaited)
     return PolicyEntry(change.namespace, change.name, awaited)
+
+
+def adds_management(entry: LabelsEntry, is_managed: Callable[[Labels], bool]) -> bool:
+    """Tell whether a namespace becomes a managed one."""
+    return is_managed(entry.new) and (entry.old is None or not is_managed(entry.old))
 
 
 def key_of(entry: Entry, token: str) -> str:

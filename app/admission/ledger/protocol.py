@@ -7,7 +7,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from app.admission.ledger.contents import Contents
-from app.admission.ledger.entries import LONGEST_VALUE, LabelsEntry, encoded, entry_of, settled_at
+from app.admission.ledger.entries import (
+    LONGEST_VALUE,
+    LabelsEntry,
+    adds_management,
+    encoded,
+    entry_of,
+    settled_at,
+)
 from app.admission.ledger.values import Effect, LabelChange, P, Resource, Snapshot, namespace_of
 from app.admission.ledger.worst_case import NOTHING, WorstCase, pending
 
@@ -130,7 +137,7 @@ class Reviews(Generic[P, L]):
 
         That a namespace is not managed, or that there is a policy of the name already, is asked anew.
         """
-        if not self.are_reached(contents, basis):
+        if not self.are_reached(contents, basis) or self.is_newly_managed(change, contents):
             return False
         if isinstance(change, LabelChange):
             return True
@@ -142,6 +149,18 @@ class Reviews(Generic[P, L]):
         """Tell whether a snapshot has come as far as the marks."""
         return contents.marks.are_reached(basis)
 
+    def is_newly_managed(self, change: Change[P], contents: Contents) -> bool:
+        """Tell whether a change has to do with a namespace that was not managed a short while ago.
+
+        Nobody wrote down what was done to its policies until then, so no mark tells how far to watch.
+        """
+        return any(
+            isinstance(entry, LabelsEntry)
+            and (isinstance(change, LabelChange) or change.namespace == entry.namespace)
+            and adds_management(entry, self._judge.is_managed)
+            for entry in contents.entries.values()
+        )
+
     def still_holds(
         self, change: Change[P], basis: Snapshot[P], judged_with: tuple[Entry, ...] | None, written: Written
     ) -> bool:
@@ -149,7 +168,7 @@ class Reviews(Generic[P, L]):
 
         ``judged_with``: the entries that were judged with already by the same snapshot.
         """
-        if not self.are_reached(written.contents, basis):
+        if not self._may_judge_by(change, basis, written.contents):
             return False
         now = tuple(written.earlier.values())
         return now == judged_with or self._lost(change, basis, now) is None

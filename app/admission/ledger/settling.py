@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic
 
-from app.admission.ledger.entries import HalfEntry, UnknownEntry, settled_at
+from app.admission.ledger.entries import HalfEntry, LabelsEntry, UnknownEntry, adds_management, settled_at
 from app.admission.ledger.marks import raised
 from app.admission.ledger.values import P, Resource
 
@@ -37,7 +37,7 @@ class Settler(Generic[P]):
         self._reader = reader
         self._ledger, self._writer, self._runtime = writing
         self._first_seen: dict[str, float] = {}
-        self._touched: dict[str, int] = {}
+        self._touched: dict[str, Mapping[Resource, int]] = {}
 
     async def tick(self) -> None:
         """Drop what is to be dropped, and find out what may be dropped later.
@@ -69,22 +69,32 @@ class Settler(Generic[P]):
             found = self.seen_at(key, entry, snapshot)
             if found is not None:
                 drops.add(key)
-                versions[entry.resource] = max(found, versions.get(entry.resource, 0))
+                for resource, version in found.items():
+                    versions[resource] = max(version, versions.get(resource, 0))
         return drops, versions
 
-    def seen_at(self, key: str, entry: Entry, snapshot: Snapshot[P]) -> int | None:
-        """Return the version from which on an entry is needless, None while it is needed."""
+    def seen_at(self, key: str, entry: Entry, snapshot: Snapshot[P]) -> Mapping[Resource, int] | None:
+        """Return the versions from which on an entry is needless, None while it is needed."""
+        if isinstance(entry, UnknownEntry):
+            return None
         found = self.settled_at(key, entry, snapshot)
-        if found is None:
-            return self._expired_at(key, entry, snapshot)
+        if found is None or self.stays(entry):
+            return self._expired_at(key, snapshot)
         if isinstance(entry, HalfEntry) and not self._is_over(entry, snapshot):
             return None
-        return found
+        return {entry.resource: found}
 
     def settled_at(self, key: str, entry: Entry, snapshot: Snapshot[P]) -> int | None:
         """Return the version at which the change is made, or cannot be made any more."""
         del key
         return settled_at(entry, snapshot)
+
+    def stays(self, entry: Entry) -> bool:
+        """Tell whether an entry stays its whole time: that of a namespace that becomes managed.
+
+        Changes of its policies were nobody's concern until then, and some may still be under way.
+        """
+        return isinstance(entry, LabelsEntry) and adds_management(entry, self._judge.is_managed)
 
     def _is_over(self, entry: HalfEntry, snapshot: Snapshot[P]) -> bool:
         """Tell whether half of a pair has its other half, or is gone itself."""
@@ -93,12 +103,15 @@ class Settler(Generic[P]):
         is_there = stored is not None and stored.uid == entry.awaited.uid
         return not is_there or self._judge.is_pair(entry.namespace, policies)
 
-    def _expired_at(self, key: str, entry: Entry, snapshot: Snapshot[P]) -> int | None:
-        """Return the version of an event that came after the change could be made last, once it is seen."""
+    def _expired_at(self, key: str, snapshot: Snapshot[P]) -> Mapping[Resource, int] | None:
+        """Return the versions of events that came after the change could be made last, once they are seen."""
         touched = self._touched.get(key)
-        reached = snapshot.reached(entry.resource)
-        if touched is None or reached is None or reached < touched or isinstance(entry, UnknownEntry):
+        if touched is None:
             return None
+        for resource, version in touched.items():
+            reached = snapshot.reached(resource)
+            if reached is None or reached < version:
+                return None
         return touched
 
     async def _touch(self, contents: Contents, drops: Iterable[str]) -> None:
@@ -109,11 +122,16 @@ class Settler(Generic[P]):
             for key, since in self._first_seen.items()
             if since <= old and key not in self._touched and key not in drops and self._expires(contents, key)
         ]
+        wanted = {key: self._resources(contents.entries[key]) for key in due}
+        versions: dict[Resource, int] = {}
         for resource in Resource:
-            keys = [key for key in due if contents.entries[key].resource is resource]
-            if keys:
-                version = await self._reader.touch(resource)
-                self._touched |= dict.fromkeys(keys, version)
+            if any(resource in resources for resources in wanted.values()):
+                versions[resource] = await self._reader.touch(resource)
+        self._touched |= {key: {one: versions[one] for one in resources} for key, resources in wanted.items()}
+
+    def _resources(self, entry: Entry) -> tuple[Resource, ...]:
+        """Return the resources in which an entry may have had an effect."""
+        return tuple(Resource) if self.stays(entry) else (entry.resource,)
 
     def _expires(self, contents: Contents, key: str) -> bool:
         """Tell whether an entry goes by time; what stands to be completed, or is not understood, does not."""

@@ -75,20 +75,20 @@ class NamespaceMarksIgnored(MarksIgnored):
 class EarlySettler(Settler[Any]):
     """Drops entries after a second."""
 
-    def seen_at(self, key: str, entry: Entry, snapshot: Snapshot[Any]) -> int | None:
+    def seen_at(self, key: str, entry: Entry, snapshot: Snapshot[Any]) -> Mapping[Resource, int] | None:
         found = super().seen_at(key, entry, snapshot)
         if found is None and self._runtime.now() - self._first_seen[key] >= 1.0:
-            return 0
+            return {}
         return found
 
 
 class UnconfirmedSettler(Settler[Any]):
     """Drops entries after 45 s without an event that came back."""
 
-    def seen_at(self, key: str, entry: Entry, snapshot: Snapshot[Any]) -> int | None:
+    def seen_at(self, key: str, entry: Entry, snapshot: Snapshot[Any]) -> Mapping[Resource, int] | None:
         found = super().seen_at(key, entry, snapshot)
         if found is None and self._runtime.now() - self._first_seen[key] >= 45.0:
-            return 0
+            return {}
         return found
 
 
@@ -148,6 +148,22 @@ class LabelsOutside(Reviews[Any, Any]):
         if isinstance(change, LabelChange):
             return await super().review(replace(change, effect=type(change.effect)("dry run")))
         return await super().review(change)
+
+
+class AddingSettles(Settler[Any]):
+    """Drops the entry of a namespace that became managed as soon as that is seen."""
+
+    def stays(self, entry: Entry) -> bool:
+        del entry
+        return False
+
+
+class AddingIgnored(Reviews[Any, Any]):
+    """Judges a namespace that became managed by watched policies."""
+
+    def is_newly_managed(self, change: Change[Any], contents: Contents) -> bool:
+        del change, contents
+        return False
 
 
 class ListFirst(Reviews[Any, Any]):
@@ -312,6 +328,18 @@ def labels_then_policy(chance: Random, model: Model) -> Scenario:
     return Scenario(namespaces, policies, frozenset(), frozenset(), steps, STALE)
 
 
+def becomes_managed(chance: Random, model: Model) -> Scenario:
+    """A policy is deleted while nobody cares; then the namespace becomes managed, and the other goes."""
+    policies = {(A, "p"): model.allow_all(), (A, "q"): model.allow_all(), (A, "d"): model.deny_all()}
+    steps = (
+        Step(0.0, "delete", A, "p", other_wait=0.0),
+        Step(0.2, "labels", A, labels=model.labels(A, None, managed=True), other_wait=0.0),
+        Step(1.0 + chance.random() * 3, "delete", A, "q", other_wait=0.0),
+    )
+    namespaces = {A: model.labels(A, None, managed=False)}
+    return Scenario(namespaces, policies, frozenset(), frozenset(), steps, STALE)
+
+
 def names_come_back(chance: Random, model: Model) -> Scenario:
     """A policy is made, seen late, changed and deleted under one name, while others rely on it."""
     policies = {(A, "p"): model.allow_all(), (A, "q"): model.allow_all(), (A, "d"): model.deny_all()}
@@ -424,6 +452,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "labels outside the ledger": Mutant(Parts(reviews=LabelsOutside), labels_then_policy),
     "labels not in the worst case": Mutant(Parts(prepare=_worst(OldLabelsForgotten)), labels_then_policy),
+    "a new namespace settles at once": Mutant(Parts(settler=AddingSettles), becomes_managed),
+    "a new namespace judged as watched": Mutant(Parts(reviews=AddingIgnored), becomes_managed),
     "an entry that only allows nothing": Mutant(Parts(prepare=_worst(OnlyAllowsNothing)), creates_an_isolator),
     "an entry that only isolates": Mutant(Parts(prepare=_worst(OnlyIsolates)), Pair(first_waits=(0.1, 2.0))),
     "before in the worst case": Mutant(

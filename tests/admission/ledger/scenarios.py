@@ -32,7 +32,7 @@ def random_scenario(chance: Random, model: Model, habit: Habit = Habit()) -> Sce
     """Return a cluster of two or three namespaces and a few requests, most of them about one of these."""
     namespaces = {
         "a": model.labels("a", chance.choice((None, "x")), managed=True),
-        "b": model.labels("b", chance.choice((None, "x", "y")), managed=chance.random() < 0.9),
+        "b": model.labels("b", chance.choice((None, "x", "y")), managed=chance.random() < 0.85),
     }
     policies = {}
     terminating, finalizing = set(), set()
