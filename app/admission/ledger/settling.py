@@ -44,8 +44,11 @@ class Settler(Generic[P]):
 
         Raises ``LedgerUnavailable``; nothing is lost by that, try again.
         """
-        snapshot, contents = self._informers.snapshot(), self._informers.contents()
+        contents = self._informers.contents()
         self._look(contents)
+        if not contents.entries and not self._writer.abandoned:
+            return
+        snapshot = self._informers.snapshot()
         drops, versions = self.settled(snapshot, contents)
         await self._touch(contents, drops)
         abandoned = set(self._writer.abandoned)
@@ -57,6 +60,8 @@ class Settler(Generic[P]):
 
     def _look(self, contents: Contents) -> None:
         """Note since when each entry stands; no clock but the own one is asked."""
+        if not contents.entries and not self._first_seen:
+            return
         now = self._runtime.now()
         self._first_seen = {key: self._first_seen.get(key, now) for key in contents.entries}
         self._touched = {key: one for key, one in self._touched.items() if key in self._first_seen}
@@ -122,6 +127,8 @@ class Settler(Generic[P]):
             for key, since in self._first_seen.items()
             if since <= old and key not in self._touched and key not in drops and self._expires(contents, key)
         ]
+        if not due:
+            return
         wanted = {key: self._resources(contents.entries[key]) for key in due}
         versions: dict[Resource, int] = {}
         for resource in Resource:

@@ -31,7 +31,7 @@ def _arguments() -> Namespace:
 def _soak(arguments: Namespace, mutant: str | None) -> int:
     """Return how many runs lost something; a mutant is left at the first."""
     model, counts, lost = (ENGINE if arguments.engine else POINTS), Counts(), 0
-    started = told = time.monotonic()
+    told = time.monotonic()
     for seed in range(arguments.seed, arguments.seed + arguments.runs):
         found, _ = one_run(
             seed,
@@ -47,9 +47,9 @@ def _soak(arguments: Namespace, mutant: str | None) -> int:
                 return lost
         if time.monotonic() - told > _PROGRESS_SECONDS:
             told = time.monotonic()
-            rate = counts.runs / (told - started)
-            print(f"{counts.runs} runs, {rate:.0f}/s, {lost} lost something; next: --seed {seed + 1}", flush=True)
-    print(f"{counts.runs} runs in {time.monotonic() - started:.0f} s, {lost} lost something")
+            rate = counts.runs / time.process_time()
+            print(f"{counts.runs} runs, {rate:.0f} for each second of a core, {lost} lost something; next: --seed {seed + 1}", flush=True)
+    print(f"{counts.runs} runs in {time.process_time():.0f} s of a core, {lost} lost something")
     print(f"next: --seed {arguments.seed + arguments.runs}; {counts}")
     return lost
 

@@ -434,7 +434,7 @@ def settles_in_three_ways(chance: Random, model: Model) -> Scenario:
     return Scenario(namespaces, policies, frozenset(), frozenset(), steps, weather)
 
 
-STALLED = replace(CALM, lags=(0.0, 80.0, 90.0), ledger_lags=(0.0, 0.1), tick_seconds=2.0)
+STALLED = replace(CALM, lags=(75.0, 80.0), ledger_lags=(0.0, 0.1), tick_seconds=2.0, lag_seconds=500.0)
 MUTANTS: Mapping[str, Mutant] = {
     "no order of writes": Mutant(Parts(writer=UnorderedWriter, prepare=_unordered), Pair()),
     "no judging again": Mutant(Parts(reviews=NotAgain), Pair()),

@@ -72,6 +72,8 @@ class Weather:
     others_refuse: float = 0.1
     stale_old: float = 0.1
     tick_seconds: float = 2.0
+    lag_seconds: float = 3.0
+    """How long a watch lags as much."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +130,11 @@ class Counts:
 class Watch:
     """How far one watch has come: some time behind, and never back but by a restart."""
 
-    __slots__ = ("_chance", "_lag", "_lags", "_redraw", "bookmarks", "place")
+    __slots__ = ("_chance", "_lag", "_lags", "_redraw", "_seconds", "bookmarks", "place")
 
-    def __init__(self, chance: Random, lags: tuple[float, ...], place: int) -> None:
+    def __init__(self, chance: Random, lags: tuple[float, ...], place: int, seconds: float) -> None:
         self._chance = chance
+        self._seconds = seconds
         self._lags = lags
         self._lag = 0.0
         self._redraw = -1.0
@@ -142,9 +145,11 @@ class Watch:
         """Return the place in the history."""
         if now > self._redraw:
             self._lag = self._chance.choice(self._lags)
-            self._redraw = now + self._chance.expovariate(0.3)
+            self._redraw = now + self._chance.expovariate(1 / self._seconds)
             self.bookmarks = self._chance.random() < 0.3
-        self.place = max(self.place, index_at(now - self._lag))
+        place = index_at(now - self._lag)
+        if place > self.place:
+            self.place = place
         return self.place
 
 
@@ -160,9 +165,9 @@ class Replica:
     def start(self, place: int, ledger_place: int) -> None:
         """Begin, as far behind as it may be."""
         run, chance, weather = self.run, self.run.chance, self.run.scenario.weather
-        self._policies = Watch(chance, weather.lags, place)
-        self._namespaces = Watch(chance, weather.lags, place)
-        self._ledger = Watch(chance, weather.ledger_lags, ledger_place)
+        self._policies = Watch(chance, weather.lags, place, weather.lag_seconds)
+        self._namespaces = Watch(chance, weather.lags, place, weather.lag_seconds)
+        self._ledger = Watch(chance, weather.ledger_lags, ledger_place, 3.0)
         self._known: tuple[tuple[int, int, bool], Snapshot[Any]] | None = None
         self._known_contents: tuple[int, Contents] | None = None
         self._tells_gone = chance.random() < 0.5
@@ -383,6 +388,9 @@ class Run:
         delay = self.chance.expovariate(1 / self.scenario.weather.tick_seconds)
 
         def tick() -> None:
+            if len(self.world.ledger) == 1:
+                self._tick_later(replica)
+                return
             task = Task(self.scheduler, replica.settler.tick(), lambda _, __: self._tick_later(replica))
             self._sync()
             task.step(None)
