@@ -1,9 +1,9 @@
 """The ledger: changes that were admitted and are not made or not seen yet, known to every replica.
 
 A review judges by watched state; what watches cannot show stands in one ConfigMap that is written before
-anything that could do harm is admitted. Its writes have a total order, so of two changes that are harmless only
-alone the second always sees the first. Nothing in this package performs I/O or reads a clock: transport, time and
-state come through the Protocols of ``ports.py``.
+anything that could do harm is admitted. Its writes have a total order, so of two changes that are harmless
+only alone the second always sees the first. Nothing in this package performs I/O or reads a clock: transport,
+time and state come through the Protocols of ``ports.py``.
 
 ::
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from app.admission.ledger.entries import decoded
-from app.admission.ledger.marks import Marks, mark_of
+from app.admission.ledger.marks import NO_MARKS, Marks, mark_of
 from app.admission.ledger.ports import LedgerUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Set
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from app.admission.ledger.entries import Entry
     from app.admission.ledger.values import Resource
@@ -23,8 +24,8 @@ class Contents:
     """The entries by key, in the order of the ConfigMap, the marks, and every key there is."""
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
-    marks: Marks = Marks()
-    keys: Set[str] = frozenset()
+    marks: Marks = NO_MARKS
+    keys: AbstractSet[str] = frozenset()
     size: int = 0
 
     @classmethod

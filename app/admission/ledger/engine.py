@@ -72,7 +72,7 @@ class EngineJudge:
         return not missing_baselines(standing, self.facts(), namespace)
 
     def assumed(self, namespace: str, policies: Policies[Policy], new: Policy) -> tuple[Policy, ...]:
-        """Return what is to be assumed beside ``new`` where it is one half: the baselines that are missing."""
+        """Return what is to be assumed beside ``new``, if that is a baseline: those that are missing."""
         if recognise(new, self.facts()) is None:
             return ()
         standing = (*(one.value for one in policies.values() if not one.terminating), new)

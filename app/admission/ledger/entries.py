@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from app.admission.ledger.values import LabelChange, PolicyChange, Resource, Version, version_of
+from app.admission.ledger.values import LabelChange, Resource, Version, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,9 +1,9 @@
 """Changes that take nothing away, whatever else there is: those need no ledger, and no state.
 
 ``old -> new`` is harmless in every state if, for every point of a required flow, what ``old`` allows ``new``
-allows, and what ``new`` isolates it allows, or ``old`` isolated already. Peers are the pods of every namespace there
-could be, managed or not: who takes the label from a namespace may not know of the policy yet. So nothing that is
-known of namespaces goes in.
+allows, and what ``new`` isolates it allows, or ``old`` isolated already. Peers are the pods of every
+namespace there could be, managed or not: who takes the label from a namespace may not know of the policy yet.
+So nothing that is known of namespaces goes in.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How far a replica's watches must have come before it may judge by them.
 
-Who drops an entry notes the version at which its own watch saw it settled. A mark is a key of its own,
-``mark.networkpolicies.10460``, and the highest counts: so marks, like entries, are written without a condition and in
-any order. A lower one is taken away only by the write that puts a higher one.
+Who drops an entry notes the version at which its own watch saw it settled. A mark is a key of its
+own, ``mark.networkpolicies.10460``, and the highest counts: so marks, like entries, are written without a
+condition and in any order. A lower one is taken away only by the write that puts a higher one.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ class Marks:
         """Tell whether ``snapshot`` has come as far in one resource."""
         version = snapshot.reached(resource)
         return version is not None and version >= self.of_resource(resource)
+
+
+NO_MARKS = Marks()
 
 
 def mark_of(key: str) -> tuple[Resource, int] | None:

@@ -77,7 +77,7 @@ class Judge(Protocol[P, L_co]):
         ...
 
     def is_harmless(self, namespace: str, old: P | None, new: P | None) -> bool:
-        """Tell whether a change takes nothing away, whatever else there is (None: there is no such policy)."""
+        """Tell whether a change takes nothing away, whatever else there is; None: no such policy."""
         ...
 
     def loss(self, case: Case[P]) -> L_co | None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from app.admission.ledger.entries import Entry
     from app.admission.ledger.ports import Informers, Judge, Ledger, Reader
     from app.admission.ledger.values import Change, PolicyChange
-    from app.admission.ledger.worst_case import Pending
     from app.admission.ledger.writing import Writer, Written
 
 L = TypeVar("L")

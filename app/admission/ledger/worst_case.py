@@ -1,8 +1,8 @@
 """Entries and a change, as states for a judge: *before* as it was read, *after* in the worst case.
 
-A policy that an entry names isolates every pod of its namespace and allows nothing. One that is being deleted may
-be there or gone: after the change, both are judged. A namespace whose labels are changing has the labels before
-and those after, and each has to be let through; its flows are required if either makes it managed.
+A policy that an entry names isolates every pod of its namespace and allows nothing. One that is being deleted
+may be there or gone: after the change, both are judged. A namespace whose labels are changing has the labels
+before and those after, and each has to be let through; its flows are required if either makes it managed.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class WorstCase(Generic[P]):
         yield Case(change.namespace, before, self.after(change, snapshot, under_way, peers), peers.required)
 
     def before(self, change: PolicyChange[P], snapshot: Snapshot[P], peers: Peers) -> Side[P]:
-        """Return the namespace as it was read, nothing under way; what is being deleted counts as it stands."""
+        """Return the namespace as it was read, nothing under way; what is being deleted counts."""
         stored = snapshot.policies.get(change.namespace, {})
         others = [one.value for name, one in stored.items() if name != change.name]
         own = () if change.old is None else (change.old.value,)

@@ -113,7 +113,7 @@ class Writer:
             one.written = Written(one.key, contents, earlier)
 
     def earlier(self, contents: Contents, keys: list[str]) -> list[Mapping[str, Entry]]:
-        """Return, for each of the ``keys`` of one write, what stands before it: the others', and those first."""
+        """Return, for each of the ``keys`` of one write, what stands before it."""
         before = {key: one for key, one in contents.entries.items() if key not in keys}
         found: list[Mapping[str, Entry]] = []
         for key in keys:

@@ -1,0 +1,1 @@
+"""The ledger's protocol, and its proof: a simulation over the shipped code."""

@@ -22,7 +22,9 @@ def _arguments() -> Namespace:
     parser.add_argument("runs", type=int)
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--engine", action="store_true", help="real NetworkPolicies instead of points")
-    parser.add_argument("--mutant", choices=[*MUTANTS, "all"], help="take a rule away; ends when it is caught")
+    parser.add_argument(
+        "--mutant", choices=[*MUTANTS, "all"], help="take a rule away; ends when it is caught"
+    )
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--trace", action="store_true", help="tell what happens in the first run")
     return parser.parse_args()
@@ -48,7 +50,10 @@ def _soak(arguments: Namespace, mutant: str | None) -> int:
         if time.monotonic() - told > _PROGRESS_SECONDS:
             told = time.monotonic()
             rate = counts.runs / time.process_time()
-            print(f"{counts.runs} runs, {rate:.0f} for each second of a core, {lost} lost something; next: --seed {seed + 1}", flush=True)
+            print(
+                f"{counts.runs} runs, {rate:.0f} a core second, {lost} with a loss; next: --seed {seed + 1}",
+                flush=True,
+            )
     print(f"{counts.runs} runs in {time.process_time():.0f} s of a core, {lost} lost something")
     print(f"next: --seed {arguments.seed + arguments.runs}; {counts}")
     return lost
@@ -71,7 +76,7 @@ def main() -> int:
     if arguments.mutant is None:
         return int(_soak(arguments, None) > 0)
     names = list(MUTANTS) if arguments.mutant == "all" else [arguments.mutant]
-    return int(not all([_soak(arguments, name) for name in names]))
+    return int(min(_soak(arguments, name) for name in names) == 0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The real engine in the simulation: its judge, random NetworkPolicies, and some points looked at one by one."""
+"""The real engine in the simulation: its judge, random NetworkPolicies, and a few points of theirs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from app.engine.baselines import written_baselines
 from app.engine.cluster import MANAGED, Cluster, Provenance, Source, TargetPort, WebhookService
 from app.engine.points import Peer, Point, is_allowed
 from app.engine.policy import ALLOW_ALL, Direction, Peers, PodPeer, Policy, Rule
-from app.engine.ports import Protocol, port_range, position
-from app.engine.ports import PortSet
+from app.engine.ports import PortSet, Protocol, port_range, position
 from app.engine.requirements import IpBlockMatchesPods, Options
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, LabelSet, Operator, Selector
 
@@ -25,7 +24,7 @@ CLUSTER = Cluster(
     sources=(Source(Provenance.MEASURED, "a probe", network_set(ip_network(_SOURCE))),),
     webhooks=(WebhookService("a", "hook", _OPERATOR, (TargetPort(Protocol.TCP, 443),)),),
 )
-_PODS = ({}, {"app": "a"})
+_PODS: tuple[dict[str, str], ...] = ({}, {"app": "a"})
 _PORTS = (position(Protocol.TCP, 80), position(Protocol.UDP, 53))
 _SUBJECTS = (EVERYTHING, EVERYTHING, _OPERATOR, Selector.of([("app", LabelSet.of(Operator.NOT_IN, ["a"]))]))
 _NAMESPACES = (
@@ -67,8 +66,8 @@ class EngineModel:
         if draw < 0.45:
             return self.allow_all()
         types = chance.choice((_BOTH, _BOTH, frozenset({Direction.INGRESS}), frozenset({Direction.EGRESS})))
-        rules = [tuple(_rule(chance) for _ in range(chance.choice((0, 1, 1, 2)))) for _ in range(2)]
-        return Policy("a", "random", chance.choice(_SUBJECTS), types, *rules)
+        ingress, egress = (tuple(_rule(chance) for _ in range(chance.choice((0, 1, 1, 2)))) for _ in range(2))
+        return Policy("a", "random", chance.choice(_SUBJECTS), types, ingress, egress)
 
     def deny_all(self) -> Policy:
         return Policy("a", "deny", EVERYTHING, _BOTH)
@@ -96,9 +95,7 @@ class EngineModel:
         operator, managed = written_baselines(CLUSTER, "a")
         return operator if name == "half-a" else managed
 
-    def open_points(
-        self, namespace: str, policies: tuple[Policy, ...], peer: str, labels: Labels
-    ) -> int:
+    def open_points(self, namespace: str, policies: tuple[Policy, ...], peer: str, labels: Labels) -> int:
         """Return which of some points are open."""
         found, bit = 0, 1
         for direction, point in _points(namespace, peer, tuple(sorted(labels.items()))):

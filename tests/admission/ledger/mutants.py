@@ -9,16 +9,16 @@ from typing import Any
 
 from app.admission.ledger.contents import Contents
 from app.admission.ledger.entries import Created, Entry, PolicyEntry, settled_at
-from app.admission.ledger.protocol import Admission, Reviews, Way
+from app.admission.ledger.protocol import Admission, Decision, Reason, Refusal, Reviews, Way
 from app.admission.ledger.settling import Settler
-from app.admission.ledger.values import Change, LabelChange, Resource, Snapshot
+from app.admission.ledger.values import Change, LabelChange, PolicyChange, Resource, Snapshot
 from app.admission.ledger.worst_case import Peers, Pending, Side, WorstCase
 from app.admission.ledger.writing import Writer, Written
-from tests.admission.ledger.scenarios import Generator, Habit, random_scenario
+from tests.admission.ledger.scenarios import Generator
 from tests.admission.ledger.simulation import Model, Parts, Replica, Scenario, Step, Weather
 
 A = "a"
-BOTH = "ab"
+State = tuple[Snapshot[Any], Pending, Peers]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,11 @@ class NotAgain(Reviews[Any, Any]):
     """Does not judge again when the entry is written."""
 
     def still_holds(
-        self, change: Change[Any], basis: Snapshot[Any], judged_with: tuple[Entry, ...] | None, written: Written
+        self,
+        change: Change[Any],
+        basis: Snapshot[Any],
+        judged_with: tuple[Entry, ...] | None,
+        written: Written,
     ) -> bool:
         del change, basis, judged_with, written
         return True
@@ -144,7 +148,7 @@ def _is_settled(entry: Entry, basis: Snapshot[Any]) -> bool:
 class LabelsOutside(Reviews[Any, Any]):
     """Judges changes of labels, and does not write them down."""
 
-    async def review(self, change: Change[Any]) -> Any:
+    async def review(self, change: Change[Any]) -> Decision[Any, Any]:
         if isinstance(change, LabelChange):
             return await super().review(replace(change, effect=type(change.effect)("dry run")))
         return await super().review(change)
@@ -183,7 +187,7 @@ class ListFirst(Reviews[Any, Any]):
 class OldNotCompared(Reviews[Any, Any]):
     """Takes for the state before whatever the list shows."""
 
-    def is_taken(self, change: Any, basis: Snapshot[Any]) -> bool:
+    def is_taken(self, change: PolicyChange[Any], basis: Snapshot[Any]) -> bool:
         del change, basis
         return False
 
@@ -195,7 +199,7 @@ class OldNotCompared(Reviews[Any, Any]):
 class BeforeAsListed(WorstCase[Any]):
     """The state before a change is what was read, whatever the API server says that it changes."""
 
-    def before(self, change: Any, snapshot: Snapshot[Any], peers: Peers) -> Side[Any]:
+    def before(self, change: PolicyChange[Any], snapshot: Snapshot[Any], peers: Peers) -> Side[Any]:
         stored = snapshot.policies.get(change.namespace, {})
         return Side(tuple(one.value for one in stored.values()), peers.before)
 
@@ -203,10 +207,9 @@ class BeforeAsListed(WorstCase[Any]):
 class NameTaken(Reviews[Any, Any]):
     """Admits the creation of a policy whose name is taken, without an entry: it cannot be made, they say."""
 
-    async def review(self, change: Change[Any]) -> Any:
+    async def review(self, change: Change[Any]) -> Decision[Any, Any]:
         decision = await super().review(change)
-        if getattr(decision, "reason", None) is not None and decision.reason.name == "EXISTS":
-
+        if isinstance(decision, Refusal) and decision.reason is Reason.EXISTS:
             return Admission(Way.LISTED, decision.basis)
         return decision
 
@@ -214,14 +217,18 @@ class NameTaken(Reviews[Any, Any]):
 class OnlyAllowsNothing(WorstCase[Any]):
     """A policy that an entry names allows nothing, but does not isolate."""
 
-    def worst(self, namespace: str, own: str, own_after: Any, state: Any) -> tuple[Side[Any], ...]:
+    def worst(
+        self, namespace: str, own: str, own_after: tuple[Any, ...], state: State
+    ) -> tuple[Side[Any], ...]:
         return tuple(replace(one, blanket=False) for one in super().worst(namespace, own, own_after, state))
 
 
 class OnlyIsolates(WorstCase[Any]):
     """A policy that an entry names isolates everything, but allows what it allowed."""
 
-    def worst(self, namespace: str, own: str, own_after: Any, state: Any) -> tuple[Side[Any], ...]:
+    def worst(
+        self, namespace: str, own: str, own_after: tuple[Any, ...], state: State
+    ) -> tuple[Side[Any], ...]:
         snapshot, under_way, _ = state
         named = under_way.policies.get(namespace, frozenset()) - {own}
         stored = snapshot.policies.get(namespace, {})
@@ -249,7 +256,7 @@ class BeforeInTheWorstCase(WorstCase[Any]):
 class TerminatingDoesNotAllowBefore(WorstCase[Any]):
     """What is being deleted does not count as allowing before a change."""
 
-    def before(self, change: Any, snapshot: Snapshot[Any], peers: Peers) -> Side[Any]:
+    def before(self, change: PolicyChange[Any], snapshot: Snapshot[Any], peers: Peers) -> Side[Any]:
         side = super().before(change, snapshot, peers)
         stored = snapshot.policies.get(change.namespace, {})
         going = {id(one.value) for one in stored.values() if one.terminating}
@@ -292,8 +299,8 @@ class Pair:
         policies = {(A, "p"): model.allow_all(), (A, "q"): model.allow_all(), (A, "d"): model.deny_all()}
         wait = chance.choice(self.first_waits)
         after = self.later + chance.choice(self.second_after)
-        first = self._step(0.0, "p", chance, model, wait)
-        second = self._step(after, "q", chance, model, chance.choice(self.first_waits))
+        first = replace(self._step("p", chance, model), other_wait=wait)
+        second = replace(self._step("q", chance, model), at=after, other_wait=chance.choice(self.first_waits))
         crashes = ((chance.random() * after, 0),) if self.crash else ()
         return Scenario(
             {A: model.labels(A, None, managed=True)},
@@ -305,9 +312,9 @@ class Pair:
             crashes,
         )
 
-    def _step(self, at: float, name: str, chance: Random, model: Model, wait: float) -> Step:
+    def _step(self, name: str, chance: Random, model: Model) -> Step:
         verb = chance.choice(self.verbs)
-        return Step(at, verb, A, name, model.deny_all() if verb == "update" else None, other_wait=wait)
+        return Step(0.0, verb, A, name, model.deny_all() if verb == "update" else None)
 
 
 CALM = Weather(failing=0.0, crashes=0.0, others_refuse=0.0)
@@ -346,8 +353,22 @@ def names_come_back(chance: Random, model: Model) -> Scenario:
     steps = [
         Step(0.0, "delete", A, "p", other_wait=0.0),
         Step(0.2 + chance.random(), "create", A, "p", model.allow_all(), other_wait=0.0),
-        Step(2.0 + chance.random(), chance.choice(("delete", "update")), A, "p", model.deny_all(), other_wait=5.0),
-        Step(3.0 + chance.random() * 3, chance.choice(("delete", "update")), A, "q", model.deny_all(), other_wait=0.0),
+        Step(
+            2.0 + chance.random(),
+            chance.choice(("delete", "update")),
+            A,
+            "p",
+            model.deny_all(),
+            other_wait=5.0,
+        ),
+        Step(
+            3.0 + chance.random() * 3,
+            chance.choice(("delete", "update")),
+            A,
+            "q",
+            model.deny_all(),
+            other_wait=0.0,
+        ),
         Step(2.5, "create", A, chance.choice("pn"), model.deny_all(), other_wait=chance.choice((0.0, 6.0))),
     ]
     if chance.random() < 0.5:
@@ -406,7 +427,9 @@ def creates_over_another(chance: Random, model: Model) -> Scenario:
         Step(0.3, "delete", A, "q", other_wait=0.0),
     ]
     namespaces = {A: model.labels(A, None, managed=True)}
-    return Scenario(namespaces, policies, frozenset(), frozenset(), tuple(steps), replace(CALM, lags=(0.0, 0.01)))
+    return Scenario(
+        namespaces, policies, frozenset(), frozenset(), tuple(steps), replace(CALM, lags=(0.0, 0.01))
+    )
 
 
 def in_a_broken_namespace(chance: Random, model: Model) -> Scenario:
@@ -422,6 +445,7 @@ def in_a_broken_namespace(chance: Random, model: Model) -> Scenario:
 
 def settles_in_three_ways(chance: Random, model: Model) -> Scenario:
     """One change is made, a list shows it, and a replica that lags answers a third."""
+    del chance
     namespaces = {A: model.labels(A, None, managed=True)}
     policies = {(A, "p"): model.allow_all(), (A, "q"): model.allow_all(), (A, "d"): model.deny_all()}
     steps = (
@@ -443,9 +467,13 @@ MUTANTS: Mapping[str, Mutant] = {
     "entries dropped early": Mutant(
         Parts(settler=EarlySettler), Pair(later=4.0, first_waits=(8.0, 12.0), weather=QUICK_TICKS)
     ),
-    "entries dropped unconfirmed": Mutant(Parts(settler=UnconfirmedSettler), Pair(later=60.0, weather=STALLED)),
+    "entries dropped unconfirmed": Mutant(
+        Parts(settler=UnconfirmedSettler), Pair(later=60.0, weather=STALLED)
+    ),
     "entries dropped by name": Mutant(Parts(settler=ByNameSettler), names_come_back),
-    "entries dropped by content": Mutant(Parts(settler=ByContentSettler, prepare=_by_content), names_come_back),
+    "entries dropped by content": Mutant(
+        Parts(settler=ByContentSettler, prepare=_by_content), names_come_back
+    ),
     "entries dropped for all": Mutant(Parts(reviews=DroppedForAll), settles_in_three_ways),
     "entries lost in a crash": Mutant(
         Parts(crash_loses_entries=True), Pair(crash=True, later=0.1, first_waits=(1.0,), weather=CALM)
@@ -454,15 +482,17 @@ MUTANTS: Mapping[str, Mutant] = {
     "labels not in the worst case": Mutant(Parts(prepare=_worst(OldLabelsForgotten)), labels_then_policy),
     "a new namespace settles at once": Mutant(Parts(settler=AddingSettles), becomes_managed),
     "a new namespace judged as watched": Mutant(Parts(reviews=AddingIgnored), becomes_managed),
-    "an entry that only allows nothing": Mutant(Parts(prepare=_worst(OnlyAllowsNothing)), creates_an_isolator),
-    "an entry that only isolates": Mutant(Parts(prepare=_worst(OnlyIsolates)), Pair(first_waits=(0.1, 2.0))),
-    "before in the worst case": Mutant(
-        Parts(prepare=_worst(BeforeInTheWorstCase)), isolates_beside_a_change
+    "an entry that only allows nothing": Mutant(
+        Parts(prepare=_worst(OnlyAllowsNothing)), creates_an_isolator
     ),
+    "an entry that only isolates": Mutant(Parts(prepare=_worst(OnlyIsolates)), Pair(first_waits=(0.1, 2.0))),
+    "before in the worst case": Mutant(Parts(prepare=_worst(BeforeInTheWorstCase)), isolates_beside_a_change),
     "terminating wrong before": Mutant(
         Parts(prepare=_worst(TerminatingDoesNotAllowBefore)), terminating_allower
     ),
     "the ledger read after the list": Mutant(Parts(reviews=ListFirst), in_a_broken_namespace),
-    "old not compared": Mutant(Parts(reviews=OldNotCompared, prepare=_worst(BeforeAsListed)), creates_over_another),
+    "old not compared": Mutant(
+        Parts(reviews=OldNotCompared, prepare=_worst(BeforeAsListed)), creates_over_another
+    ),
     "a name that is taken": Mutant(Parts(reviews=NameTaken), creates_over_another),
 }

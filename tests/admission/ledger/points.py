@@ -1,7 +1,7 @@
 """Policies as sets of points: so small that hundreds of thousands of runs can be tried.
 
-A namespace has a few kinds of pods, as bits. A policy isolates some kinds, and lets peers in to some of them: all, or
-those of namespaces with one label. A point is a kind of pods and a namespace as its peer.
+A namespace has a few kinds of pods, as bits. A policy isolates some kinds, and lets peers in to some of them:
+all, or those of namespaces with one label. A point is a kind of pods and a namespace as its peer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ TEAMS = ("x", "y")
 Wanted = tuple[str, str] | None
 """A label that the peer's namespace must have; None: anybody."""
 ANY_LABELS: tuple[Labels, ...] = tuple(
-    managed | team for managed in ({}, {"managed": "true"}) for team in ({}, *({"team": one} for one in TEAMS))
+    managed | team
+    for managed in ({}, {"managed": "true"})
+    for team in ({}, *({"team": one} for one in TEAMS))
 )
 
 
@@ -140,6 +142,7 @@ class PointModel:
 
     def labels(self, name: str, team: str | None, *, managed: bool) -> Labels:
         """Return the labels of a namespace."""
+        del name
         found = {"managed": "true"} if managed else {}
         return found if team is None else {**found, "team": team}
 

@@ -17,7 +17,13 @@ DIRECTED: tuple[Generator, ...] = tuple(one.scenario for one in MUTANTS.values()
 
 
 def one_run(
-    seed: int, model: Model, *, replicas: int = 2, counts: Counts | None = None, mutant: Mutant | None = None, trace: bool = False
+    seed: int,
+    model: Model,
+    *,
+    replicas: int = 2,
+    counts: Counts | None = None,
+    mutant: Mutant | None = None,
+    trace: bool = False,
 ) -> tuple[list[Violation], Run]:
     """Return what is lost in the run of ``seed``, and the run; the same each time.
 
@@ -36,7 +42,12 @@ def one_run(
 
 
 def violations(
-    seeds: range, model: Model, *, replicas: int = 2, counts: Counts | None = None, mutant: Mutant | None = None
+    seeds: range,
+    model: Model,
+    *,
+    replicas: int = 2,
+    counts: Counts | None = None,
+    mutant: Mutant | None = None,
 ) -> Iterator[tuple[int, list[Violation]]]:
     """Yield the seeds whose runs lose something, with what."""
     for seed in seeds:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
-from tests.admission.ledger.simulation import Model, Scenario, Step, Weather
+from tests.admission.ledger.simulation import Model, Scenario, Step, Value, Weather
 
 NAMES = ("p", "q", "r", "s")
-VERBS = ("delete", "delete", "delete", "create", "create", "update", "update", "finalize", "meta", "labels", "half")
+VERBS = (
+    "delete",
+    "delete",
+    "delete",
+    "create",
+    "create",
+    "update",
+    "update",
+    "finalize",
+    "meta",
+    "labels",
+    "half",
+)
 
 Generator = Callable[[Random, Model], Scenario]
 
@@ -28,7 +39,7 @@ class Habit:
     weather: Weather = Weather()  # noqa: RUF009 - frozen
 
 
-def random_scenario(chance: Random, model: Model, habit: Habit = Habit()) -> Scenario:  # noqa: B008 - frozen
+def random_scenario(chance: Random, model: Model, habit: Habit = Habit()) -> Scenario:
     """Return a cluster of two or three namespaces and a few requests, most of them about one of these."""
     namespaces = {
         "a": model.labels("a", chance.choice((None, "x")), managed=True),
@@ -49,14 +60,16 @@ def random_scenario(chance: Random, model: Model, habit: Habit = Habit()) -> Sce
     for _ in range(chance.randint(2, habit.most_steps)):
         at += chance.choice(habit.bursts) * chance.random()
         steps.append(_step(at, chance, model, habit))
-    crashes = ()
+    crashes: tuple[tuple[float, int], ...] = ()
     if chance.random() < habit.weather.crashes:
-        crashes = tuple((chance.random() * (at + 1.0), chance.randrange(2)) for _ in range(chance.randint(1, 2)))
+        crashes = tuple(
+            (chance.random() * (at + 1.0), chance.randrange(2)) for _ in range(chance.randint(1, 2))
+        )
     objects = (frozenset(terminating), frozenset(finalizing))
     return Scenario(namespaces, policies, *objects, tuple(steps), habit.weather, crashes)
 
 
-def initial_policy(chance: Random, model: Model) -> Any:
+def initial_policy(chance: Random, model: Model) -> Value:
     """Return a policy such as stands in a cluster: mostly one that lets in what is required."""
     draw = chance.random()
     if draw < 0.3:

@@ -60,20 +60,20 @@ class Task:
     __slots__ = ("_coroutine", "_done", "_scheduler", "is_over", "label")
 
     def __init__(
-        self, scheduler: Scheduler, coroutine: Coroutine[Any, Any, Any], done: Done, label: Any = None
+        self, scheduler: Scheduler, coroutine: Coroutine[Any, Any, Any], done: Done, label: object = None
     ) -> None:
         self._scheduler = scheduler
         self._coroutine = coroutine
         self._done = done
         self.is_over = False
-        self.label = label
+        self.label: Any = label
 
     def cancel(self) -> None:
         if not self.is_over:
             self.is_over = True
             self._coroutine.close()
 
-    def step(self, value: Any, error: BaseException | None = None) -> None:
+    def step(self, value: object, error: BaseException | None = None) -> None:
         """Go on until the next call."""
         if self.is_over:
             return
@@ -92,7 +92,7 @@ class Task:
         finally:
             scheduler.current = None
 
-    def _wait(self, waited: Any) -> None:
+    def _wait(self, waited: Call | SimulatedFuture) -> None:
         if isinstance(waited, SimulatedFuture):
             waited.waiting = self
             return
@@ -116,6 +116,11 @@ class Scheduler:
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self.current: Task | None = None
+
+    @property
+    def label(self) -> Any:  # noqa: ANN401 - whatever the task's maker gave it
+        """What the task under way is labelled with, if any is."""
+        return None if self.current is None else self.current.label
 
     def at(self, delay: float, act: Callable[[], None]) -> None:
         """Have something done after ``delay``."""

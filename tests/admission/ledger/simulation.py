@@ -1,19 +1,20 @@
-"""A small cluster under the shipped protocol: replicas that lag, stall and crash, and an API server that waits.
+"""A small cluster under the shipped protocol: replicas that lag and crash, and an API server that waits.
 
-What is checked at each commit: of the points of required flows that were open ever since the change was reviewed
-(since the ledger was taken, where a list was read), none is lost by it.
+What is checked at each commit: of the points of required flows that were open ever since the change was
+reviewed (since the ledger was taken, where a list was read), none is lost by it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from app.admission.ledger.contents import Contents
 from app.admission.ledger.ports import LedgerUnavailable
-from app.admission.ledger.protocol import Admission, Reviews, Way
+from app.admission.ledger.protocol import Admission, Refusal, Reviews, Way
 from app.admission.ledger.settling import Settler
 from app.admission.ledger.values import (
     Change,
@@ -30,6 +31,9 @@ from app.admission.ledger.writing import Writer
 from tests.admission.ledger.scheduler import Call, Scheduler, SimulatedFuture, Task
 from tests.admission.ledger.world import World, snapshot_at
 
+Value: TypeAlias = Any
+"""A policy, as the model has them."""
+Answer: TypeAlias = Admission[Any] | Refusal[Any, Any] | None
 WEBHOOK_SECONDS = 10.0
 REQUEST_SECONDS = 34.0
 
@@ -39,14 +43,14 @@ class Model(Protocol):
 
     judge: Any
 
-    def policy(self, chance: Random) -> Any: ...
-    def deny_all(self) -> Any: ...
-    def allow_all(self) -> Any: ...
-    def allow_managed(self) -> Any: ...
-    def allow_team(self, team: str) -> Any: ...
+    def policy(self, chance: Random) -> Value: ...
+    def deny_all(self) -> Value: ...
+    def allow_all(self) -> Value: ...
+    def allow_managed(self) -> Value: ...
+    def allow_team(self, team: str) -> Value: ...
     def labels(self, name: str, team: str | None, *, managed: bool) -> Labels: ...
-    def half(self, name: str) -> Any: ...
-    def open_points(self, namespace: str, policies: tuple[Any, ...], peer: str, labels: Labels) -> int: ...
+    def half(self, name: str) -> Value: ...
+    def open_points(self, namespace: str, policies: tuple[Value, ...], peer: str, labels: Labels) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class Step:
     verb: str
     namespace: str
     name: str = ""
-    value: Any = None
+    value: Value = None
     labels: Labels | None = None
     finalizer: bool = False
     dry_run: bool = False
@@ -101,7 +105,7 @@ class Scenario:
     terminating: frozenset[tuple[str, str]]
     finalizing: frozenset[tuple[str, str]]
     steps: tuple[Step, ...]
-    weather: Weather = Weather()  # noqa: RUF009 - frozen
+    weather: Weather = Weather()
     crashes_at: tuple[tuple[float, int], ...] = ()
 
 
@@ -148,8 +152,7 @@ class Watch:
             self._redraw = now + self._chance.expovariate(1 / self._seconds)
             self.bookmarks = self._chance.random() < 0.3
         place = index_at(now - self._lag)
-        if place > self.place:
-            self.place = place
+        self.place = max(self.place, place)
         return self.place
 
 
@@ -186,7 +189,9 @@ class Replica:
         self.tasks = []
         world, chance = self.run.world, self.run.chance
         if self.run.parts.crash_loses_entries:
-            mine = [key for key in world.ledger[-1] if key.startswith("entry.") and f".r{self.number}n" in key]
+            mine = [
+                key for key in world.ledger[-1] if key.startswith("entry.") and f".r{self.number}n" in key
+            ]
             world.merge(dict.fromkeys(mine))
         back = min(world.index, chance.choice((0, 0, 1, 3)))
         ledger_back = min(len(world.ledger) - 1, chance.choice((0, 0, 1, 3)))
@@ -242,22 +247,24 @@ class Replica:
                     owner.ledger_at = run.world.index
             return run.world.merge(changes)
 
-        current = self.run.scheduler.current
-        if current is not None and current.label is not None and current.label.step.dry_run:
+        label = run.scheduler.label
+        if label is not None and label.step.dry_run:
             raise AssertionError("a dry run writes")
-        return await self._call(merged)
+        answer: Mapping[str, str] = await self._call(merged)
+        return answer
 
     async def read(self) -> Mapping[str, str]:
-        world, label = self.run.world, self.run.scheduler.current.label
+        world, label = self.run.world, self.run.scheduler.label
 
         def taken() -> Mapping[str, str]:
             label.ledger_at = world.index
             return world.ledger[-1]
 
-        return await self._call(taken)
+        answer: Mapping[str, str] = await self._call(taken)
+        return answer
 
     async def policies(self, namespaces: Collection[str]) -> tuple[Mapping[str, Any], int]:
-        world, label = self.run.world, self.run.scheduler.current.label
+        world, label = self.run.world, self.run.scheduler.label
         taken = label.ledger_at
 
         def listed() -> tuple[Mapping[str, Any], int]:
@@ -267,15 +274,22 @@ class Replica:
 
         call = self._call(listed)
         call.effect_after += self.run.chance.choice((0.0, 0.0, 0.05, 0.1))
-        return await call
+        answer: tuple[Mapping[str, Any], int] = await call
+        return answer
 
     async def namespaces(self) -> tuple[Mapping[str, StoredNamespace], int]:
-        moment = self.run.world
-        return await self._call(lambda: (moment.moment.namespaces, moment.moment.revision))
+        world = self.run.world
+
+        def listed() -> tuple[Mapping[str, StoredNamespace], int]:
+            return world.moment.namespaces, world.moment.revision
+
+        answer: tuple[Mapping[str, StoredNamespace], int] = await self._call(listed)
+        return answer
 
     async def touch(self, resource: Resource) -> int:
         world = self.run.world
-        return await self._call(lambda: world.touch(policies=resource is Resource.POLICIES))
+        version: int = await self._call(lambda: world.touch(policies=resource is Resource.POLICIES))
+        return version
 
     # -- Runtime -------------------------------------------------------------------------------------------
 
@@ -287,9 +301,9 @@ class Replica:
 
     def token(self) -> str:
         token = self.run.token(self.number)
-        current = self.run.scheduler.current
-        if current is not None and current.label is not None:
-            self.run.owners[token] = current.label
+        label = self.run.scheduler.label
+        if label is not None:
+            self.run.owners[token] = label
         return token
 
     def future(self) -> SimulatedFuture:
@@ -371,7 +385,7 @@ class Run:
         scheduler = self.scheduler
         for step in self.scenario.steps:
             self._left += 1
-            scheduler.at(step.at, lambda step=step: self._submit(step))
+            scheduler.at(step.at, partial(self._submit, step))
         for at, number in self.scenario.crashes_at:
             scheduler.at(at, self.replicas[number].crash)
         for replica in self.replicas:
@@ -468,7 +482,7 @@ class Run:
         stands = other in self.world.moment.policies.get(step.namespace, {})
         return () if stands else (self.model.half(other),)
 
-    def answered(self, request: Request | None, decision: Any, error: BaseException | None) -> None:
+    def answered(self, request: Request | None, decision: Answer, error: BaseException | None) -> None:
         """Take the guard's answer."""
         if request is None:
             return
@@ -480,7 +494,7 @@ class Run:
         if not isinstance(decision, Admission) or late:
             if error is not None or late:
                 self.counts.unavailable += 1
-            else:
+            elif isinstance(decision, Refusal):
                 self.counts.reason(decision.reason.name)
             self._over()
             return
@@ -522,40 +536,49 @@ class Run:
             self._observe(request if judged and not vanished else None)
             self._over()
 
-    def _write(self, request: Request, current: Any) -> None:
-        world, change, step = self.world, request.change, request.step
+    def _write(self, request: Request, current: Any) -> None:  # noqa: ANN401 - a policy or a namespace
+        change = request.change
         self.counts.commits += 1
         if self.trace is not None:
-            self.trace.append(f"{self.scheduler.now:8.3f} commit {step}")
+            self.trace.append(f"{self.scheduler.now:8.3f} commit {request.step}")
         if isinstance(change, LabelChange):
-            world.put_namespace(change.name, change.uid, change.labels)
+            self.world.put_namespace(change.name, change.uid, change.labels)
             return
         assert change is not None
         place = (change.namespace, change.name)
-        made = world.index if current is None else current.version - world.history[0].revision
-        since = world.removed_at.get(place, 0) if current is None else made
-        request.window = max(request.window, since)
-        if step.verb in ("create", "half"):
-            if change.assumed:
-                self._halves.add(change.uid)
-            if step.finalizer:
-                world.finalizers.add(change.uid)
-            world.put_policy(place, Stored(change.uid, 0, change.new))
-        elif step.verb == "delete":
-            kept = current.uid in world.finalizers
-            world.put_policy(place, replace(current, terminating=True) if kept else None)
-        elif step.verb == "finalize" and current.terminating:
-            world.finalizers.discard(current.uid)
-            world.put_policy(place, None)
+        # What the API server says that it changes is so since then, whatever was read before.
+        first = self.world.history[0].revision
+        made = self.world.removed_at.get(place, 0) if current is None else current.version - first
+        request.window = max(request.window, made)
+        if current is None:
+            self._create(request.step, change)
         else:
-            world.put_policy(place, replace(current, value=change.new))
+            self.world.put_policy(place, self._after(request.step, change, current))
+
+    def _create(self, step: Step, change: PolicyChange[Any]) -> None:
+        if change.assumed:
+            self._halves.add(change.uid)
+        if step.finalizer:
+            self.world.finalizers.add(change.uid)
+        self.world.put_policy((change.namespace, change.name), Stored(change.uid, 0, change.new))
+
+    def _after(self, step: Step, change: PolicyChange[Any], current: Stored[Any]) -> Stored[Any] | None:
+        """Return what is stored of a policy that there is already, None where it goes."""
+        if step.verb == "delete":
+            return replace(current, terminating=True) if current.uid in self.world.finalizers else None
+        if step.verb == "finalize" and current.terminating:
+            self.world.finalizers.discard(current.uid)
+            return None
+        return replace(current, value=change.new)
 
     # -- the invariant -------------------------------------------------------------------------------------
 
     def _observe(self, request: Request | None = None) -> None:
         """Note what is open now, and whether the request's change lost something that it must not."""
         moment, index, judge = self.world.moment, self.world.index, self.model.judge
-        managed = {name: one.labels for name, one in moment.namespaces.items() if judge.is_managed(one.labels)}
+        managed = {
+            name: one.labels for name, one in moment.namespaces.items() if judge.is_managed(one.labels)
+        }
         change = None if request is None else request.change
         required = dict(managed)
         if isinstance(change, LabelChange) and change.old is not None and judge.is_managed(change.old.labels):

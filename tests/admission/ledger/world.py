@@ -12,7 +12,7 @@ from app.admission.ledger.values import Labels, P, Policies, Snapshot, Stored, S
 
 @dataclass(frozen=True, slots=True)
 class Moment(Generic[P]):
-    """The store at one revision; ``policies_version`` and ``namespaces_version`` are those of the last events."""
+    """The store at one revision, with the revisions of the last events of either resource."""
 
     revision: int
     policies: Mapping[str, Policies[P]]
@@ -86,9 +86,7 @@ class World(Generic[P]):
         now = self.moment
         revision = now.revision + 1
         namespaces = {**now.namespaces, name: StoredNamespace(uid, revision, labels)}
-        self._append(
-            replace(now, revision=revision, namespaces=namespaces, namespaces_version=revision)
-        )
+        self._append(replace(now, revision=revision, namespaces=namespaces, namespaces_version=revision))
         return revision
 
     def touch(self, *, policies: bool) -> int:
@@ -118,9 +116,7 @@ class World(Generic[P]):
         return data
 
 
-def snapshot_at(
-    world: World[P], places: tuple[int, int], *, bookmarks: bool, gone: bool
-) -> Snapshot[P]:
+def snapshot_at(world: World[P], places: tuple[int, int], *, bookmarks: bool, gone: bool) -> Snapshot[P]:
     """Return what watches have seen that came to these places of the history."""
     policies, namespaces = world.history[places[0]], world.history[places[1]]
     reached = policies.revision if bookmarks else policies.policies_version
