@@ -15,7 +15,7 @@ from app.admission.ledger.values import Change, LabelChange, PolicyChange, Resou
 from app.admission.ledger.worst_case import Peers, Pending, Side, WorstCase
 from app.admission.ledger.writing import Writer, Written
 from tests.admission.ledger.scenarios import Generator
-from tests.admission.ledger.simulation import Model, Parts, Replica, Scenario, Step, Weather
+from tests.admission.ledger.simulation import Model, Parts, Replica, Scenario, Step, Value, Weather
 
 A = "a"
 State = tuple[Snapshot[Any], Pending, Peers]
@@ -45,6 +45,13 @@ class UnorderedWriter(Writer):
 def _unordered(replica: Replica) -> None:
     assert isinstance(replica.writer, UnorderedWriter)
     replica.writer.replica = replica
+
+
+class BlindWriter(Writer):
+    """Lets those that share a write not see one another."""
+
+    def earlier(self, contents: Contents, keys: list[str]) -> list[Mapping[str, Entry]]:
+        return super().earlier(contents, keys)[:1] * len(keys)
 
 
 class NotAgain(Reviews[Any, Any]):
@@ -204,6 +211,31 @@ class BeforeAsListed(WorstCase[Any]):
         return Side(tuple(one.value for one in stored.values()), peers.before)
 
 
+class NamespacesAsWatched(Reviews[Any, Any]):
+    """Judges by watched namespaces, read as far as the marks, while labels change."""
+
+    def must_list_namespaces(self, contents: Contents, watched: Snapshot[Any]) -> bool:
+        return not contents.marks.is_reached(Resource.NAMESPACES, watched)
+
+
+class ManagedAloneJudge:
+    """Takes a policy for harmless in every state that lets in all pods of managed namespaces."""
+
+    def __init__(self, model: Model) -> None:
+        self._judge = model.judge
+        self._harmless = model.allow_managed()
+        self.is_managed = model.judge.is_managed
+        self.loss = model.judge.loss
+        self.is_pair = model.judge.is_pair
+
+    def is_harmless(self, namespace: str, old: Value, new: Value) -> bool:
+        return (old is None and new == self._harmless) or self._judge.is_harmless(namespace, old, new)
+
+
+def _managed_alone(replica: Replica) -> None:
+    replica.reviews._judge = ManagedAloneJudge(replica.run.model)
+
+
 class NameTaken(Reviews[Any, Any]):
     """Admits the creation of a policy whose name is taken, without an entry: it cannot be made, they say."""
 
@@ -347,6 +379,46 @@ def becomes_managed(chance: Random, model: Model) -> Scenario:
     return Scenario(namespaces, policies, frozenset(), frozenset(), steps, STALE)
 
 
+def lets_in_managed_alone(chance: Random, model: Model) -> Scenario:
+    """A policy lets in managed namespaces alone, and its own namespace ceases to be one."""
+    namespaces = {"b": model.labels("b", None, managed=True)}
+    steps = (
+        Step(0.0, "create", "b", "p", model.allow_managed(), other_wait=chance.choice((0.0, 0.1))),
+        Step(
+            chance.choice((0.0, 0.5, 2.0)),
+            "labels",
+            "b",
+            labels=model.labels("b", None, managed=False),
+            other_wait=0.2,
+        ),
+    )
+    return Scenario(namespaces, {}, frozenset(), frozenset(), steps, STALE)
+
+
+def labels_repair(chance: Random, model: Model) -> Scenario:
+    """A label opens what was lost; who does not know of it yet takes away what it opened."""
+    namespaces = {name: model.labels(name, "y", managed=True) for name in (A, "b")}
+    policies = {(A, "r"): model.allow_team("x"), (A, "d"): model.deny_all()}
+    steps = (
+        Step(0.0, "labels", "b", labels=model.labels("b", "x", managed=True), other_wait=0.0),
+        Step(0.1 + chance.random(), "update", A, "r", model.allow_team("y"), other_wait=0.1),
+    )
+    return Scenario(
+        namespaces, policies, frozenset(), frozenset(), steps, replace(STALE, tick_seconds=1000.0)
+    )
+
+
+def three_at_once(chance: Random, model: Model) -> Scenario:
+    """Two changes wait for the write of a third in the same replica, and share the next."""
+    policies = {(A, name): model.allow_all() for name in "pqr"} | {(A, "d"): model.deny_all()}
+    steps = tuple(
+        Step(0.001 * place * chance.random(), "delete", A, name, other_wait=0.1, replica=0)
+        for place, name in enumerate("pqr")
+    )
+    namespaces = {A: model.labels(A, None, managed=True)}
+    return Scenario(namespaces, policies, frozenset(), frozenset(), steps, CALM)
+
+
 def names_come_back(chance: Random, model: Model) -> Scenario:
     """A policy is made, seen late, changed and deleted under one name, while others rely on it."""
     policies = {(A, "p"): model.allow_all(), (A, "q"): model.allow_all(), (A, "d"): model.deny_all()}
@@ -461,6 +533,7 @@ def settles_in_three_ways(chance: Random, model: Model) -> Scenario:
 STALLED = replace(CALM, lags=(75.0, 80.0), ledger_lags=(0.0, 0.1), tick_seconds=2.0, lag_seconds=500.0)
 MUTANTS: Mapping[str, Mutant] = {
     "no order of writes": Mutant(Parts(writer=UnorderedWriter, prepare=_unordered), Pair()),
+    "no order within a write": Mutant(Parts(writer=BlindWriter), three_at_once),
     "no judging again": Mutant(Parts(reviews=NotAgain), Pair()),
     "policy marks ignored": Mutant(Parts(reviews=MarksIgnored), Pair(later=0.5, weather=STALE)),
     "namespace marks ignored": Mutant(Parts(reviews=NamespaceMarksIgnored), labels_then_policy),
@@ -482,6 +555,8 @@ MUTANTS: Mapping[str, Mutant] = {
     "labels not in the worst case": Mutant(Parts(prepare=_worst(OldLabelsForgotten)), labels_then_policy),
     "a new namespace settles at once": Mutant(Parts(settler=AddingSettles), becomes_managed),
     "a new namespace judged as watched": Mutant(Parts(reviews=AddingIgnored), becomes_managed),
+    "namespaces as watched while labels change": Mutant(Parts(reviews=NamespacesAsWatched), labels_repair),
+    "harmless for managed namespaces alone": Mutant(Parts(prepare=_managed_alone), lets_in_managed_alone),
     "an entry that only allows nothing": Mutant(
         Parts(prepare=_worst(OnlyAllowsNothing)), creates_an_isolator
     ),

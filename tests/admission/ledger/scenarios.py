@@ -39,7 +39,27 @@ class Habit:
     weather: Weather = Weather()  # noqa: RUF009 - frozen
 
 
-def random_scenario(chance: Random, model: Model, habit: Habit = Habit()) -> Scenario:
+_STALE = Weather(lags=(0.0, 0.05, 5.0, 40.0), tick_seconds=0.2, lag_seconds=10.0, stale_old=0.02)
+_ROUGH = Weather(failing=0.3, crashes=0.8, tick_seconds=0.5)
+_POLICIES = ("delete", "delete", "create", "update", "finalize", "meta")
+_LABELS = ("labels", "labels", "delete", "create", "update")
+HABITS = (
+    Habit(),
+    Habit(),
+    Habit(most_steps=12),
+    Habit(verbs=_POLICIES, weather=_STALE),
+    Habit(verbs=_LABELS, weather=_STALE, most_steps=9),
+    Habit(weather=_ROUGH),
+    Habit(bursts=(0.0, 0.001, 0.005), weather=Weather(failing=0.0, crashes=0.0, others_refuse=0.0)),
+)
+
+
+def random_scenario(chance: Random, model: Model) -> Scenario:
+    """Return a cluster of two or three namespaces and a few requests, most of them about one of these."""
+    return habitual_scenario(chance, model, chance.choice(HABITS))
+
+
+def habitual_scenario(chance: Random, model: Model, habit: Habit) -> Scenario:
     """Return a cluster of two or three namespaces and a few requests, most of them about one of these."""
     namespaces = {
         "a": model.labels("a", chance.choice((None, "x")), managed=True),
