@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from app.admission.ledger.harmless import blanket, is_harmless, stateless_flows
@@ -15,53 +15,59 @@ from app.engine.regions import NamespaceTable
 from app.engine.requirements import FlowId, Options, managed_flows, required_flows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from app.admission.ledger.values import Labels, Policies
-    from app.admission.ledger.worst_case import Case, Side
+    from app.admission.ledger.worst_case import Case, Namespaces, Side
     from app.engine.budget import Budget
     from app.engine.cluster import Cluster
     from app.engine.policy import Policy
     from app.engine.requirements import RequiredFlow
 
+_MOST_TABLES = 8
+_DEFAULTS = Options()
 
-@dataclass(frozen=True, slots=True)
+
 class EngineJudge:
-    """Judges by the engine; ``facts`` gives sources, webhooks and API servers as they are known now.
+    """Judges by the engine. Policies come as they stand, without ``terminating``.
 
-    Policies come as they stand, without ``terminating``. Every question raises ``TooComplexError``.
+    ``facts`` gives sources, webhooks and API servers as they are known now, ``budget`` that of the review
+    under way. Every question raises ``TooComplexError``.
     """
 
-    facts: Callable[[], Cluster]
-    options: Options = Options()  # noqa: RUF009 - frozen
-    budget: Budget = Unlimited()  # noqa: RUF009 - without state
+    def __init__(
+        self,
+        facts: Callable[[], Cluster],
+        options: Options = _DEFAULTS,
+        budget: Callable[[], Budget] = Unlimited,
+    ) -> None:
+        """Nothing is remembered yet."""
+        self._facts = facts
+        self._options = options
+        self._budget = budget
+        # By identity: namespaces are the same object while nothing changes. The object is held.
+        self._tables: dict[int, tuple[Namespaces, NamespaceTable]] = {}
 
     def is_managed(self, labels: Labels) -> bool:
         """Tell whether flows of a namespace with these labels are required."""
         return MANAGED.matches(labels)
 
-    def is_harmless(self, namespace: str, old: Policy | None, new: Policy | None) -> bool:
+    async def is_harmless(self, namespace: str, old: Policy | None, new: Policy | None) -> bool:
         """Tell whether a change takes nothing away, whatever else there is."""
         if old == new:
             return True
-        flows = stateless_flows(self.facts(), namespace, self.options)
-        return is_harmless((old, new), flows, self.options, self.budget)
+        flows = stateless_flows(self._facts(), namespace, self._options)
+        return is_harmless((old, new), flows, self._options, self._budget())
 
-    def loss(self, case: Case[Policy]) -> Verdict | None:
+    async def loss(self, case: Case[Policy]) -> Verdict | None:
         """Return what is open before and rejected for being lost after, None for nothing."""
-        flows = self._flows(case)
-        before_table = None if case.before is None else _table(case.before.namespaces)
-        judge = Judge(self.options, self.budget)
+        judge, flows = Judge(self._options, self._budget()), self._flows(case)
         for side in case.after:
-            table = before_table
-            if table is None or case.before is None or case.before.namespaces is not side.namespaces:
-                table = _table(side.namespaces)
-            after = State(_policies(side, case.namespace), table)
-            if case.before is None or before_table is None:
+            after = self._state(side, case.namespace)
+            if case.before is None:
                 verdict = judge.audit(after, flows)
             else:
-                before = State(_policies(case.before, case.namespace), before_table)
-                verdict = judge.compare(before, after, flows)
+                verdict = judge.compare(self._state(case.before, case.namespace), after, flows)
             if verdict.rejected:
                 return verdict
         return None
@@ -69,33 +75,34 @@ class EngineJudge:
     def is_pair(self, namespace: str, policies: Policies[Policy]) -> bool:
         """Tell whether both baselines stand."""
         standing = [one.value for one in policies.values() if not one.terminating]
-        return not missing_baselines(standing, self.facts(), namespace)
+        return not missing_baselines(standing, self._facts(), namespace)
 
     def assumed(self, namespace: str, policies: Policies[Policy], new: Policy) -> tuple[Policy, ...]:
         """Return what is to be assumed beside ``new``, if that is a baseline: those that are missing."""
-        if recognise(new, self.facts()) is None:
+        if recognise(new, self._facts()) is None:
             return ()
         standing = (*(one.value for one in policies.values() if not one.terminating), new)
-        return missing_baselines(standing, self.facts(), namespace)
+        return missing_baselines(standing, self._facts(), namespace)
+
+    def _state(self, side: Side[Policy], namespace: str) -> State:
+        policies = (*side.policies, blanket(namespace)) if side.blanket else side.policies
+        return State(policies, self._table(side.namespaces))
+
+    def _table(self, namespaces: Namespaces) -> NamespaceTable:
+        found = self._tables.get(id(namespaces))
+        if found is None:
+            if len(self._tables) >= _MOST_TABLES:
+                self._tables.clear()
+            table = NamespaceTable({name: Namespace(name, labels) for name, labels in namespaces.items()})
+            found = self._tables[id(namespaces)] = (namespaces, table)
+        return found[1]
 
     def _flows(self, case: Case[Policy]) -> tuple[RequiredFlow, ...]:
         """Return the flows whose loss may be rejected, to the peers of the case."""
         after = case.after[0].namespaces
         if len(case.peers) == 1 and case.peers == after.keys():
-            flows = managed_flows(case.namespace, case.peers)
+            flows = tuple(managed_flows(case.namespace, case.peers))
         else:
-            cluster = replace(self.facts(), namespaces=_namespaces(after))
-            flows = iter(required_flows(cluster, case.namespace, self.options, case.peers))
+            cluster = replace(self._facts(), namespaces=self._table(after).namespaces)
+            flows = required_flows(cluster, case.namespace, self._options, case.peers)
         return tuple(one for one in flows if one.id is not FlowId.PLATFORM_EGRESS and not one.is_future)
-
-
-def _policies(side: Side[Policy], namespace: str) -> tuple[Policy, ...]:
-    return (*side.policies, blanket(namespace)) if side.blanket else side.policies
-
-
-def _namespaces(labels: Mapping[str, Labels]) -> dict[str, Namespace]:
-    return {name: Namespace(name, one) for name, one in labels.items()}
-
-
-def _table(labels: Mapping[str, Labels]) -> NamespaceTable:
-    return NamespaceTable(_namespaces(labels))

@@ -70,17 +70,17 @@ class Reader(Protocol[P]):
 
 
 class Judge(Protocol[P, L_co]):
-    """Whoever knows what policies mean."""
+    """Whoever knows what policies mean; hard questions may be asked of somebody else, so they are awaited."""
 
     def is_managed(self, labels: Labels) -> bool:
         """Tell whether flows of a namespace with these labels are required."""
         ...
 
-    def is_harmless(self, namespace: str, old: P | None, new: P | None) -> bool:
+    async def is_harmless(self, namespace: str, old: P | None, new: P | None) -> bool:
         """Tell whether a change takes nothing away, whatever else there is; None: no such policy."""
         ...
 
-    def loss(self, case: Case[P]) -> L_co | None:
+    async def loss(self, case: Case[P]) -> L_co | None:
         """Return what is open before and lost after, None for nothing."""
         ...
 

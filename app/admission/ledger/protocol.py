@@ -99,15 +99,22 @@ class Reviews(Generic[P, L]):
             if change.new is not None and change.new != change.old.value:
                 return Refusal(Reason.TERMINATING)
             return Admission(Way.HARMLESS)
-        if self._is_harmless(change):
+        if await self._is_harmless(change):
             return Admission(Way.HARMLESS)
         return await self._watched(change)
 
-    def _is_harmless(self, change: Change[P]) -> bool:
+    async def note(self, change: Change[P]) -> None:
+        """Write down a change that is admitted without being judged, or in spite of it: the others' reviews.
+
+        Raises ``LedgerUnavailable``.
+        """
+        await self._writer.add(entry_of(change))
+
+    async def _is_harmless(self, change: Change[P]) -> bool:
         """Tell whether a change does no harm in any state: ``old`` is exact when it is made."""
         if not isinstance(change, LabelChange):
             old = None if change.old is None else change.old.value
-            return self._judge.is_harmless(change.namespace, old, change.new)
+            return await self._judge.is_harmless(change.namespace, old, change.new)
         was = {} if change.old is None else change.old.labels
         managed = self._judge.is_managed(was) or self._judge.is_managed(change.labels)
         return not managed or was == change.labels
@@ -117,7 +124,9 @@ class Reviews(Generic[P, L]):
     async def _watched(self, change: Change[P]) -> Decision[P, L]:
         basis, contents = self._informers.snapshot(), self._informers.contents()
         entries = tuple(contents.entries.values())
-        if not self._may_judge_by(change, basis, contents) or self._lost(change, basis, entries) is not None:
+        if not self._may_judge_by(change, basis, contents):
+            return await self._listed(change)
+        if await self._lost(change, basis, entries) is not None:
             return await self._listed(change)
         if (reason := self._unwritable(change, contents)) is not None:
             return Refusal(reason)
@@ -127,7 +136,7 @@ class Reviews(Generic[P, L]):
         judged_with: tuple[Entry, ...] | None = entries
         if not self.are_reached(written.contents, basis):
             basis, judged_with = self._informers.snapshot(), None
-        if self.still_holds(change, basis, judged_with, written):
+        if await self.still_holds(change, basis, judged_with, written):
             return Admission(Way.WATCHED, basis)
         return await self._confirmed(change, written)
 
@@ -160,7 +169,7 @@ class Reviews(Generic[P, L]):
             for entry in contents.entries.values()
         )
 
-    def still_holds(
+    async def still_holds(
         self, change: Change[P], basis: Snapshot[P], judged_with: tuple[Entry, ...] | None, written: Written
     ) -> bool:
         """Judge again with the ledger as it stood when the own entry was written.
@@ -170,13 +179,13 @@ class Reviews(Generic[P, L]):
         if not self._may_judge_by(change, basis, written.contents):
             return False
         now = tuple(written.earlier.values())
-        return now == judged_with or self._lost(change, basis, now) is None
+        return now == judged_with or await self._lost(change, basis, now) is None
 
     # -- the third way -------------------------------------------------------------------------------------
 
     async def _listed(self, change: Change[P]) -> Decision[P, L]:
         contents, basis = await self.ledger_then_list(change)
-        decision = self._confirm(change, basis, contents.entries.values())
+        decision = await self._confirm(change, basis, contents.entries.values())
         if isinstance(decision, Refusal) or decision.way is Way.UNGUARDED:
             return decision
         if (reason := self._unwritable(change, contents)) is not None:
@@ -185,7 +194,7 @@ class Reviews(Generic[P, L]):
             return decision
         written = await self._writer.add(entry_of(change))
         if self.are_reached(written.contents, basis):
-            again = self._confirm(change, basis, written.earlier.values())
+            again = await self._confirm(change, basis, written.earlier.values())
             if isinstance(again, Admission):
                 return again
         return await self._confirmed(change, written)
@@ -199,7 +208,7 @@ class Reviews(Generic[P, L]):
         """Judge by a list, with the own entry standing; take it out again if the change is refused."""
         try:
             basis = await self._read(change, written.contents)
-            decision = self._confirm(change, basis, written.earlier.values())
+            decision = await self._confirm(change, basis, written.earlier.values())
         except BaseException:
             self._writer.abandon(written.key)
             raise
@@ -239,7 +248,9 @@ class Reviews(Generic[P, L]):
             for entry in contents.entries.values()
         )
 
-    def _confirm(self, change: Change[P], basis: Snapshot[P], entries: Iterable[Entry]) -> Decision[P, L]:
+    async def _confirm(
+        self, change: Change[P], basis: Snapshot[P], entries: Iterable[Entry]
+    ) -> Decision[P, L]:
         """Judge by a list: what it shows to be settled is left out, for this review only."""
         entries = tuple(entries)
         if not isinstance(change, LabelChange):
@@ -248,10 +259,10 @@ class Reviews(Generic[P, L]):
             if self.is_taken(change, basis):
                 return Refusal(Reason.EXISTS, basis=basis)
         all_open = not self.is_old_in(change, basis)
-        loss = self._lost(change, basis, entries, all_open=all_open)
+        loss = await self._lost(change, basis, entries, all_open=all_open)
         if loss is None:
             return Admission(Way.LISTED, basis)
-        alone = self._lost(change, basis, (), all_open=all_open)
+        alone = await self._lost(change, basis, (), all_open=all_open)
         if alone is not None:
             return Refusal(Reason.LOSS, alone, basis=basis)
         return Refusal(Reason.UNDER_WAY, loss, pending(entries, basis).entries, basis)
@@ -275,13 +286,13 @@ class Reviews(Generic[P, L]):
 
     # -- both ----------------------------------------------------------------------------------------------
 
-    def _lost(
+    async def _lost(
         self, change: Change[P], basis: Snapshot[P], entries: tuple[Entry, ...], *, all_open: bool = True
     ) -> L | None:
         """Return what the change takes away in the worst case."""
         under_way = pending(entries, basis) if entries else NOTHING
         for case in self.worst_case.cases(change, basis, under_way, all_open=all_open):
-            loss = self._judge.loss(case)
+            loss = await self._judge.loss(case)
             if loss is not None:
                 return loss
         return None

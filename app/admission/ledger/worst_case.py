@@ -8,7 +8,7 @@ before and those after, and each has to be let through; its flows are required i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Generic, TypeAlias
 
 from app.admission.ledger.entries import HalfEntry, LabelsEntry, PolicyEntry, UnknownEntry, settled_at
 from app.admission.ledger.values import LabelChange, P
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     )
 
 
+Namespaces: TypeAlias = "Mapping[str, Labels]"
+"""The labels of namespaces, by keys; one whose labels are changing has several."""
+
+
 @dataclass(frozen=True, slots=True)
 class Side(Generic[P]):
     """One state of a namespace: its policies, and the labels of all namespaces.
@@ -35,7 +39,7 @@ class Side(Generic[P]):
     """
 
     policies: tuple[P, ...]
-    namespaces: Mapping[str, Labels]
+    namespaces: Namespaces
     blanket: bool = False
 
 
@@ -93,8 +97,8 @@ def pending(entries: Iterable[Entry], snapshot: Snapshot[P]) -> Pending:
 class Peers:
     """The namespaces as far ends: their labels before and after, and which are required."""
 
-    before: Mapping[str, Labels]
-    after: Mapping[str, Labels]
+    before: Namespaces
+    after: Namespaces
     required: frozenset[str]
 
 

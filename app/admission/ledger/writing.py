@@ -40,6 +40,11 @@ class _Waiting:
         self.written: Written | None = None
         self.failed: LedgerUnavailable | None = None
 
+    @property
+    def is_answered(self) -> bool:
+        """Tell whether it is known what became of the entry."""
+        return self.written is not None or self.failed is not None
+
 
 class Writer:
     """Writes entries; while one write is under way, those that come wait for the next and share it."""
@@ -60,7 +65,7 @@ class Writer:
         self._queue.append(mine)
         try:
             if not self._is_writing or await mine.told:
-                await self._lead()
+                await self._lead(mine)
         except BaseException:
             self.abandon(mine.key)
             raise
@@ -73,8 +78,11 @@ class Writer:
         """Have a key taken out soon: it was refused, or nobody knows whether it was written."""
         self.abandoned.add(key)
 
-    async def _lead(self) -> None:
-        """Write all that wait, then have one of those that came meanwhile lead."""
+    async def _lead(self, mine: _Waiting) -> None:
+        """Write all that wait, then have one of those that came meanwhile lead.
+
+        Where the leader is cancelled, nobody knows what was written: the others write their keys again.
+        """
         self._is_writing = True
         group: list[_Waiting] = []
         try:
@@ -83,8 +91,11 @@ class Writer:
             await self._write(group)
         finally:
             self._is_writing = False
+            if mine in self._queue:
+                self._queue.remove(mine)
+            self._queue[:0] = [one for one in group if one is not mine and not one.is_answered]
             for one in group:
-                if not one.told.done():
+                if one.is_answered and not one.told.done():
                     one.told.set_result(False)
             self._hand_over()
 

@@ -7,14 +7,16 @@ from ipaddress import ip_network
 from random import Random
 
 from app.admission.ledger.engine import EngineJudge
+from app.admission.ledger.harmless import is_harmless, stateless_flows
 from app.admission.ledger.values import Labels
 from app.engine.addresses import network_set, place_of
 from app.engine.baselines import written_baselines
+from app.engine.budget import Unlimited
 from app.engine.cluster import MANAGED, Cluster, Provenance, Source, TargetPort, WebhookService
 from app.engine.points import Peer, Point, is_allowed
 from app.engine.policy import ALLOW_ALL, Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import PortSet, Protocol, port_range, position
-from app.engine.requirements import IpBlockMatchesPods, Options
+from app.engine.requirements import IpBlockMatchesPods, Options, RequiredFlow
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, LabelSet, Operator, Selector
 
 _SOURCE = "10.0.0.1"
@@ -40,15 +42,18 @@ _NAMESPACES = (
 class RememberingJudge(EngineJudge):
     """The engine's judge; the few policies of a simulation are compared over and over."""
 
-    __slots__ = ()
-
-    def is_harmless(self, namespace: str, old: Policy | None, new: Policy | None) -> bool:
+    async def is_harmless(self, namespace: str, old: Policy | None, new: Policy | None) -> bool:
         return _is_harmless(namespace, old, new)
 
 
 @lru_cache(maxsize=50_000)
 def _is_harmless(namespace: str, old: Policy | None, new: Policy | None) -> bool:
-    return EngineJudge(lambda: CLUSTER, _OPTIONS).is_harmless(namespace, old, new)
+    return old == new or is_harmless((old, new), _flows(namespace), _OPTIONS, Unlimited())
+
+
+@lru_cache
+def _flows(namespace: str) -> tuple[RequiredFlow, ...]:
+    return stateless_flows(CLUSTER, namespace, _OPTIONS)
 
 
 _OPTIONS = Options(IpBlockMatchesPods.NO)

@@ -57,7 +57,7 @@ class BlindWriter(Writer):
 class NotAgain(Reviews[Any, Any]):
     """Does not judge again when the entry is written."""
 
-    def still_holds(
+    async def still_holds(
         self,
         change: Change[Any],
         basis: Snapshot[Any],
@@ -228,8 +228,11 @@ class ManagedAloneJudge:
         self.loss = model.judge.loss
         self.is_pair = model.judge.is_pair
 
-    def is_harmless(self, namespace: str, old: Value, new: Value) -> bool:
-        return (old is None and new == self._harmless) or self._judge.is_harmless(namespace, old, new)
+    async def is_harmless(self, namespace: str, old: Value, new: Value) -> bool:
+        if old is None and new == self._harmless:
+            return True
+        found: bool = await self._judge.is_harmless(namespace, old, new)
+        return found
 
 
 def _managed_alone(replica: Replica) -> None:

@@ -67,12 +67,12 @@ class PointJudge:
         """Tell whether flows of a namespace with these labels are required."""
         return labels.get("managed") == "true"
 
-    def is_harmless(self, namespace: str, old: PointPolicy | None, new: PointPolicy | None) -> bool:
+    async def is_harmless(self, namespace: str, old: PointPolicy | None, new: PointPolicy | None) -> bool:
         """Tell whether a change takes nothing away, whatever else there is."""
         del namespace
         return _is_harmless(old, new)
 
-    def loss(self, case: Case[PointPolicy]) -> tuple[str, int] | None:
+    async def loss(self, case: Case[PointPolicy]) -> tuple[str, int] | None:
         """Return a peer and the kinds of pods that it reaches before and not after."""
         for peer in sorted(case.peers):
             was_lost = 0 if case.before is None else lost_to(case.before, case.before.namespaces[peer])

@@ -117,7 +117,7 @@ class Cluster:
         """Have changes reviewed at the same moment."""
 
         async def together() -> list[Decision[PointPolicy, Any]]:
-            return await asyncio.gather(*(self.reviews.review(one) for one in changes))
+            return list(await asyncio.gather(*(self.reviews.review(one) for one in changes)))
 
         return asyncio.run(together())
 
@@ -215,6 +215,25 @@ def test_without_the_ledger_nothing_is_decided(cluster: Cluster) -> None:
         cluster.ask(cluster.deletion("p0"))
     cluster.is_down = False
     assert len(cluster.writer.abandoned) == 1
+
+
+def test_a_review_that_is_cut_short_leaves_the_write_to_the_others(cluster: Cluster) -> None:
+    async def cut_short() -> Decision[PointPolicy, Any]:
+        tasks = [
+            asyncio.ensure_future(cluster.reviews.review(cluster.deletion(f"p{one}"))) for one in range(2)
+        ]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        return await tasks[1]
+
+    decision = asyncio.run(cut_short())
+    assert isinstance(decision, Admission)
+    assert len(cluster.writer.abandoned) == 1
+
+
+def test_what_was_overridden_is_written_down_for_the_others(cluster: Cluster) -> None:
+    asyncio.run(cluster.reviews.note(cluster.deletion("p0")))
+    assert list(cluster.contents().entries.values()) == [PolicyEntry("a", "p0", Moved(10))]
 
 
 def test_the_spec_of_a_policy_that_is_being_deleted_stays(cluster: Cluster) -> None:
