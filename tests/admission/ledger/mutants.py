@@ -326,7 +326,7 @@ class Pair:
     first_waits: tuple[float, ...] = (0.0, 0.01, 0.1)
     verbs: tuple[str, ...] = ("delete", "update")
     between: tuple[str, ...] = ()
-    weather: Weather = Weather(failing=0.0, crashes=0.0, others_refuse=0.0)  # noqa: RUF009 - frozen
+    weather: Weather = Weather(failing=0.0, crashes=0.0, others_refuse=0.0, cut_short=0.0)  # noqa: RUF009 - frozen
     crash: bool = False
     later: float = 0.0
 
@@ -352,7 +352,7 @@ class Pair:
         return Step(0.0, verb, A, name, model.deny_all() if verb == "update" else None)
 
 
-CALM = Weather(failing=0.0, crashes=0.0, others_refuse=0.0)
+CALM = Weather(failing=0.0, crashes=0.0, others_refuse=0.0, cut_short=0.0)
 QUICK_TICKS = replace(CALM, tick_seconds=0.05, lags=(0.0, 0.01, 0.05, 3.0, 30.0), ledger_lags=(0.0, 0.01))
 STALE = replace(QUICK_TICKS, lags=(0.0, 5.0, 30.0))
 

@@ -76,6 +76,7 @@ class Weather:
     others_refuse: float = 0.1
     stale_old: float = 0.1
     tick_seconds: float = 2.0
+    cut_short: float = 0.03
     lag_seconds: float = 3.0
     """How long a watch lags as much."""
 
@@ -446,7 +447,15 @@ class Run:
         )
         replica.tasks = [one for one in replica.tasks if not one.is_over]
         replica.tasks.append(task)
+        if self.scenario.weather.cut_short > self.chance.random():
+            self.scheduler.at(self.chance.expovariate(100), partial(self._cut_short, request, task))
         task.step(None)
+
+    def _cut_short(self, request: Request, task: Task) -> None:
+        """End a review whose time is up."""
+        if not task.is_over:
+            task.cancel()
+            self.answered(request, None, LedgerUnavailable("the time is up"))
 
     def _is_called(self, request: Request) -> bool:
         """Tell whether the API server asks the guard: for managed namespaces alone."""
