@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from app.admission.ledger.entries import decoded
+from app.admission.ledger.entries import EVERYWHERE, WholeEntry, decoded, encoded, key_of
 from app.admission.ledger.marks import NO_MARKS, Marks, mark_of
 from app.admission.ledger.ports import LedgerUnusable
 
@@ -52,3 +52,13 @@ class Contents:
     def count(self, namespace: str) -> int:
         """Return how many changes of a namespace are under way."""
         return sum(1 for one in self.entries.values() if one.namespace == namespace)
+
+
+def made_anew(token: str) -> dict[str, str]:
+    """Return the ``data`` of a ConfigMap that was deleted: what stood there, nobody knows.
+
+    Until the changes that may be under way are over, everything counts as changing. Only the ConfigMap of an
+    installation, which comes before its first review, is empty.
+    """
+    entry = WholeEntry(EVERYWHERE)
+    return {FORMAT_KEY: FORMAT, key_of(entry, token): encoded(entry)}

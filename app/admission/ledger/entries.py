@@ -7,6 +7,7 @@ wrote it, or when it is settled, never because another looks like it. The value 
     policy moved 10442 default-deny             UPDATE, DELETE: until the object is newer, or gone
     half created 0e8a... iomete-spark-operator  as ``policy``; stays until the other half of the pair stands
     labels moved 10431 {"both": {}, "old": {"team": "x"}, "new": {}}
+    whole                                       anything in the namespace; ``_`` for a namespace: anywhere
 
 What is not understood is kept as it is, and counts as a change of everything in its namespace.
 """
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 PREFIX = "entry."
 LONGEST_VALUE = 16_384
 """Characters of a value; only labels can be so long, and such a change is refused."""
-_KEY = re.compile(r"[a-z]+\.([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\.[-._a-zA-Z0-9]+")
+EVERYWHERE = ""
+_KEY = re.compile(r"[a-z]+\.(_|[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\.[-._a-zA-Z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,15 @@ class LabelsEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeEntry:
+    """Anything in ``namespace`` may change, or anything at all: it goes by time alone."""
+
+    namespace: str
+
+    resource = Resource.POLICIES
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownEntry:
     """An entry that this version does not understand: anything in ``namespace`` may change."""
 
@@ -92,7 +103,7 @@ class UnknownEntry:
     resource = Resource.POLICIES
 
 
-Entry: TypeAlias = PolicyEntry | HalfEntry | LabelsEntry | UnknownEntry
+Entry: TypeAlias = PolicyEntry | HalfEntry | LabelsEntry | WholeEntry | UnknownEntry
 
 
 def entry_of(change: Change[P]) -> Entry:
@@ -113,7 +124,7 @@ def adds_management(entry: LabelsEntry, is_managed: Callable[[Labels], bool]) ->
 
 def key_of(entry: Entry, token: str) -> str:
     """Return the key of an entry in the ConfigMap."""
-    return f"{PREFIX}{entry.namespace}.{token}"
+    return f"{PREFIX}{entry.namespace or '_'}.{token}"
 
 
 def encoded(entry: Entry) -> str:
@@ -129,6 +140,8 @@ def encoded(entry: Entry) -> str:
             return f"half {_awaited_text(entry.awaited)} {entry.name}"
         case LabelsEntry():
             return f"labels {_awaited_text(entry.awaited)} {_labels_text(entry)}"
+        case WholeEntry():
+            return "whole"
         case UnknownEntry():
             raise ValueError("an entry that is not understood is never written anew")
 
@@ -160,7 +173,9 @@ def decoded(key: str, value: str) -> Entry:
     UnknownEntry(namespace='team-a')
     """
     found = _KEY.fullmatch(key)
-    namespace = found[1] if found else ""
+    namespace = found[1].strip("_") if found else EVERYWHERE
+    if value == "whole" and found and key.startswith(PREFIX):
+        return WholeEntry(namespace)
     try:
         kind, how, what, rest = value.split(" ", 3)
         awaited = _awaited(how, what)
@@ -209,7 +224,7 @@ def settled_at(entry: Entry, snapshot: Snapshot[P]) -> int | None:
             reached = snapshot.namespaces_version
             seen = None if namespace is None else (namespace.uid, namespace.version)
             return _settled_at(entry.awaited, seen, reached)
-        case UnknownEntry():
+        case WholeEntry() | UnknownEntry():
             return None
     policy = snapshot.policies.get(entry.namespace, {}).get(entry.name)
     seen = None if policy is None else (policy.uid, policy.version)

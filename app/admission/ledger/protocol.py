@@ -19,7 +19,7 @@ from app.admission.ledger.values import Effect, LabelChange, P, Resource, Snapsh
 from app.admission.ledger.worst_case import NOTHING, WorstCase, pending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from app.admission.ledger.entries import Entry
     from app.admission.ledger.ports import Informers, Judge, Ledger, Reader
@@ -123,7 +123,7 @@ class Reviews(Generic[P, L]):
 
     async def _watched(self, change: Change[P]) -> Decision[P, L]:
         basis, contents = self._informers.snapshot(), self._informers.contents()
-        entries = tuple(contents.entries.values())
+        entries = self._standing(contents.entries)
         if not self._may_judge_by(change, basis, contents):
             return await self._listed(change)
         if await self._lost(change, basis, entries) is not None:
@@ -178,14 +178,14 @@ class Reviews(Generic[P, L]):
         """
         if not self._may_judge_by(change, basis, written.contents):
             return False
-        now = tuple(written.earlier.values())
+        now = self._standing(written.earlier)
         return now == judged_with or await self._lost(change, basis, now) is None
 
     # -- the third way -------------------------------------------------------------------------------------
 
     async def _listed(self, change: Change[P]) -> Decision[P, L]:
         contents, basis = await self.ledger_then_list(change)
-        decision = await self._confirm(change, basis, contents.entries.values())
+        decision = await self._confirm(change, basis, self._standing(contents.entries))
         if isinstance(decision, Refusal) or decision.way is Way.UNGUARDED:
             return decision
         if (reason := self._unwritable(change, contents)) is not None:
@@ -194,7 +194,7 @@ class Reviews(Generic[P, L]):
             return decision
         written = await self._writer.add(entry_of(change))
         if self.are_reached(written.contents, basis):
-            again = await self._confirm(change, basis, written.earlier.values())
+            again = await self._confirm(change, basis, self._standing(written.earlier))
             if isinstance(again, Admission):
                 return again
         return await self._confirmed(change, written)
@@ -208,7 +208,7 @@ class Reviews(Generic[P, L]):
         """Judge by a list, with the own entry standing; take it out again if the change is refused."""
         try:
             basis = await self._read(change, written.contents)
-            decision = await self._confirm(change, basis, written.earlier.values())
+            decision = await self._confirm(change, basis, self._standing(written.earlier))
         except BaseException:
             self._writer.abandon(written.key)
             raise
@@ -249,10 +249,9 @@ class Reviews(Generic[P, L]):
         )
 
     async def _confirm(
-        self, change: Change[P], basis: Snapshot[P], entries: Iterable[Entry]
+        self, change: Change[P], basis: Snapshot[P], entries: tuple[Entry, ...]
     ) -> Decision[P, L]:
         """Judge by a list: what it shows to be settled is left out, for this review only."""
-        entries = tuple(entries)
         if not isinstance(change, LabelChange):
             if not self.worst_case.is_guarded(change.namespace, basis, pending(entries, basis)):
                 return Admission(Way.UNGUARDED, basis)
@@ -285,6 +284,9 @@ class Reviews(Generic[P, L]):
         return stored.version == change.old.version
 
     # -- both ----------------------------------------------------------------------------------------------
+
+    def _standing(self, entries: Mapping[str, Entry]) -> tuple[Entry, ...]:
+        return tuple(self._writer.standing(entries).values())
 
     async def _lost(
         self, change: Change[P], basis: Snapshot[P], entries: tuple[Entry, ...], *, all_open: bool = True

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic
 
-from app.admission.ledger.entries import HalfEntry, LabelsEntry, UnknownEntry, adds_management, settled_at
+from app.admission.ledger.entries import (
+    HalfEntry,
+    LabelsEntry,
+    UnknownEntry,
+    WholeEntry,
+    adds_management,
+    settled_at,
+)
 from app.admission.ledger.marks import raised
 from app.admission.ledger.values import P, Resource
 
@@ -72,7 +79,9 @@ class Settler(Generic[P]):
         versions: dict[Resource, int] = {}
         for key, entry in contents.entries.items():
             found = self.seen_at(key, entry, snapshot)
-            if found is not None:
+            if found is not None and isinstance(entry, UnknownEntry):
+                self._writer.outlived.add(key)
+            elif found is not None:
                 drops.add(key)
                 for resource, version in found.items():
                     versions[resource] = max(version, versions.get(resource, 0))
@@ -80,8 +89,6 @@ class Settler(Generic[P]):
 
     def seen_at(self, key: str, entry: Entry, snapshot: Snapshot[P]) -> Mapping[Resource, int] | None:
         """Return the versions from which on an entry is needless, None while it is needed."""
-        if isinstance(entry, UnknownEntry):
-            return None
         found = self.settled_at(key, entry, snapshot)
         if found is None or self.stays(entry):
             return self._expired_at(key, snapshot)
@@ -138,11 +145,10 @@ class Settler(Generic[P]):
 
     def _resources(self, entry: Entry) -> tuple[Resource, ...]:
         """Return the resources in which an entry may have had an effect."""
-        return tuple(Resource) if self.stays(entry) else (entry.resource,)
+        whole = isinstance(entry, WholeEntry | UnknownEntry)
+        return tuple(Resource) if whole or self.stays(entry) else (entry.resource,)
 
     def _expires(self, contents: Contents, key: str) -> bool:
-        """Tell whether an entry goes by time; what stands to be completed, or is not understood, does not."""
+        """Tell whether an entry goes by time; one that stands to be completed does not."""
         entry = contents.entries[key]
-        if isinstance(entry, UnknownEntry):
-            return False
         return not isinstance(entry, HalfEntry) or settled_at(entry, self._informers.snapshot()) is None

@@ -10,7 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeAlias
 
-from app.admission.ledger.entries import HalfEntry, LabelsEntry, PolicyEntry, UnknownEntry, settled_at
+from app.admission.ledger.entries import (
+    HalfEntry,
+    LabelsEntry,
+    PolicyEntry,
+    UnknownEntry,
+    WholeEntry,
+    settled_at,
+)
 from app.admission.ledger.values import LabelChange, P
 
 if TYPE_CHECKING:
@@ -88,7 +95,7 @@ def pending(entries: Iterable[Entry], snapshot: Snapshot[P]) -> Pending:
                 policies[one.namespace] = policies.get(one.namespace, frozenset()) | {one.name}
             case LabelsEntry():
                 labels[one.namespace] = (*labels.get(one.namespace, ()), one)
-            case UnknownEntry():
+            case WholeEntry() | UnknownEntry():
                 anything.add(one.namespace)
     return Pending(left, policies, labels, frozenset(anything))
 

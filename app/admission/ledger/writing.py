@@ -59,6 +59,15 @@ class Writer:
         self.abandoned: set[str] = set()
         """Keys of this replica that nobody needs: whoever settles entries takes them out."""
 
+        self.outlived: set[str] = set()
+        """Keys that nobody understands, and whose changes must be over: they stay, and count no more."""
+
+    def standing(self, entries: Mapping[str, Entry]) -> Mapping[str, Entry]:
+        """Return the entries that count."""
+        if not self.outlived:
+            return entries
+        return {key: one for key, one in entries.items() if key not in self.outlived}
+
     async def add(self, entry: Entry) -> Written:
         """Write an entry; return what stands in the ledger then. Raises ``LedgerUnavailable``."""
         mine = _Waiting(key_of(entry, self._runtime.token()), entry, self._runtime.future())

@@ -239,6 +239,19 @@ def _managed_alone(replica: Replica) -> None:
     replica.reviews._judge = ManagedAloneJudge(replica.run.model)
 
 
+def _empty_when_made_anew(replica: Replica) -> None:
+    """Make the ledger anew without a word of what may have stood there."""
+    run = replica.run
+    deleted = run.world.ledger
+
+    def delete() -> None:
+        run._sync()
+        deleted.append({})
+        run.world.ledger_times.append(run.world.now)
+
+    run._delete_ledger = delete  # type: ignore[method-assign]
+
+
 class NameTaken(Reviews[Any, Any]):
     """Admits the creation of a policy whose name is taken, without an entry: it cannot be made, they say."""
 
@@ -422,6 +435,12 @@ def three_at_once(chance: Random, model: Model) -> Scenario:
     return Scenario(namespaces, policies, frozenset(), frozenset(), steps, CALM)
 
 
+def while_it_is_made_anew(chance: Random, model: Model) -> Scenario:
+    """The ledger is deleted between two changes that are harmless only alone."""
+    weather = replace(STALE, deleted=1.0)
+    return Pair(later=0.5, first_waits=(0.0, 3.0), weather=weather)(chance, model)
+
+
 def names_come_back(chance: Random, model: Model) -> Scenario:
     """A policy is made, seen late, changed and deleted under one name, while others rely on it."""
     policies = {(A, "p"): model.allow_all(), (A, "q"): model.allow_all(), (A, "d"): model.deny_all()}
@@ -560,6 +579,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "a new namespace judged as watched": Mutant(Parts(reviews=AddingIgnored), becomes_managed),
     "namespaces as watched while labels change": Mutant(Parts(reviews=NamespacesAsWatched), labels_repair),
     "harmless for managed namespaces alone": Mutant(Parts(prepare=_managed_alone), lets_in_managed_alone),
+    "a ledger made anew is empty": Mutant(Parts(prepare=_empty_when_made_anew), while_it_is_made_anew),
     "an entry that only allows nothing": Mutant(
         Parts(prepare=_worst(OnlyAllowsNothing)), creates_an_isolator
     ),

@@ -41,6 +41,7 @@ class Habit:
 
 _STALE = Weather(lags=(0.0, 0.05, 5.0, 40.0), tick_seconds=0.2, lag_seconds=10.0, stale_old=0.02)
 _ROUGH = Weather(failing=0.3, crashes=0.8, tick_seconds=0.5)
+_DELETED = Weather(deleted=1.0, lags=(0.0, 0.05, 5.0, 40.0), lag_seconds=10.0)
 _POLICIES = ("delete", "delete", "create", "update", "finalize", "meta")
 _LABELS = ("labels", "labels", "delete", "create", "update")
 HABITS = (
@@ -50,6 +51,7 @@ HABITS = (
     Habit(verbs=_POLICIES, weather=_STALE),
     Habit(verbs=_LABELS, weather=_STALE, most_steps=9),
     Habit(weather=_ROUGH),
+    Habit(verbs=_POLICIES, weather=_DELETED, bursts=(0.1, 1.0, 10.0, 40.0)),
     Habit(bursts=(0.0, 0.001, 0.005), weather=Weather(failing=0.0, crashes=0.0, others_refuse=0.0)),
 )
 

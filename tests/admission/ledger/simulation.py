@@ -12,7 +12,7 @@ from functools import partial
 from random import Random
 from typing import Any, Protocol, TypeAlias
 
-from app.admission.ledger.contents import Contents
+from app.admission.ledger.contents import Contents, made_anew
 from app.admission.ledger.ports import LedgerUnavailable
 from app.admission.ledger.protocol import Admission, Refusal, Reviews, Way
 from app.admission.ledger.settling import Settler
@@ -77,6 +77,8 @@ class Weather:
     stale_old: float = 0.1
     tick_seconds: float = 2.0
     cut_short: float = 0.03
+    deleted: float = 0.0
+    """How likely somebody deletes the ledger."""
     lag_seconds: float = 3.0
     """How long a watch lags as much."""
 
@@ -391,6 +393,8 @@ class Run:
             scheduler.at(at, self.replicas[number].crash)
         for replica in self.replicas:
             self._tick_later(replica)
+        if self.scenario.weather.deleted > self.chance.random():
+            scheduler.at(self.chance.random() * (self.scenario.steps[-1].at + 1.0), self._delete_ledger)
         while self._left and not self.violations:
             scheduler.step()
         for replica in self.replicas:
@@ -414,6 +418,12 @@ class Run:
 
     def _sync(self) -> None:
         self.world.now = self.scheduler.now
+
+    def _delete_ledger(self) -> None:
+        """Have the ledger deleted; who finds it missing makes it anew, before anything else."""
+        self._sync()
+        self.world.ledger.append(made_anew(self.token(9)))
+        self.world.ledger_times.append(self.world.now)
 
     # -- a request -----------------------------------------------------------------------------------------
 

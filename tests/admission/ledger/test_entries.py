@@ -13,6 +13,7 @@ from app.admission.ledger.entries import (
     Moved,
     PolicyEntry,
     UnknownEntry,
+    WholeEntry,
     decoded,
     encoded,
     key_of,
@@ -29,6 +30,8 @@ _ENTRIES: tuple[Entry, ...] = (
     HalfEntry("team-a", "iomete-spark-operator", Created("0e8a")),
     LabelsEntry("n" * 63, Moved(7), {"a": "1", "b": ""}, {"a": "1", "c": "x y"}),
     LabelsEntry("n", Created("0e8a"), None, {"kubernetes.io/metadata.name": "n"}),
+    WholeEntry("n"),
+    WholeEntry(""),
 )
 
 

@@ -257,6 +257,18 @@ def test_past_the_bound_a_namespace_waits(cluster: Cluster) -> None:
     assert decision.reason is Reason.BUSY
 
 
+def test_what_is_not_understood_stays_and_counts_no_more_after_its_time(cluster: Cluster) -> None:
+    cluster.data["entry.a.x"] = "epoch 7 of something"
+    (decision,) = cluster.ask(cluster.deletion("p0"))
+    assert isinstance(decision, Refusal)
+    for seconds in (0.0, 46.0, 0.0):
+        cluster.time += seconds
+        asyncio.run(cluster.settler.tick())
+    (decision,) = cluster.ask(cluster.deletion("p0"))
+    assert isinstance(decision, Admission)
+    assert "entry.a.x" in cluster.data
+
+
 def test_half_of_a_pair_stays_until_the_other_half_stands(cluster: Cluster) -> None:
     cluster.policies_ = {}
     (decision,) = cluster.ask(PolicyChange("a", "half-a", "u100", None, HALF_A, (HALF_B,)))
