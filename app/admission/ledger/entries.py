@@ -227,11 +227,25 @@ def settled_at(entry: Entry, snapshot: Snapshot[P]) -> int | None:
         case WholeEntry() | UnknownEntry():
             return None
     policy = snapshot.policies.get(entry.namespace, {}).get(entry.name)
-    seen = None if policy is None else (policy.uid, policy.version)
-    found = _settled_at(entry.awaited, seen, snapshot.policies_version)
-    if found is None and isinstance(entry.awaited, Created):
-        return snapshot.gone.get(entry.awaited.uid)
-    return found
+    if isinstance(entry.awaited, Created):
+        seen = None if policy is None else (policy.uid, policy.version)
+        found = _settled_at(entry.awaited, seen, None)
+        return snapshot.gone.get(entry.awaited.uid) if found is None else found
+    if policy is not None:
+        return _settled_at(entry.awaited, (policy.uid, policy.version), None)
+    return _gone_at(entry, entry.awaited, snapshot)
+
+
+def _gone_at(entry: PolicyEntry | HalfEntry, moved: Moved, snapshot: Snapshot[P]) -> int | None:
+    """Return the version of the event by which the policy went, or else how far the watch has come.
+
+    The lower a mark, the sooner the watches of the other replicas have reached it.
+    """
+    found = _settled_at(moved, None, snapshot.policies_version)
+    went = snapshot.gone.get(f"{entry.namespace}/{entry.name}")
+    if found is None or went is None or moved.version is None or went <= moved.version:
+        return found
+    return min(found, went)
 
 
 def _settled_at(awaited: Awaited, seen: tuple[str, Version] | None, reached: Version) -> int | None:

@@ -281,7 +281,7 @@ class Reviews(Generic[P, L]):
         stored = basis.policies.get(change.namespace, {}).get(change.name)
         if stored is None or change.old is None:
             return stored is change.old
-        return stored.version == change.old.version
+        return stored.version is not None and stored.version == change.old.version
 
     # -- both ----------------------------------------------------------------------------------------------
 

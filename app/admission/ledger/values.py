@@ -70,8 +70,9 @@ class Snapshot(Generic[P]):
     """Policies by namespace and name, and namespaces by name, each as of the version that was reached.
 
     A version is reached when everything up to it is in: by an event, a bookmark or a list. While nothing
-    changes ``namespaces`` should be the same object, since what follows from it is remembered. ``gone`` are
-    the uids of policies that went lately, with the version of the event: a help for those that came and went.
+    changes ``namespaces`` should be the same object, since what follows from it is remembered. ``gone`` is a
+    help, and may be empty: the policies that went lately, by uid and by ``namespace/name``, with the version
+    of the (last) event that said so.
     """
 
     policies: Mapping[str, Policies[P]]

@@ -86,6 +86,8 @@ def test_an_update_or_deletion_is_settled_when_the_object_is_newer_or_gone() -> 
     assert settled_at(entry, _policies(15, p=Stored("u1", 12, "spec"))) == 12
     assert settled_at(entry, _policies(15)) == 15
     assert settled_at(entry, _policies(9)) is None
+    assert settled_at(entry, Snapshot({}, 15, {}, 50, {"a/p": 13})) == 13
+    assert settled_at(entry, Snapshot({}, 15, {}, 50, {"a/p": 8})) == 15
 
 
 def test_a_creation_is_settled_when_its_uid_was_seen_whatever_has_its_name() -> None:

@@ -70,7 +70,7 @@ class World(Generic[P]):
         else:
             self.removed_at[place] = len(self.history)
             if old is not None:
-                self.gone[old.uid] = revision
+                self.gone[old.uid] = self.gone[f"{namespace}/{name}"] = revision
         self._append(
             replace(
                 now,
