@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from app.admission.ledger.harmless import blanket, is_harmless, stateless_flows
 from app.engine.baselines import missing_baselines, recognise
@@ -15,7 +15,7 @@ from app.engine.regions import NamespaceTable
 from app.engine.requirements import FlowId, Options, managed_flows, required_flows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from app.admission.ledger.values import Labels, Policies
     from app.admission.ledger.worst_case import Case, Namespaces, Side
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from app.engine.requirements import RequiredFlow
 
 _MOST_TABLES = 8
+_MOST_FLOWS = 256
+Flows: TypeAlias = "tuple[RequiredFlow, ...]"
 _DEFAULTS = Options()
 
 
@@ -47,6 +49,7 @@ class EngineJudge:
         self._budget = budget
         # By identity: namespaces are the same object while nothing changes. The object is held.
         self._tables: dict[int, tuple[Namespaces, NamespaceTable]] = {}
+        self._known: dict[tuple[int, int, str], tuple[object, Flows]] = {}
 
     def is_managed(self, labels: Labels) -> bool:
         """Tell whether flows of a namespace with these labels are required."""
@@ -56,7 +59,9 @@ class EngineJudge:
         """Tell whether a change takes nothing away, whatever else there is."""
         if old == new:
             return True
-        flows = stateless_flows(self._facts(), namespace, self._options)
+        facts = self._facts()
+        key = (id(facts), 0, namespace)
+        flows = self._remembered(key, facts, lambda: stateless_flows(facts, namespace, self._options))
         return is_harmless((old, new), flows, self._options, self._budget())
 
     async def loss(self, case: Case[Policy]) -> Verdict | None:
@@ -97,12 +102,27 @@ class EngineJudge:
             found = self._tables[id(namespaces)] = (namespaces, table)
         return found[1]
 
-    def _flows(self, case: Case[Policy]) -> tuple[RequiredFlow, ...]:
+    def _flows(self, case: Case[Policy]) -> Flows:
         """Return the flows whose loss may be rejected, to the peers of the case."""
-        after = case.after[0].namespaces
+        after, facts = case.after[0].namespaces, self._facts()
         if len(case.peers) == 1 and case.peers == after.keys():
-            flows = tuple(managed_flows(case.namespace, case.peers))
-        else:
-            cluster = replace(self._facts(), namespaces=self._table(after).namespaces)
-            flows = required_flows(cluster, case.namespace, self._options, case.peers)
-        return tuple(one for one in flows if one.id is not FlowId.PLATFORM_EGRESS and not one.is_future)
+            return _rejecting(managed_flows(case.namespace, case.peers))
+        cluster = replace(facts, namespaces=self._table(after).namespaces)
+        return self._remembered(
+            (id(facts), id(case.peers), case.namespace),
+            (facts, case.peers),
+            lambda: _rejecting(required_flows(cluster, case.namespace, self._options, case.peers)),
+        )
+
+    def _remembered(self, key: tuple[int, int, str], held: object, make: Callable[[], Flows]) -> Flows:
+        """Return flows that are made once for the same objects, which are held so that they stay the same."""
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _MOST_FLOWS:
+                self._known.clear()
+            found = self._known[key] = (held, make())
+        return found[1]
+
+
+def _rejecting(flows: Iterable[RequiredFlow]) -> Flows:
+    return tuple(one for one in flows if one.id is not FlowId.PLATFORM_EGRESS and not one.is_future)
