@@ -57,7 +57,7 @@ Policies: TypeAlias = Mapping[str, Stored[P]]
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedSnapshot(Generic[P]):
+class Watched(Generic[P]):
     """Policies by namespace and name, and namespaces by name, each as of the version that was reached.
 
     A version is reached when everything up to it is in: by an event, a bookmark or a list. While nothing

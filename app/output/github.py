@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from app.output.results import Result
+from app.output.results import Result
 
 
 def as_github(results: Iterable[Result], summary: str) -> str:

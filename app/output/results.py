@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from enum import Enum
+from enum import Enum
 
 
 @dataclass(frozen=True, slots=True)

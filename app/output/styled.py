@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+from collections.abc import Iterable
+from typing import TextIO
 
 Line = tuple[tuple[str, str], ...]
 """Pieces of text, each with its style in Rich's words."""

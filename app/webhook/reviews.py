@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from app.admission.ports import Afterwards, OverrideOutcome
+from app.admission.ports import Afterwards, Decision, OverrideOutcome
+from app.admission.reviewer import Reviewer
 from app.logs import EventLog
+from app.metrics import Metrics
 from app.serving.reviews import Reply
 from app.wire.errors import BadReview
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from app.admission.ports import Decision
-    from app.admission.reviewer import Reviewer
-    from app.metrics import Metrics
 
 _LOG = EventLog("app.decisions")
 _LAST_ANSWER = (("connection", "close"),)

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
 
 from app.admission.ports import Announcer, ClusterState, Nobody
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Replica, Rules
+from app.cluster.probe.peer_watch import PeerWatch
 from app.metrics import Metrics
 from app.model.declared_sources import declared_source
 from app.serving.application import create_app, create_health_app
 from app.serving.server import Applications, Bound, Listen, serve
 from app.serving.state import ServingState
-from app.serving.tls import HandedCertificate, ServingCertificate
+from app.serving.tls import HandedCertificate, Handshakes, ServingCertificate
 from app.serving.validate import RequestLimits
 from app.settings.engine_options import options_of
 from app.settings.model import Notice, Settings
 from app.webhook.background import Background, reconciler_of
 from app.webhook.reviews import DecisionRecord, HttpReviews
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-    from pathlib import Path
-
-    from app.cluster.probe.peer_watch import PeerWatch
-    from app.serving.tls import Handshakes
 
 _SETTLING_SECONDS = 5.0
 """The API server writes a change milliseconds after its review, unless another webhook takes its time."""

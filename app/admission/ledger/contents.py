@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from app.admission.ledger.entries import EVERYWHERE, WholeEntry, decoded, encoded, key_of
+from app.admission.ledger.entries import EVERYWHERE, Entry, WholeEntry, decoded, encoded, key_of
 from app.admission.ledger.marks import NO_MARKS, Marks, mark_of
-from app.admission.ledger.ports import LedgerUnusable
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from collections.abc import Set as AbstractSet
-
-    from app.admission.ledger.entries import Entry
-    from app.admission.ledger.values import Resource
+from app.errors import StateUnreadable
+from app.model.snapshot import Resource
 
 FORMAT_KEY, FORMAT = "format", "1"
+
+
+class LedgerUnusable(StateUnreadable):
+    """The ledger has a format that this version does not know, and must not write over."""
+
+    def __init__(self, form: str, known: str) -> None:
+        super().__init__(
+            "the ledger",
+            f"it has format {form!r}, and this version knows {known!r} alone",
+            "run one version of the guard; the newer one knows both",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class Contents:
         """
         form = data.get(FORMAT_KEY, FORMAT)
         if form != FORMAT:
-            raise LedgerUnusable(f"the ledger has format {form!r}, and this version knows {FORMAT!r} alone")
+            raise LedgerUnusable(form, FORMAT)
         marks: dict[Resource, int] = {}
         entries: dict[str, Entry] = {}
         size = 0

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from app.admission.ledger.harmless import blanket, is_harmless, stateless_flows
+from app.admission.ledger.worst_case import Case, Namespaces, Side
 from app.engine.baselines import missing_baselines, recognise
-from app.engine.budget import Unlimited
-from app.engine.cluster import MANAGED
+from app.engine.budget import Budget, Unlimited
+from app.engine.cluster import MANAGED, Cluster
 from app.engine.judge import Judge, State, Verdict
-from app.engine.policy import Namespace
+from app.engine.policy import Namespace, Policy
 from app.engine.regions import NamespaceTable
-from app.engine.requirements import FlowId, Options, managed_flows, required_flows
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from app.admission.ledger.values import Labels, Policies
-    from app.admission.ledger.worst_case import Case, Namespaces, Side
-    from app.engine.budget import Budget
-    from app.engine.cluster import Cluster
-    from app.engine.policy import Policy
-    from app.engine.requirements import RequiredFlow
+from app.engine.requirements import FlowId, Options, RequiredFlow, managed_flows, required_flows
+from app.model.snapshot import Labels, Policies
 
 _MOST_TABLES = 8
 _MOST_FLOWS = 256

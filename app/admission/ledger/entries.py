@@ -16,16 +16,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from app.admission.ledger.values import LabelChange, Resource, Version, version_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from app.admission.ledger.values import Change, Labels, P, Snapshot
+from app.admission.ledger.values import Change, LabelChange
+from app.model.snapshot import Labels, P, Resource, Version, Watched, version_of
 
 PREFIX = "entry."
 LONGEST_VALUE = 16_384
@@ -212,7 +209,7 @@ def _labels(raw: dict[str, Any]) -> dict[str, str]:
     return dict(raw)
 
 
-def settled_at(entry: Entry, snapshot: Snapshot[P]) -> int | None:
+def settled_at(entry: Entry, snapshot: Watched[P]) -> int | None:
     """Return the version at which ``snapshot`` shows an entry to be settled, None where it does not.
 
     Settled: the change is made and in the snapshot, or cannot be made any more. It goes by uid and
@@ -236,7 +233,7 @@ def settled_at(entry: Entry, snapshot: Snapshot[P]) -> int | None:
     return _gone_at(entry, entry.awaited, snapshot)
 
 
-def _gone_at(entry: PolicyEntry | HalfEntry, moved: Moved, snapshot: Snapshot[P]) -> int | None:
+def _gone_at(entry: PolicyEntry | HalfEntry, moved: Moved, snapshot: Watched[P]) -> int | None:
     """Return the version of the event by which the policy went, or else how far the watch has come.
 
     The lower a mark, the sooner the watches of the other replicas have reached it.

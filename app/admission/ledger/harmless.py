@@ -8,23 +8,17 @@ So nothing that is known of namespaces goes in.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from app.engine.budget import Budget
+from app.engine.cluster import Cluster, Source
 from app.engine.judge import Judge, State
 from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
-from app.engine.regions import FuturePods, NamespaceTable, Outside, Region
-from app.engine.requirements import FlowId, RequiredFlow, Severity, required_flows
+from app.engine.regions import FuturePods, NamespaceTable, Outside, PeerRegion, Region
+from app.engine.requirements import FlowId, Options, RequiredFlow, Severity, required_flows
 from app.engine.selectors import EVERYTHING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from app.engine.budget import Budget
-    from app.engine.cluster import Cluster, Source
-    from app.engine.regions import PeerRegion
-    from app.engine.requirements import Options
 
 _ANYWHERE = NamespaceTable({})
 _DIRECTIONS = ((FlowId.MANAGED_INGRESS, Direction.INGRESS), (FlowId.MANAGED_EGRESS, Direction.EGRESS))

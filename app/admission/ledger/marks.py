@@ -7,15 +7,10 @@ condition and in any order. A lower one is taken away only by the write that put
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from app.admission.ledger.values import Resource
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from app.admission.ledger.values import P, Snapshot
+from app.model.snapshot import P, Resource, Watched
 
 PREFIX = "mark."
 
@@ -36,11 +31,11 @@ class Marks:
         """Return the mark of one resource."""
         return self.policies if resource is Resource.POLICIES else self.namespaces
 
-    def are_reached(self, snapshot: Snapshot[P]) -> bool:
+    def are_reached(self, snapshot: Watched[P]) -> bool:
         """Tell whether a replica may judge by ``snapshot``; never where its versions are no numbers."""
         return self.is_reached(Resource.POLICIES, snapshot) and self.is_reached(Resource.NAMESPACES, snapshot)
 
-    def is_reached(self, resource: Resource, snapshot: Snapshot[P]) -> bool:
+    def is_reached(self, resource: Resource, snapshot: Watched[P]) -> bool:
         """Tell whether ``snapshot`` has come as far in one resource."""
         version = snapshot.reached(resource)
         return version is not None and version >= self.of_resource(resource)

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Collection, Generator, Mapping
+from typing import Protocol, TypeVar
 
-from app.admission.ledger.values import P
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Mapping
-
-    from app.admission.ledger.contents import Contents
-    from app.admission.ledger.values import Labels, Policies, Resource, Snapshot, StoredNamespace, Version
-    from app.admission.ledger.worst_case import Case
+from app.admission.ledger.contents import Contents
+from app.admission.ledger.worst_case import Case
+from app.model.snapshot import Labels, P, Policies, Resource, StoredNamespace, Version, Watched
 
 L_co = TypeVar("L_co", covariant=True)
 """What a change takes away, as the judge tells it; the protocol never looks inside."""
 T = TypeVar("T")
 
 
-class LedgerUnavailable(Exception):  # noqa: N818 - reads as what it is
-    """The ledger, or what a review needs beside it, could not be read or written. Nothing was decided."""
-
-
-class LedgerUnusable(LedgerUnavailable):
-    """The ledger has a format that this version does not know, and must not write over."""
-
-
 class Ledger(Protocol):
-    """The ConfigMap's ``data``. Both raise ``LedgerUnavailable``; a write may have taken effect even so."""
+    """The ConfigMap's ``data``. Both raise ``StateUnreadable``; a write may have taken effect even so."""
 
     async def merge(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
         """Merge-patch ``data`` without a resourceVersion (None takes a key out); return all of it then."""
@@ -41,7 +29,7 @@ class Ledger(Protocol):
 class Informers(Protocol[P]):
     """What this replica's watches have seen."""
 
-    def snapshot(self) -> Snapshot[P]:
+    def snapshot(self) -> Watched[P]:
         """Return policies and namespaces as watched; the very same value while nothing changes."""
         ...
 
@@ -51,7 +39,7 @@ class Informers(Protocol[P]):
 
 
 class Reader(Protocol[P]):
-    """Consistent reads; they raise ``LedgerUnavailable``."""
+    """Consistent reads; they raise ``StateUnreadable``."""
 
     async def policies(self, namespaces: Collection[str]) -> tuple[Mapping[str, Policies[P]], Version]:
         """List the policies of some namespaces, ``resourceVersion`` unset; with the list's version.

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from app.admission.ledger.contents import Contents
 from app.admission.ledger.entries import (
     LONGEST_VALUE,
+    Entry,
     LabelsEntry,
     adds_management,
     encoded,
     entry_of,
     settled_at,
 )
-from app.admission.ledger.values import Effect, LabelChange, P, Resource, Snapshot, namespace_of
+from app.admission.ledger.ports import Informers, Judge, Ledger, Reader
+from app.admission.ledger.values import Change, Effect, LabelChange, PolicyChange, namespace_of
 from app.admission.ledger.worst_case import NOTHING, WorstCase, pending
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from app.admission.ledger.entries import Entry
-    from app.admission.ledger.ports import Informers, Judge, Ledger, Reader
-    from app.admission.ledger.values import Change, PolicyChange
-    from app.admission.ledger.writing import Writer, Written
+from app.admission.ledger.writing import Writer, Written
+from app.model.snapshot import P, Resource, Watched
 
 L = TypeVar("L")
 MOST_OF_A_NAMESPACE = 64
@@ -57,7 +54,7 @@ class Admission(Generic[P]):
     """A change is admitted; ``basis`` is the state that it was judged by, if it was."""
 
     way: Way
-    basis: Snapshot[P] | None = None
+    basis: Watched[P] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ class Refusal(Generic[P, L]):
     reason: Reason
     loss: L | None = None
     under_way: tuple[Entry, ...] = ()
-    basis: Snapshot[P] | None = None
+    basis: Watched[P] | None = None
 
 
 Decision: TypeAlias = Admission[P] | Refusal[P, L]
@@ -93,7 +90,7 @@ class Reviews(Generic[P, L]):
     async def review(self, change: Change[P]) -> Decision[P, L]:
         """Return whether a change may be made.
 
-        Raises ``LedgerUnavailable`` where that cannot be known now, and what the judge raises.
+        Raises ``StateUnreadable`` where that cannot be known now, and what the judge raises.
         """
         if not isinstance(change, LabelChange) and change.old is not None and change.old.terminating:
             if change.new is not None and change.new != change.old.value:
@@ -106,7 +103,7 @@ class Reviews(Generic[P, L]):
     async def note(self, change: Change[P]) -> None:
         """Write down a change that is admitted without being judged, or in spite of it: the others' reviews.
 
-        Raises ``LedgerUnavailable``.
+        Raises ``StateUnreadable``.
         """
         await self._writer.add(entry_of(change))
 
@@ -140,7 +137,7 @@ class Reviews(Generic[P, L]):
             return Admission(Way.WATCHED, basis)
         return await self._confirmed(change, written)
 
-    def _may_judge_by(self, change: Change[P], basis: Snapshot[P], contents: Contents) -> bool:
+    def _may_judge_by(self, change: Change[P], basis: Watched[P], contents: Contents) -> bool:
         """Tell whether the watched state may be used, as far as the watched ledger tells.
 
         That a namespace is not managed, or that there is a policy of the name already, is asked anew.
@@ -153,7 +150,7 @@ class Reviews(Generic[P, L]):
             return False
         return self.worst_case.is_guarded(change.namespace, basis, NOTHING)
 
-    def are_reached(self, contents: Contents, basis: Snapshot[P]) -> bool:
+    def are_reached(self, contents: Contents, basis: Watched[P]) -> bool:
         """Tell whether a snapshot has come as far as the marks."""
         return contents.marks.are_reached(basis)
 
@@ -170,7 +167,11 @@ class Reviews(Generic[P, L]):
         )
 
     async def still_holds(
-        self, change: Change[P], basis: Snapshot[P], judged_with: tuple[Entry, ...] | None, written: Written
+        self,
+        change: Change[P],
+        basis: Watched[P],
+        judged_with: tuple[Entry, ...] | None,
+        written: Written,
     ) -> bool:
         """Judge again with the ledger as it stood when the own entry was written.
 
@@ -199,7 +200,7 @@ class Reviews(Generic[P, L]):
                 return again
         return await self._confirmed(change, written)
 
-    async def ledger_then_list(self, change: Change[P]) -> tuple[Contents, Snapshot[P]]:
+    async def ledger_then_list(self, change: Change[P]) -> tuple[Contents, Watched[P]]:
         """Read the ledger, and the state after it: what was dropped from it, the state shows."""
         contents = Contents.decode(await self._ledger.read())
         return contents, await self._read(change, contents)
@@ -216,7 +217,7 @@ class Reviews(Generic[P, L]):
             self._writer.abandon(written.key)
         return decision
 
-    async def _read(self, change: Change[P], contents: Contents) -> Snapshot[P]:
+    async def _read(self, change: Change[P], contents: Contents) -> Watched[P]:
         """Return the state as it is now, read after ``contents``.
 
         Of namespaces, watched state will do where no change of labels is under way: all of them stand in the
@@ -227,7 +228,7 @@ class Reviews(Generic[P, L]):
         if self.must_list_namespaces(contents, watched):
             namespaces, reached = await self._reader.namespaces()
         if isinstance(change, LabelChange):
-            state = Snapshot(watched.policies, None, namespaces, reached)
+            state = Watched(watched.policies, None, namespaces, reached)
             under_way = pending(contents.entries.values(), state)
             scope = [
                 name
@@ -237,9 +238,9 @@ class Reviews(Generic[P, L]):
         else:
             scope = [change.namespace]
         policies, version = await self._reader.policies(scope)
-        return Snapshot(policies, version, namespaces, reached, watched.gone)
+        return Watched(policies, version, namespaces, reached, watched.gone)
 
-    def must_list_namespaces(self, contents: Contents, watched: Snapshot[P]) -> bool:
+    def must_list_namespaces(self, contents: Contents, watched: Watched[P]) -> bool:
         """Tell whether labels may have changed that were not watched yet."""
         if not contents.marks.is_reached(Resource.NAMESPACES, watched):
             return True
@@ -249,7 +250,7 @@ class Reviews(Generic[P, L]):
         )
 
     async def _confirm(
-        self, change: Change[P], basis: Snapshot[P], entries: tuple[Entry, ...]
+        self, change: Change[P], basis: Watched[P], entries: tuple[Entry, ...]
     ) -> Decision[P, L]:
         """Judge by a list: what it shows to be settled is left out, for this review only."""
         if not isinstance(change, LabelChange):
@@ -266,14 +267,14 @@ class Reviews(Generic[P, L]):
             return Refusal(Reason.LOSS, alone, basis=basis)
         return Refusal(Reason.UNDER_WAY, loss, pending(entries, basis).entries, basis)
 
-    def is_taken(self, change: PolicyChange[P], basis: Snapshot[P]) -> bool:
+    def is_taken(self, change: PolicyChange[P], basis: Watched[P]) -> bool:
         """Tell whether a policy is to be created whose name another has.
 
         It could only be made once that one is gone, and then nobody would have judged it.
         """
         return change.old is None and change.name in basis.policies.get(change.namespace, {})
 
-    def is_old_in(self, change: Change[P], basis: Snapshot[P]) -> bool:
+    def is_old_in(self, change: Change[P], basis: Watched[P]) -> bool:
         """Tell whether ``old`` is what the list shows; what was read does not tell what is open otherwise."""
         if isinstance(change, LabelChange):
             namespace = basis.namespaces.get(change.name)
@@ -289,7 +290,12 @@ class Reviews(Generic[P, L]):
         return tuple(self._writer.standing(entries).values())
 
     async def _lost(
-        self, change: Change[P], basis: Snapshot[P], entries: tuple[Entry, ...], *, all_open: bool = True
+        self,
+        change: Change[P],
+        basis: Watched[P],
+        entries: tuple[Entry, ...],
+        *,
+        all_open: bool = True,
     ) -> L | None:
         """Return what the change takes away in the worst case."""
         under_way = pending(entries, basis) if entries else NOTHING

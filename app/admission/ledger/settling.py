@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic
+from collections.abc import Iterable, Mapping
+from typing import Generic
 
+from app.admission.ledger.contents import Contents
 from app.admission.ledger.entries import (
+    Entry,
     HalfEntry,
     LabelsEntry,
     UnknownEntry,
@@ -13,16 +16,9 @@ from app.admission.ledger.entries import (
     settled_at,
 )
 from app.admission.ledger.marks import raised
-from app.admission.ledger.values import P, Resource
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from app.admission.ledger.contents import Contents
-    from app.admission.ledger.entries import Entry
-    from app.admission.ledger.ports import Informers, Judge, Ledger, Reader, Runtime
-    from app.admission.ledger.values import Snapshot
-    from app.admission.ledger.writing import Writer
+from app.admission.ledger.ports import Informers, Judge, Ledger, Reader, Runtime
+from app.admission.ledger.writing import Writer
+from app.model.snapshot import P, Resource, Watched
 
 LONGEST_SECONDS = 45.0
 """The API server ends a mutating request after 34 s, whatever its ``--request-timeout`` says."""
@@ -49,7 +45,7 @@ class Settler(Generic[P]):
     async def tick(self) -> None:
         """Drop what is to be dropped, and find out what may be dropped later.
 
-        Raises ``LedgerUnavailable``; nothing is lost by that, try again.
+        Raises ``StateUnreadable``; nothing is lost by that, try again.
         """
         contents = self._informers.contents()
         self._look(contents)
@@ -73,7 +69,7 @@ class Settler(Generic[P]):
         self._first_seen = {key: self._first_seen.get(key, now) for key in contents.entries}
         self._touched = {key: one for key, one in self._touched.items() if key in self._first_seen}
 
-    def settled(self, snapshot: Snapshot[P], contents: Contents) -> tuple[set[str], Mapping[Resource, int]]:
+    def settled(self, snapshot: Watched[P], contents: Contents) -> tuple[set[str], Mapping[Resource, int]]:
         """Return the entries that may be dropped, and the versions that show it."""
         drops: set[str] = set()
         versions: dict[Resource, int] = {}
@@ -87,7 +83,7 @@ class Settler(Generic[P]):
                     versions[resource] = max(version, versions.get(resource, 0))
         return drops, versions
 
-    def seen_at(self, key: str, entry: Entry, snapshot: Snapshot[P]) -> Mapping[Resource, int] | None:
+    def seen_at(self, key: str, entry: Entry, snapshot: Watched[P]) -> Mapping[Resource, int] | None:
         """Return the versions from which on an entry is needless, None while it is needed."""
         found = self.settled_at(key, entry, snapshot)
         if found is None or self.stays(entry):
@@ -96,7 +92,7 @@ class Settler(Generic[P]):
             return None
         return {entry.resource: found}
 
-    def settled_at(self, key: str, entry: Entry, snapshot: Snapshot[P]) -> int | None:
+    def settled_at(self, key: str, entry: Entry, snapshot: Watched[P]) -> int | None:
         """Return the version at which the change is made, or cannot be made any more."""
         del key
         return settled_at(entry, snapshot)
@@ -108,14 +104,14 @@ class Settler(Generic[P]):
         """
         return isinstance(entry, LabelsEntry) and adds_management(entry, self._judge.is_managed)
 
-    def _is_over(self, entry: HalfEntry, snapshot: Snapshot[P]) -> bool:
+    def _is_over(self, entry: HalfEntry, snapshot: Watched[P]) -> bool:
         """Tell whether half of a pair has its other half, or is gone itself."""
         policies = snapshot.policies.get(entry.namespace, {})
         stored = policies.get(entry.name)
         is_there = stored is not None and stored.uid == entry.awaited.uid
         return not is_there or self._judge.is_pair(entry.namespace, policies)
 
-    def _expired_at(self, key: str, snapshot: Snapshot[P]) -> Mapping[Resource, int] | None:
+    def _expired_at(self, key: str, snapshot: Watched[P]) -> Mapping[Resource, int] | None:
         """Return the versions of events that came after the change could be made last, once they are seen."""
         touched = self._touched.get(key)
         if touched is None:

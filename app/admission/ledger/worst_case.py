@@ -7,10 +7,12 @@ before and those after, and each has to be let through; its flows are required i
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeAlias
+from typing import Generic, TypeAlias
 
 from app.admission.ledger.entries import (
+    Entry,
     HalfEntry,
     LabelsEntry,
     PolicyEntry,
@@ -18,20 +20,8 @@ from app.admission.ledger.entries import (
     WholeEntry,
     settled_at,
 )
-from app.admission.ledger.values import LabelChange, P
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from app.admission.ledger.entries import Entry
-    from app.admission.ledger.values import (
-        Change,
-        Labels,
-        PolicyChange,
-        Snapshot,
-        StoredNamespace,
-    )
-
+from app.admission.ledger.values import Change, LabelChange, PolicyChange
+from app.model.snapshot import Labels, P, StoredNamespace, Watched
 
 Namespaces: TypeAlias = "Mapping[str, Labels]"
 """The labels of namespaces, by keys; one whose labels are changing has several."""
@@ -81,7 +71,7 @@ class Pending:
 NOTHING = Pending()
 
 
-def pending(entries: Iterable[Entry], snapshot: Snapshot[P]) -> Pending:
+def pending(entries: Iterable[Entry], snapshot: Watched[P]) -> Pending:
     """Return what is under way of ``entries``: those that ``snapshot`` shows to be settled are not."""
     left = tuple([one for one in entries if settled_at(one, snapshot) is None])
     if not left:
@@ -117,7 +107,7 @@ class WorstCase(Generic[P]):
         self._is_managed = is_managed
         self._known: tuple[object, Peers] = (None, Peers({}, {}, frozenset()))
 
-    def is_guarded(self, namespace: str, snapshot: Snapshot[P], under_way: Pending) -> bool:
+    def is_guarded(self, namespace: str, snapshot: Watched[P], under_way: Pending) -> bool:
         """Tell whether flows of ``namespace`` are required, or may be once its labels are changed."""
         found = snapshot.namespaces.get(namespace)
         return (
@@ -127,7 +117,7 @@ class WorstCase(Generic[P]):
         )
 
     def cases(
-        self, change: Change[P], snapshot: Snapshot[P], under_way: Pending, *, all_open: bool
+        self, change: Change[P], snapshot: Watched[P], under_way: Pending, *, all_open: bool
     ) -> Iterator[Case[P]]:
         """Yield a case for each namespace whose policies the change has to do with.
 
@@ -140,7 +130,7 @@ class WorstCase(Generic[P]):
         before = None if all_open else self.before(change, snapshot, peers)
         yield Case(change.namespace, before, self.after(change, snapshot, under_way, peers), peers.required)
 
-    def before(self, change: PolicyChange[P], snapshot: Snapshot[P], peers: Peers) -> Side[P]:
+    def before(self, change: PolicyChange[P], snapshot: Watched[P], peers: Peers) -> Side[P]:
         """Return the namespace as it was read, nothing under way; what is being deleted counts."""
         stored = snapshot.policies.get(change.namespace, {})
         others = [one.value for name, one in stored.items() if name != change.name]
@@ -148,7 +138,7 @@ class WorstCase(Generic[P]):
         return Side((*others, *own), peers.before)
 
     def after(
-        self, change: PolicyChange[P], snapshot: Snapshot[P], under_way: Pending, peers: Peers
+        self, change: PolicyChange[P], snapshot: Watched[P], under_way: Pending, peers: Peers
     ) -> tuple[Side[P], ...]:
         """Return the namespace after the change, in the worst case."""
         own = () if change.new is None else (change.new,)
@@ -157,7 +147,11 @@ class WorstCase(Generic[P]):
         )
 
     def worst(
-        self, namespace: str, own: str, own_after: tuple[P, ...], state: tuple[Snapshot[P], Pending, Peers]
+        self,
+        namespace: str,
+        own: str,
+        own_after: tuple[P, ...],
+        state: tuple[Watched[P], Pending, Peers],
     ) -> tuple[Side[P], ...]:
         """Return one namespace in the worst case; the policy ``own`` is known to be ``own_after`` then.
 
@@ -185,7 +179,7 @@ class WorstCase(Generic[P]):
         )
 
     def _label_cases(
-        self, change: LabelChange, snapshot: Snapshot[P], under_way: Pending, *, all_open: bool
+        self, change: LabelChange, snapshot: Watched[P], under_way: Pending, *, all_open: bool
     ) -> Iterator[Case[P]]:
         """Yield a case for each guarded namespace; only the changed one is a far end.
 

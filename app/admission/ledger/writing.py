@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from app.admission.ledger.contents import FORMAT, FORMAT_KEY, Contents
-from app.admission.ledger.entries import encoded, key_of
-from app.admission.ledger.ports import LedgerUnavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from app.admission.ledger.entries import Entry
-    from app.admission.ledger.ports import Future, Ledger, Runtime
+from app.admission.ledger.entries import Entry, encoded, key_of
+from app.admission.ledger.ports import Future, Ledger, Runtime
+from app.errors import StateUnreadable
 
 BYTES_PER_SECOND = 1_000_000
 """What a replica lets go to the store: each write stores all of the ConfigMap anew."""
@@ -38,7 +33,7 @@ class _Waiting:
         self.entry = entry
         self.told = told
         self.written: Written | None = None
-        self.failed: LedgerUnavailable | None = None
+        self.failed: StateUnreadable | None = None
 
     @property
     def is_answered(self) -> bool:
@@ -69,7 +64,7 @@ class Writer:
         return {key: one for key, one in entries.items() if key not in self.outlived}
 
     async def add(self, entry: Entry) -> Written:
-        """Write an entry; return what stands in the ledger then. Raises ``LedgerUnavailable``."""
+        """Write an entry; return what stands in the ledger then. Raises ``StateUnreadable``."""
         mine = _Waiting(key_of(entry, self._runtime.token()), entry, self._runtime.future())
         self._queue.append(mine)
         try:
@@ -80,7 +75,7 @@ class Writer:
             raise
         if mine.written is None:
             self.abandon(mine.key)
-            raise mine.failed or LedgerUnavailable("the ledger was not written")
+            raise mine.failed or StateUnreadable("the ledger", "it was not written", "try again")
         return mine.written
 
     def abandon(self, key: str) -> None:
@@ -124,7 +119,7 @@ class Writer:
         keys: dict[str, str | None] = {one.key: encoded(one.entry) for one in group}
         try:
             contents = Contents.decode(await self._ledger.merge({FORMAT_KEY: FORMAT, **keys}))
-        except LedgerUnavailable as error:
+        except StateUnreadable as error:
             for one in group:
                 one.failed = error
             return

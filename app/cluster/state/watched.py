@@ -22,7 +22,7 @@ from app.engine.cluster import MANAGED
 from app.engine.policy import Direction, Policy
 from app.engine.selectors import EVERYTHING
 from app.logs import EventLog
-from app.model.snapshot import Policies, Stored, StoredNamespace, Version, WatchedSnapshot, version_of
+from app.model.snapshot import Policies, Stored, StoredNamespace, Version, Watched, version_of
 from app.wire.networkpolicy.parse import parse_stored
 from app.wire.objects.metadata import NO_METADATA, Metadata
 from app.wire.objects.namespaces import namespace_of
@@ -211,7 +211,7 @@ class WatchedState:
         self._policies = _Policies(api, self._namespaces.managed, self._on_change)
         self._ledger = _LedgerData(api, guard_namespace, self._on_change)
         self._reflectors = (self._namespaces, self._policies, self._ledger)
-        self._snapshot: WatchedSnapshot[Policy] | None = None
+        self._snapshot: Watched[Policy] | None = None
         self._has_begun = False
 
     def start(self) -> None:
@@ -233,7 +233,7 @@ class WatchedState:
                 return reflector.problem or f"{reflector.collection.words}: not read yet"
         return None
 
-    def snapshot(self) -> WatchedSnapshot[Policy]:
+    def snapshot(self) -> Watched[Policy]:
         """Return what the watches show; the very same value while nothing changes."""
         with self._lock:
             if self._snapshot is None:
@@ -244,14 +244,14 @@ class WatchedState:
         """Return the ledger's ``data`` as watched."""
         return self._ledger.data
 
-    def _taken(self) -> WatchedSnapshot[Policy]:
+    def _taken(self) -> Watched[Policy]:
         """Put a snapshot together; versions first, so that none promises more than is there."""
         namespaces, policies = self._namespaces, self._policies
         namespaces_version, policies_version, kept = namespaces.version, policies.version, policies.kept
         by_namespace, gone, by_name = policies.by_namespace, policies.gone, namespaces.by_name
         if not namespaces.managed() <= kept:
             policies_version = None
-        return WatchedSnapshot(by_namespace, policies_version, by_name, namespaces_version, gone)
+        return Watched(by_namespace, policies_version, by_name, namespaces_version, gone)
 
     def _on_namespaces(self) -> None:
         """Read policies once it is known of which namespaces; anew, where one has become managed since."""

@@ -8,7 +8,6 @@ from random import Random
 
 from app.admission.ledger.engine import EngineJudge
 from app.admission.ledger.harmless import is_harmless, stateless_flows
-from app.admission.ledger.values import Labels
 from app.engine.addresses import network_set, place_of
 from app.engine.baselines import written_baselines
 from app.engine.budget import Unlimited
@@ -18,6 +17,7 @@ from app.engine.policy import ALLOW_ALL, Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import PortSet, Protocol, port_range, position
 from app.engine.requirements import IpBlockMatchesPods, Options, RequiredFlow
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, LabelSet, Operator, Selector
+from app.model.snapshot import Labels
 
 _SOURCE = "10.0.0.1"
 _OPERATOR = Selector.labels({"app": "a"})

@@ -11,14 +11,15 @@ from app.admission.ledger.contents import Contents
 from app.admission.ledger.entries import Created, Entry, PolicyEntry, settled_at
 from app.admission.ledger.protocol import Admission, Decision, Reason, Refusal, Reviews, Way
 from app.admission.ledger.settling import Settler
-from app.admission.ledger.values import Change, LabelChange, PolicyChange, Resource, Snapshot
+from app.admission.ledger.values import Change, LabelChange, PolicyChange
 from app.admission.ledger.worst_case import Peers, Pending, Side, WorstCase
 from app.admission.ledger.writing import Writer, Written
+from app.model.snapshot import Resource, Watched
 from tests.admission.ledger.scenarios import Generator
 from tests.admission.ledger.simulation import Model, Parts, Replica, Scenario, Step, Value, Weather
 
 A = "a"
-State = tuple[Snapshot[Any], Pending, Peers]
+State = tuple[Watched[Any], Pending, Peers]
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class NotAgain(Reviews[Any, Any]):
     async def still_holds(
         self,
         change: Change[Any],
-        basis: Snapshot[Any],
+        basis: Watched[Any],
         judged_with: tuple[Entry, ...] | None,
         written: Written,
     ) -> bool:
@@ -73,7 +74,7 @@ class MarksIgnored(Reviews[Any, Any]):
 
     ignored = Resource.POLICIES
 
-    def are_reached(self, contents: Contents, basis: Snapshot[Any]) -> bool:
+    def are_reached(self, contents: Contents, basis: Watched[Any]) -> bool:
         return all(one is self.ignored or contents.marks.is_reached(one, basis) for one in Resource)
 
 
@@ -86,7 +87,7 @@ class NamespaceMarksIgnored(MarksIgnored):
 class EarlySettler(Settler[Any]):
     """Drops entries after a second."""
 
-    def seen_at(self, key: str, entry: Entry, snapshot: Snapshot[Any]) -> Mapping[Resource, int] | None:
+    def seen_at(self, key: str, entry: Entry, snapshot: Watched[Any]) -> Mapping[Resource, int] | None:
         found = super().seen_at(key, entry, snapshot)
         if found is None and self._runtime.now() - self._first_seen[key] >= 1.0:
             return {}
@@ -96,7 +97,7 @@ class EarlySettler(Settler[Any]):
 class UnconfirmedSettler(Settler[Any]):
     """Drops entries after 45 s without an event that came back."""
 
-    def seen_at(self, key: str, entry: Entry, snapshot: Snapshot[Any]) -> Mapping[Resource, int] | None:
+    def seen_at(self, key: str, entry: Entry, snapshot: Watched[Any]) -> Mapping[Resource, int] | None:
         found = super().seen_at(key, entry, snapshot)
         if found is None and self._runtime.now() - self._first_seen[key] >= 45.0:
             return {}
@@ -106,7 +107,7 @@ class UnconfirmedSettler(Settler[Any]):
 class ByNameSettler(Settler[Any]):
     """Takes a creation for made when something of the name is there, a deletion when nothing is."""
 
-    def settled_at(self, key: str, entry: Entry, snapshot: Snapshot[Any]) -> int | None:
+    def settled_at(self, key: str, entry: Entry, snapshot: Watched[Any]) -> int | None:
         found = super().settled_at(key, entry, snapshot)
         if found is not None or not isinstance(entry, PolicyEntry):
             return found
@@ -120,7 +121,7 @@ class ByContentSettler(Settler[Any]):
 
     replica: Replica
 
-    def settled_at(self, key: str, entry: Entry, snapshot: Snapshot[Any]) -> int | None:
+    def settled_at(self, key: str, entry: Entry, snapshot: Watched[Any]) -> int | None:
         found = super().settled_at(key, entry, snapshot)
         request = self.replica.run.owners.get(key.rpartition(".")[2])
         if found is not None or request is None or isinstance(request.change, LabelChange):
@@ -139,7 +140,7 @@ def _by_content(replica: Replica) -> None:
 class DroppedForAll(Reviews[Any, Any]):
     """Drops for all what its list shows to be settled, without a mark."""
 
-    async def ledger_then_list(self, change: Change[Any]) -> tuple[Contents, Snapshot[Any]]:
+    async def ledger_then_list(self, change: Change[Any]) -> tuple[Contents, Watched[Any]]:
         contents, basis = await super().ledger_then_list(change)
         keys = [key for key, one in contents.entries.items() if _is_settled(one, basis)]
         if keys and change.effect.value == "real":
@@ -147,7 +148,7 @@ class DroppedForAll(Reviews[Any, Any]):
         return contents, basis
 
 
-def _is_settled(entry: Entry, basis: Snapshot[Any]) -> bool:
+def _is_settled(entry: Entry, basis: Watched[Any]) -> bool:
 
     return settled_at(entry, basis) is not None
 
@@ -180,25 +181,25 @@ class AddingIgnored(Reviews[Any, Any]):
 class ListFirst(Reviews[Any, Any]):
     """Reads the ledger after the list, and takes the list for newer than whatever was dropped."""
 
-    listed: Snapshot[Any] | None = None
+    listed: Watched[Any] | None = None
 
-    async def ledger_then_list(self, change: Change[Any]) -> tuple[Contents, Snapshot[Any]]:
+    async def ledger_then_list(self, change: Change[Any]) -> tuple[Contents, Watched[Any]]:
         basis = await self._read(change, Contents())
         self.listed = basis
         return Contents.decode(await self._ledger.read()), basis
 
-    def are_reached(self, contents: Contents, basis: Snapshot[Any]) -> bool:
+    def are_reached(self, contents: Contents, basis: Watched[Any]) -> bool:
         return basis is self.listed or super().are_reached(contents, basis)
 
 
 class OldNotCompared(Reviews[Any, Any]):
     """Takes for the state before whatever the list shows."""
 
-    def is_taken(self, change: PolicyChange[Any], basis: Snapshot[Any]) -> bool:
+    def is_taken(self, change: PolicyChange[Any], basis: Watched[Any]) -> bool:
         del change, basis
         return False
 
-    def is_old_in(self, change: Change[Any], basis: Snapshot[Any]) -> bool:
+    def is_old_in(self, change: Change[Any], basis: Watched[Any]) -> bool:
         del change, basis
         return True
 
@@ -206,7 +207,7 @@ class OldNotCompared(Reviews[Any, Any]):
 class BeforeAsListed(WorstCase[Any]):
     """The state before a change is what was read, whatever the API server says that it changes."""
 
-    def before(self, change: PolicyChange[Any], snapshot: Snapshot[Any], peers: Peers) -> Side[Any]:
+    def before(self, change: PolicyChange[Any], snapshot: Watched[Any], peers: Peers) -> Side[Any]:
         stored = snapshot.policies.get(change.namespace, {})
         return Side(tuple(one.value for one in stored.values()), peers.before)
 
@@ -214,7 +215,7 @@ class BeforeAsListed(WorstCase[Any]):
 class NamespacesAsWatched(Reviews[Any, Any]):
     """Judges by watched namespaces, read as far as the marks, while labels change."""
 
-    def must_list_namespaces(self, contents: Contents, watched: Snapshot[Any]) -> bool:
+    def must_list_namespaces(self, contents: Contents, watched: Watched[Any]) -> bool:
         return not contents.marks.is_reached(Resource.NAMESPACES, watched)
 
 
@@ -289,7 +290,7 @@ class BeforeInTheWorstCase(WorstCase[Any]):
     """The state before a change is taken in the worst case, too."""
 
     def cases(
-        self, change: Change[Any], snapshot: Snapshot[Any], under_way: Pending, *, all_open: bool
+        self, change: Change[Any], snapshot: Watched[Any], under_way: Pending, *, all_open: bool
     ) -> Iterator[Any]:
         for case in super().cases(change, snapshot, under_way, all_open=all_open):
             if case.before is None or isinstance(change, LabelChange):
@@ -304,7 +305,7 @@ class BeforeInTheWorstCase(WorstCase[Any]):
 class TerminatingDoesNotAllowBefore(WorstCase[Any]):
     """What is being deleted does not count as allowing before a change."""
 
-    def before(self, change: PolicyChange[Any], snapshot: Snapshot[Any], peers: Peers) -> Side[Any]:
+    def before(self, change: PolicyChange[Any], snapshot: Watched[Any], peers: Peers) -> Side[Any]:
         side = super().before(change, snapshot, peers)
         stored = snapshot.policies.get(change.namespace, {})
         going = {id(one.value) for one in stored.values() if one.terminating}

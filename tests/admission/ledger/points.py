@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
-from app.admission.ledger.values import Labels, Policies
 from app.admission.ledger.worst_case import Case, Side
+from app.model.snapshot import Labels, Policies
 
 KINDS = 2
 ALL = (1 << KINDS) - 1

@@ -13,21 +13,12 @@ from random import Random
 from typing import Any, Protocol, TypeAlias
 
 from app.admission.ledger.contents import Contents, made_anew
-from app.admission.ledger.ports import LedgerUnavailable
 from app.admission.ledger.protocol import Admission, Refusal, Reviews, Way
 from app.admission.ledger.settling import Settler
-from app.admission.ledger.values import (
-    Change,
-    Effect,
-    LabelChange,
-    Labels,
-    PolicyChange,
-    Resource,
-    Snapshot,
-    Stored,
-    StoredNamespace,
-)
+from app.admission.ledger.values import Change, Effect, LabelChange, PolicyChange
 from app.admission.ledger.writing import Writer
+from app.errors import StateUnreadable
+from app.model.snapshot import Labels, Resource, Stored, StoredNamespace, Watched
 from tests.admission.ledger.scheduler import Call, Scheduler, SimulatedFuture, Task
 from tests.admission.ledger.world import World, snapshot_at
 
@@ -174,7 +165,7 @@ class Replica:
         self._policies = Watch(chance, weather.lags, place, weather.lag_seconds)
         self._namespaces = Watch(chance, weather.lags, place, weather.lag_seconds)
         self._ledger = Watch(chance, weather.ledger_lags, ledger_place, 3.0)
-        self._known: tuple[tuple[int, int, bool], Snapshot[Any]] | None = None
+        self._known: tuple[tuple[int, int, bool], Watched[Any]] | None = None
         self._known_contents: tuple[int, Contents] | None = None
         self._tells_gone = chance.random() < 0.5
         parts, judge = run.parts, run.model.judge
@@ -188,7 +179,7 @@ class Replica:
         """Lose everything that was in memory; a watch begins anew, perhaps with older state."""
         for task in [one for one in self.tasks if not one.is_over]:
             task.cancel()
-            self.run.answered(task.label, None, LedgerUnavailable("crashed"))
+            self.run.answered(task.label, None, StateUnreadable("the ledger", "crashed"))
         self.tasks = []
         world, chance = self.run.world, self.run.chance
         if self.run.parts.crash_loses_entries:
@@ -202,7 +193,7 @@ class Replica:
 
     # -- Informers -----------------------------------------------------------------------------------------
 
-    def snapshot(self) -> Snapshot[Any]:
+    def snapshot(self) -> Watched[Any]:
         world = self.run.world
         places = (
             self._policies.look(world.now, world.index_at),
@@ -228,7 +219,7 @@ class Replica:
         delays = (chance.expovariate(200), chance.expovariate(200))
         if chance.random() >= weather.failing:
             return Call(effect, delays)
-        failure = LedgerUnavailable("no answer")
+        failure = StateUnreadable("the ledger", "no answer")
         match chance.randrange(3):
             case 0:
                 return Call(None, delays, failure)
@@ -465,7 +456,7 @@ class Run:
         """End a review whose time is up."""
         if not task.is_over:
             task.cancel()
-            self.answered(request, None, LedgerUnavailable("the time is up"))
+            self.answered(request, None, StateUnreadable("the ledger", "the time is up"))
 
     def _is_called(self, request: Request) -> bool:
         """Tell whether the API server asks the guard: for managed namespaces alone."""
@@ -505,7 +496,7 @@ class Run:
         """Take the guard's answer."""
         if request is None:
             return
-        if error is not None and not isinstance(error, LedgerUnavailable):
+        if error is not None and not isinstance(error, StateUnreadable):
             raise error
         if self.trace is not None:
             self.trace.append(f"{self.scheduler.now:8.3f} {decision or error!r}"[:400])

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.admission.ledger.contents import Contents
+from app.admission.ledger.contents import Contents, LedgerUnusable
 from app.admission.ledger.entries import (
     Created,
     Entry,
@@ -20,8 +20,7 @@ from app.admission.ledger.entries import (
     settled_at,
 )
 from app.admission.ledger.marks import Marks, raised
-from app.admission.ledger.ports import LedgerUnusable
-from app.admission.ledger.values import Resource, Snapshot, Stored, StoredNamespace, Version, version_of
+from app.model.snapshot import Resource, Stored, StoredNamespace, Version, Watched, version_of
 
 _ENTRIES: tuple[Entry, ...] = (
     PolicyEntry("team-a", "default-deny", Moved(10_442)),
@@ -76,8 +75,8 @@ def test_a_format_that_is_not_known_is_not_used() -> None:
         Contents.decode({"format": "2"})
 
 
-def _policies(version: Version, **policies: Stored[str]) -> Snapshot[str]:
-    return Snapshot({"a": policies}, version, {}, 50)
+def _policies(version: Version, **policies: Stored[str]) -> Watched[str]:
+    return Watched({"a": policies}, version, {}, 50)
 
 
 def test_an_update_or_deletion_is_settled_when_the_object_is_newer_or_gone() -> None:
@@ -86,8 +85,8 @@ def test_an_update_or_deletion_is_settled_when_the_object_is_newer_or_gone() -> 
     assert settled_at(entry, _policies(15, p=Stored("u1", 12, "spec"))) == 12
     assert settled_at(entry, _policies(15)) == 15
     assert settled_at(entry, _policies(9)) is None
-    assert settled_at(entry, Snapshot({}, 15, {}, 50, {"a/p": 13})) == 13
-    assert settled_at(entry, Snapshot({}, 15, {}, 50, {"a/p": 8})) == 15
+    assert settled_at(entry, Watched({}, 15, {}, 50, {"a/p": 13})) == 13
+    assert settled_at(entry, Watched({}, 15, {}, 50, {"a/p": 8})) == 15
 
 
 def test_a_creation_is_settled_when_its_uid_was_seen_whatever_has_its_name() -> None:
@@ -95,7 +94,7 @@ def test_a_creation_is_settled_when_its_uid_was_seen_whatever_has_its_name() -> 
     assert settled_at(entry, _policies(15, p=Stored("u1", 12, "spec"))) is None
     assert settled_at(entry, _policies(15, p=Stored("u2", 12, "spec"))) == 12
     assert settled_at(entry, _policies(15)) is None
-    assert settled_at(entry, Snapshot({}, 15, {}, 50, {"u2": 14})) == 14
+    assert settled_at(entry, Watched({}, 15, {}, 50, {"u2": 14})) == 14
 
 
 def test_versions_that_are_no_numbers_settle_nothing() -> None:
@@ -107,10 +106,10 @@ def test_versions_that_are_no_numbers_settle_nothing() -> None:
 
 def test_labels_are_settled_by_their_namespace_alone() -> None:
     entry = LabelsEntry("a", Moved(10), {}, {})
-    snapshot: Snapshot[str] = Snapshot({}, 99, {"a": StoredNamespace("u", 10, {})}, 20)
+    snapshot: Watched[str] = Watched({}, 99, {"a": StoredNamespace("u", 10, {})}, 20)
     assert settled_at(entry, snapshot) is None
-    assert settled_at(entry, Snapshot({}, 1, {"a": StoredNamespace("u", 11, {})}, 20)) == 11
-    assert settled_at(entry, Snapshot({}, 1, {}, 20)) == 20
+    assert settled_at(entry, Watched({}, 1, {"a": StoredNamespace("u", 11, {})}, 20)) == 11
+    assert settled_at(entry, Watched({}, 1, {}, 20)) == 20
 
 
 def test_the_highest_mark_counts() -> None:
@@ -125,6 +124,6 @@ def test_a_mark_goes_only_with_the_write_of_a_higher_one() -> None:
 
 
 def test_marks_are_not_reached_by_versions_that_are_no_numbers() -> None:
-    assert Marks(5, 5).are_reached(Snapshot({}, 5, {}, 5))
-    assert not Marks(5, 5).are_reached(Snapshot({}, 5, {}, 4))
-    assert not Marks().are_reached(Snapshot({}, None, {}, 4))
+    assert Marks(5, 5).are_reached(Watched({}, 5, {}, 5))
+    assert not Marks(5, 5).are_reached(Watched({}, 5, {}, 4))
+    assert not Marks().are_reached(Watched({}, None, {}, 4))

@@ -13,7 +13,6 @@ import pytest
 from app.admission.ledger.contents import Contents
 from app.admission.ledger.entries import Moved, PolicyEntry
 from app.admission.ledger.marks import Marks
-from app.admission.ledger.ports import LedgerUnavailable
 from app.admission.ledger.protocol import (
     MOST_OF_A_NAMESPACE,
     Admission,
@@ -24,16 +23,10 @@ from app.admission.ledger.protocol import (
     Way,
 )
 from app.admission.ledger.settling import Settler
-from app.admission.ledger.values import (
-    Effect,
-    LabelChange,
-    PolicyChange,
-    Resource,
-    Snapshot,
-    Stored,
-    StoredNamespace,
-)
+from app.admission.ledger.values import Effect, LabelChange, PolicyChange
 from app.admission.ledger.writing import Writer
+from app.errors import StateUnreadable
+from app.model.snapshot import Resource, Stored, StoredNamespace, Watched
 from tests.admission.ledger.points import ALLOW_ALL, DENY_ALL, HALF_A, HALF_B, PointJudge, PointPolicy
 
 _MANAGED = {"managed": "true"}
@@ -61,9 +54,9 @@ class Cluster:
         self.reviews = Reviews(PointJudge(), self, self, (self, self.writer))
         self.settler = Settler(PointJudge(), self, self, (self, self.writer, self))
 
-    def snapshot(self) -> Snapshot[PointPolicy]:
+    def snapshot(self) -> Watched[PointPolicy]:
         namespace = StoredNamespace("n", 50, self.labels)
-        return Snapshot({"a": dict(self.policies_)}, self.version, {"a": namespace}, self.version)
+        return Watched({"a": dict(self.policies_)}, self.version, {"a": namespace}, self.version)
 
     def contents(self) -> Contents:
         return Contents.decode(self.data)
@@ -71,7 +64,7 @@ class Cluster:
     async def merge(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
         await asyncio.sleep(0)
         if self.is_down:
-            raise LedgerUnavailable("no answer")
+            raise StateUnreadable("the ledger", "no answer")
         self.merges.append(changes)
         for key, value in changes.items():
             if value is None:
@@ -211,7 +204,7 @@ def test_a_dry_run_writes_nothing(cluster: Cluster) -> None:
 
 def test_without_the_ledger_nothing_is_decided(cluster: Cluster) -> None:
     cluster.is_down = True
-    with pytest.raises(LedgerUnavailable):
+    with pytest.raises(StateUnreadable):
         cluster.ask(cluster.deletion("p0"))
     cluster.is_down = False
     assert len(cluster.writer.abandoned) == 1

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Generic
 
-from app.admission.ledger.values import Labels, P, Policies, Snapshot, Stored, StoredNamespace
+from app.model.snapshot import Labels, P, Policies, Stored, StoredNamespace, Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +116,11 @@ class World(Generic[P]):
         return data
 
 
-def snapshot_at(world: World[P], places: tuple[int, int], *, bookmarks: bool, gone: bool) -> Snapshot[P]:
+def snapshot_at(world: World[P], places: tuple[int, int], *, bookmarks: bool, gone: bool) -> Watched[P]:
     """Return what watches have seen that came to these places of the history."""
     policies, namespaces = world.history[places[0]], world.history[places[1]]
     reached = policies.revision if bookmarks else policies.policies_version
-    return Snapshot(
+    return Watched(
         policies.policies,
         reached,
         namespaces.namespaces,
