@@ -99,6 +99,10 @@ class PolicyJudgement:
             else ADMITTED
         )
 
+    def rejection(self, verdict: Verdict) -> ReviewOutcome:
+        """Return the refusal for what was found to be lost already."""
+        return self._rejection(verdict, self._standing.flows)
+
     def _verdict(self) -> Verdict:
         """Judge what is not open whatever becomes of this policy: in most changes, nothing."""
         exposed = self._standing.exposed_to(self._change.name)

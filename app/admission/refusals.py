@@ -8,6 +8,7 @@ from dataclasses import replace
 from app.admission.outcome import OutcomeKind, Reason, ReviewOutcome
 from app.admission.overrides import OverrideRuling
 from app.admission.policies import PolicyChange
+from app.deadline import Deadline
 from app.engine.words import listed
 from app.errors import StateUnreadable
 from app.names import MODE_LABEL
@@ -52,6 +53,12 @@ def unknown_state(review: Review, error: StateUnreadable) -> ReviewOutcome:
         ),
         (Reason("state-unreadable", str(error)),),
     )
+
+
+def overdue(deadline: Deadline) -> StateUnreadable:
+    """Return what is told where nothing was decided in the time that the API server waits."""
+    why = f"the API server did not answer within {deadline.seconds:.1f} s"
+    return StateUnreadable("what the change meets", why, "try again; if it stays so, look at its load")
 
 
 def unchecked(review: Review, error: StateUnreadable) -> ReviewOutcome:

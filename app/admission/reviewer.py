@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 
 from msgspec import Raw
 
+from app.admission.ledger.values import Change
+from app.admission.ledgered import LedgerJudge, ledgered_policy
 from app.admission.namespaces import NamespaceJudgement
 from app.admission.offload import Offload
 from app.admission.outcome import ADMITTED, OutcomeKind, ReviewOutcome
@@ -28,6 +32,7 @@ from app.admission.probes import Probes, probe_in
 from app.admission.refusals import (
     may_not_weaken,
     missing,
+    overdue,
     title_of,
     too_complex,
     unchecked,
@@ -39,7 +44,7 @@ from app.admission.rules import NAMESPACES, POLICIES, Mode, Rules
 from app.deadline import Deadline
 from app.engine.budget import Budget, TooComplexError
 from app.engine.cluster import MANAGED, Cluster
-from app.engine.policy import Namespace
+from app.engine.policy import Namespace, Policy
 from app.errors import StateUnreadable
 from app.model.access import Scope
 from app.names import MODE_LABEL, OVERRIDE_ANNOTATION
@@ -71,19 +76,28 @@ class _Judged:
     override: OverrideOutcome = _NOT_ASKED
     granted: str = ""
     change: PolicyChange | None = None
+    under_way: Change[Policy] | None = None
 
 
 class Reviewer:
     """Answers reviews from the state it is given; the same for every way of serving."""
 
     def __init__(
-        self, state: ClusterState, rules: Rules, recorder: Recorder, announcer: Announcer | None = None
+        self,
+        state: ClusterState,
+        rules: Rules,
+        recorder: Recorder,
+        announcer: Announcer | None = None,
+        *,
+        ledger: LedgerJudge | None = None,
     ) -> None:
+        """With a ``ledger`` changes that meet are judged by it, as long as it can be used."""
         self._state = state
         self._rules = rules
         self._recorder = recorder
         self._overrides = Overrides(state, announcer or Nobody())
         self._policies = PolicyJudge(rules)
+        self._ledger = ledger
         self._offload = Offload()
         self._probes = Probes(state, rules.replica)
 
@@ -121,9 +135,17 @@ class Reviewer:
                 return self._overridden(review, judged, judged.granted)
             return *answer(review, judged.outcome, judged.mode, self._rules), judged
         reply, verdict, judged = await self._refused(review, judged, deadline)
-        if verdict != DENY and judged.change is not None:
-            self._policies.admitted(judged.change)
+        if verdict != DENY:
+            await self._noted(judged)
         return reply, verdict, judged
+
+    async def _noted(self, judged: _Judged) -> None:
+        """Remember a change that is made although it was refused: others are judged with it."""
+        if judged.change is not None:
+            self._policies.admitted(judged.change)
+        if judged.under_way is not None and self._ledger is not None:
+            with suppress(StateUnreadable):
+                await self._ledger.note(judged.under_way)
 
     async def _refused(
         self, review: Review, judged: _Judged, deadline: Deadline
@@ -175,6 +197,9 @@ class Reviewer:
             return _Judged(_unusable(review, new, old), self._rules.mode)
         if review.operation is _UPDATE and kept.metadata.deletion_timestamp is not None:
             return _Judged(ADMITTED, self._rules.mode)
+        ledger = self._usable_ledger()
+        if ledger is not None:
+            return await self._judged_by_ledger(review, (kept, new, old), ledger, deadline)
         try:
             cluster = await self._state.read(Scope(review.namespace), deadline)
         except StateUnreadable as error:
@@ -192,6 +217,35 @@ class Reviewer:
                 else:
                     waiting = change
         return _Judged(outcome, mode, kept.metadata, change=waiting)
+
+    def _usable_ledger(self) -> LedgerJudge | None:
+        ledger = self._ledger
+        return None if ledger is None or ledger.unusable() is not None else ledger
+
+    async def _judged_by_ledger(
+        self,
+        review: Review,
+        versions: tuple[ParsedPolicy, ParsedPolicy | None, ParsedPolicy | None],
+        ledger: LedgerJudge,
+        deadline: Deadline,
+    ) -> _Judged:
+        kept, new, old = versions
+        namespace = ledger.cluster(review.namespace).namespaces.get(review.namespace)
+        mode = self._rules.mode if namespace is None else self._mode(namespace.labels)
+        if mode is _OFF or (namespace is not None and namespace.terminating):
+            return _Judged(ADMITTED, mode)
+        change = change_of(review, kept, old)
+        under_way = ledgered_policy(review, new, old, change)
+        try:
+            async with asyncio.timeout(deadline.left):
+                outcome = await ledger.policy(change, under_way, deadline)
+        except TooComplexError:
+            outcome = too_complex(change.title)
+        except TimeoutError:
+            outcome = unknown_state(review, overdue(deadline))
+        except StateUnreadable as error:
+            outcome = unknown_state(review, error)
+        return _Judged(outcome, mode, kept.metadata, under_way=None if review.dry_run else under_way)
 
     async def _policy_outcome(
         self, review: Review, change: PolicyChange, cluster: Cluster, deadline: Deadline
@@ -245,7 +299,11 @@ class Reviewer:
     ) -> ReviewOutcome:
         old, new = versions
         was_managed = old is not None and MANAGED.matches(old.namespace.labels)
+        ledger = self._usable_ledger()
         try:
+            if ledger is not None:
+                async with asyncio.timeout(deadline.left):
+                    return await ledger.labels(review, versions, deadline)
             cluster = await self._state.read(Scope.managed(), deadline)
             if not was_managed:
                 own = await self._state.read(Scope.namespace(new.namespace.name), deadline)
@@ -254,8 +312,9 @@ class Reviewer:
             question = partial(_namespace_outcome, (before, new.namespace), cluster, self._rules)
             # There are few of them, and one may have to do with all managed namespaces.
             return await self._offload.ask_aside(question, deadline)
-        except StateUnreadable as error:
-            return unknown_state(review, error) if was_managed else unchecked(review, error)
+        except (StateUnreadable, TimeoutError) as error:
+            unread = overdue(deadline) if isinstance(error, TimeoutError) else error
+            return unknown_state(review, unread) if was_managed else unchecked(review, unread)
         except TooComplexError:
             return too_complex(title_of(review))
 

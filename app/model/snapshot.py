@@ -50,6 +50,7 @@ class StoredNamespace:
     uid: str
     version: Version
     labels: Labels
+    terminating: bool = False
 
 
 Policies: TypeAlias = Mapping[str, Stored[P]]

@@ -50,16 +50,27 @@ class EngineJudge:
 
     async def is_harmless(self, namespace: str, old: Policy | None, new: Policy | None) -> bool:
         """Tell whether a change takes nothing away, whatever else there is."""
+        return self.harmless_within(namespace, (old, new), self._budget())
+
+    def harmless_within(
+        self, namespace: str, versions: tuple[Policy | None, Policy | None], budget: Budget
+    ) -> bool:
+        """Tell whether a change takes nothing away, whatever else there is, within ``budget``."""
+        old, new = versions
         if old == new:
             return True
         facts = self._facts()
         key = (id(facts), 0, namespace)
         flows = self._remembered(key, facts, lambda: stateless_flows(facts, namespace, self._options))
-        return is_harmless((old, new), flows, self._options, self._budget())
+        return is_harmless((old, new), flows, self._options, budget)
 
     async def loss(self, case: Case[Policy]) -> Verdict | None:
         """Return what is open before and rejected for being lost after, None for nothing."""
-        judge, flows = Judge(self._options, self._budget()), self._flows(case)
+        return self.loss_within(case, self._budget())
+
+    def loss_within(self, case: Case[Policy], budget: Budget) -> Verdict | None:
+        """Return what is open before and rejected for being lost after, within ``budget``."""
+        judge, flows = Judge(self._options, budget), self._flows(case)
         for side in case.after:
             after = self._state(side, case.namespace)
             if case.before is None:

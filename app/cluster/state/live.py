@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -18,11 +18,14 @@ from app.cluster.state.facts import Facts, Known, managed_names
 from app.cluster.state.fresh import FEW, FreshReads
 from app.cluster.state.informers import Informers
 from app.cluster.state.snapshot import Snapshot, is_same, snapshot_of
+from app.cluster.state.views import ClusterViews
+from app.cluster.state.watched import WatchedState
 from app.deadline import Deadline
 from app.engine.cluster import Cluster, Source
 from app.engine.policy import Namespace, Policy
 from app.errors import StateUnreadable
 from app.model.access import Access, AccessQuestion, Scope
+from app.model.snapshot import Watched
 from app.names import NAME
 
 _THREADS = 8
@@ -54,6 +57,8 @@ class LiveState:
         self._derived: tuple[Facts | None, Snapshot] = (None, Snapshot())
         self._derived_until = 0.0
         self._clusters: dict[Scope, Cluster] = {}
+        self.watched = WatchedState(api, guard_namespace)
+        self._views = ClusterViews()
 
     @classmethod
     def connect(
@@ -94,11 +99,24 @@ class LiveState:
     async def run(self) -> None:
         """Keep the watches going until cancelled."""
         self._caches.start()
+        self.watched.start()
         try:
             await asyncio.Event().wait()
         finally:
             # In a thread: a watch may need a moment to notice.
             await asyncio.to_thread(self._caches.stop)
+            await asyncio.to_thread(self.watched.stop)
+
+    def facts(self) -> Cluster:
+        """Return sources, webhooks and API servers as they are known; the same value while nothing changes."""
+        return self._views.facts(self._snapshot())
+
+    def view(self, watched: Watched[Policy], namespaces: Iterable[str] | None = None) -> Cluster:
+        """Return what watches show as a state to judge by, with the policies of ``namespaces``, else of all.
+
+        The very same value while nothing of it changes.
+        """
+        return self._views.view(self._snapshot(), watched, namespaces)
 
     async def read(self, scope: Scope, deadline: Deadline) -> Cluster:
         """Return the cluster, with the policies of ``scope`` and their namespaces as they are at this moment.

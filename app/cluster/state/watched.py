@@ -56,7 +56,8 @@ def stored_namespace(raw: msgspec.Raw | bytes) -> StoredNamespace:
     """Return the namespace that an API server keeps."""
     parsed = namespace_of(raw)
     metadata = parsed.metadata
-    return StoredNamespace(metadata.uid, version_of(metadata.resource_version), parsed.namespace.labels)
+    namespace, version = parsed.namespace, version_of(metadata.resource_version)
+    return StoredNamespace(metadata.uid, version, namespace.labels, namespace.terminating)
 
 
 def policies_in(
@@ -156,8 +157,10 @@ class _Policies(_VersionedReflector):
             policies[metadata.name] = _policy(item, metadata)
         else:
             policies.pop(metadata.name, None)
-            self._gone[metadata.uid] = version_of(metadata.resource_version)
-            if len(self._gone) > _MOST_GONE:
+            version = version_of(metadata.resource_version)
+            self._gone[metadata.uid] = version
+            self._gone[f"{metadata.namespace}/{metadata.name}"] = version
+            while len(self._gone) > _MOST_GONE:
                 self._gone.popitem(last=False)
         # Whoever holds the mapping of before goes on seeing what was.
         self.by_namespace = {**self.by_namespace, metadata.namespace: policies}
@@ -191,14 +194,14 @@ class _LedgerData(_VersionedReflector):
 
     def __init__(self, api: Api, guard_namespace: str, changed: Callable[[], None]) -> None:
         super().__init__(api, ledger(guard_namespace), changed)
-        self.data: Mapping[str, str] = {}
+        self.data: Mapping[str, str] | None = None
 
     def _put_all(self, listed: Listed) -> None:
-        self.data = next((config_map_data(item) for item in listed.items), {})
+        self.data = next((config_map_data(item) for item in listed.items), None)
 
     def _put_one(self, metadata: Metadata, item: msgspec.Raw | None) -> None:
         del metadata
-        self.data = {} if item is None else config_map_data(item)
+        self.data = None if item is None else config_map_data(item)
 
 
 class WatchedState:
@@ -240,8 +243,8 @@ class WatchedState:
                 self._snapshot = self._taken()
             return self._snapshot
 
-    def ledger(self) -> Mapping[str, str]:
-        """Return the ledger's ``data`` as watched."""
+    def ledger(self) -> Mapping[str, str] | None:
+        """Return the ledger's ``data`` as watched, None where there is no such ConfigMap."""
         return self._ledger.data
 
     def _taken(self) -> Watched[Policy]:

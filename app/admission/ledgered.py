@@ -1,0 +1,266 @@
+"""Changes judged by the ledger (``docs/design/changes-that-meet.md``), and what it decides put into words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from functools import partial
+from typing import Protocol, TypeVar
+
+from app.admission.ledger.engine import EngineJudge
+from app.admission.ledger.entries import Entry, HalfEntry, LabelsEntry, PolicyEntry
+from app.admission.ledger.protocol import Admission, Refusal, Reviews
+from app.admission.ledger.protocol import Reason as Ground
+from app.admission.ledger.settling import LONGEST_SECONDS
+from app.admission.ledger.values import Change, Effect, LabelChange
+from app.admission.ledger.values import PolicyChange as LedgerPolicyChange
+from app.admission.ledger.worst_case import Case
+from app.admission.namespaces import NamespaceJudgement
+from app.admission.offload import Offload
+from app.admission.outcome import ADMITTED, OutcomeKind, Reason, ReviewOutcome
+from app.admission.policies import PolicyChange, PolicyJudgement
+from app.admission.refusals import title_of
+from app.admission.rules import Rules
+from app.admission.standing import StandingMemory
+from app.deadline import Deadline
+from app.engine.budget import Budget, TooComplexError
+from app.engine.cluster import Cluster
+from app.engine.judge import Verdict
+from app.engine.policy import Namespace, Policy
+from app.engine.words import listed
+from app.model.snapshot import Stored, StoredNamespace, Watched, version_of
+from app.wire.networkpolicy.parse import ParsedPolicy
+from app.wire.objects.namespaces import ParsedNamespace
+from app.wire.review.request import Review
+
+T = TypeVar("T")
+_DEADLINE: ContextVar[Deadline] = ContextVar("deadline")
+"""That of the review under way: the protocol hands questions to the judge without it."""
+
+
+class WatchedCluster(Protocol):
+    """Whoever watches the cluster and its ledger."""
+
+    def unusable(self) -> str | None:
+        """Return why changes cannot be judged by the ledger, None where they can."""
+        ...
+
+    def snapshot(self) -> Watched[Policy]:
+        """Return what the watches show."""
+        ...
+
+    def cluster(self, watched: Watched[Policy], namespaces: Iterable[str] | None = None) -> Cluster:
+        """Return a snapshot as a state to judge by, with the policies of ``namespaces``, else of all.
+
+        The very same value while nothing of it changes.
+        """
+        ...
+
+
+class OffloadedJudge(EngineJudge):
+    """The judge over the engine, whose long questions do not hold up others' reviews."""
+
+    def __init__(self, facts: Callable[[], Cluster], rules: Rules, offload: Offload) -> None:
+        """``facts`` gives sources, webhooks and API servers as they are known now."""
+        super().__init__(facts, rules.options)
+        self._offload = offload
+
+    async def is_harmless(self, namespace: str, old: Policy | None, new: Policy | None) -> bool:
+        """Tell whether a change takes nothing away, whatever else there is."""
+        return await self._ask(partial(self.harmless_within, namespace, (old, new)))
+
+    async def loss(self, case: Case[Policy]) -> Verdict | None:
+        """Return what is open before and rejected for being lost after, None for nothing."""
+        return await self._ask(partial(self.loss_within, case))
+
+    async def _ask(self, question: Callable[[Budget], T]) -> T:
+        answer, _ = await self._offload.ask(question, _DEADLINE.get())
+        return answer
+
+
+class LedgerJudge:
+    """Judges the changes that reviews ask about by the ledger."""
+
+    def __init__(
+        self, watched: WatchedCluster, reviews: Reviews[Policy, Verdict], rules: Rules, offload: Offload
+    ) -> None:
+        """``reviews`` are those of this replica."""
+        self._watched = watched
+        self._reviews = reviews
+        self._rules = rules
+        self._offload = offload
+        self._standing = StandingMemory(rules.options)
+
+    def unusable(self) -> str | None:
+        """Return why changes cannot be judged by the ledger, None where they can."""
+        return self._watched.unusable()
+
+    def cluster(self, namespace: str) -> Cluster:
+        """Return the state of one namespace as watched."""
+        return self._watched.cluster(self._watched.snapshot(), (namespace,))
+
+    async def note(self, change: Change[Policy]) -> None:
+        """Write down a change that is made although it was refused. Raises ``StateUnreadable``."""
+        await self._reviews.note(change)
+
+    async def policy(
+        self, change: PolicyChange, ledgered: LedgerPolicyChange[Policy], deadline: Deadline
+    ) -> ReviewOutcome:
+        """Return what a change of a policy comes to. Raises ``TooComplexError`` and ``StateUnreadable``."""
+        with _within(deadline):
+            decision = await self._reviews.review(ledgered)
+        cluster = self._watched.cluster(decision.basis or self._watched.snapshot(), (change.namespace,))
+        if isinstance(decision, Admission):
+            return await self._courtesy(partial(self._judged, change, cluster), deadline)
+        question = partial(self._refused, change, cluster, decision)
+        outcome, _ = await self._offload.ask(question, deadline)
+        return outcome
+
+    async def labels(
+        self, review: Review, versions: tuple[ParsedNamespace | None, ParsedNamespace], deadline: Deadline
+    ) -> ReviewOutcome:
+        """Return what a change of a namespace's labels comes to; raises like ``policy``."""
+        with _within(deadline):
+            decision = await self._reviews.review(ledgered_labels(review, *versions))
+        cluster = self._watched.cluster(decision.basis or self._watched.snapshot())
+        old, new = versions
+        question = partial(
+            _labels_outcome, (None if old is None else old.namespace, new.namespace), cluster, self._rules
+        )
+        if isinstance(decision, Admission):
+            return await self._courtesy(question, deadline, aside=True)
+        if decision.reason is not Ground.LOSS:
+            return _not_now(title_of(review), decision)
+        outcome = await self._offload.ask_aside(question, deadline)
+        return outcome if outcome.kind is OutcomeKind.REJECT else _not_now(title_of(review), decision)
+
+    async def _courtesy(
+        self, question: Callable[[Budget], ReviewOutcome], deadline: Deadline, *, aside: bool = False
+    ) -> ReviewOutcome:
+        """Return the notes to a change that is admitted; none where what is watched says otherwise."""
+        try:
+            if aside:
+                outcome = await self._offload.ask_aside(question, deadline)
+            else:
+                outcome, _ = await self._offload.ask(question, deadline)
+        except TooComplexError:
+            return ADMITTED
+        return outcome if outcome.kind is OutcomeKind.ADMIT else ADMITTED
+
+    def _judgement(self, change: PolicyChange, cluster: Cluster, budget: Budget) -> PolicyJudgement:
+        standing = self._standing.of(cluster, change.namespace, budget)
+        return PolicyJudgement(change, standing, self._rules, budget)
+
+    def _judged(self, change: PolicyChange, cluster: Cluster, budget: Budget) -> ReviewOutcome:
+        return self._judgement(change, cluster, budget).outcome()
+
+    def _refused(
+        self, change: PolicyChange, cluster: Cluster, refusal: Refusal[Policy, Verdict], budget: Budget
+    ) -> ReviewOutcome:
+        if refusal.loss is None:
+            return _not_now(change.title, refusal)
+        judgement = self._judgement(change, cluster, budget)
+        outcome = judgement.outcome()
+        if refusal.reason is Ground.LOSS and outcome.kind is OutcomeKind.REJECT:
+            return outcome
+        return with_others_under_way(judgement.rejection(refusal.loss), refusal.under_way)
+
+
+@contextmanager
+def _within(deadline: Deadline) -> Iterator[None]:
+    token = _DEADLINE.set(deadline)
+    try:
+        yield
+    finally:
+        _DEADLINE.reset(token)
+
+
+def ledgered_policy(
+    review: Review, new: ParsedPolicy | None, old: ParsedPolicy | None, change: PolicyChange
+) -> LedgerPolicyChange[Policy]:
+    """Return ``change``, which ``review`` asks about, as the ledger knows changes."""
+    stored = None if change.old is None or old is None else _stored(old, change.old)
+    created = new.metadata.uid if new is not None else ""
+    uid = stored.uid if stored is not None else created
+    effect = Effect.DRY_RUN if review.dry_run else Effect.REAL
+    return LedgerPolicyChange(
+        change.namespace, change.name, uid, stored, _standing(change.new), effect=effect
+    )
+
+
+def _stored(parsed: ParsedPolicy, policy: Policy) -> Stored[Policy]:
+    metadata = parsed.metadata
+    stands = replace(policy, terminating=False)
+    return Stored(metadata.uid, version_of(metadata.resource_version), stands, policy.terminating)
+
+
+def _standing(policy: Policy | None) -> Policy | None:
+    return replace(policy, terminating=False) if policy is not None and policy.terminating else policy
+
+
+def ledgered_labels(review: Review, old: ParsedNamespace | None, new: ParsedNamespace) -> LabelChange:
+    """Return the change of labels that ``review`` asks about, as the ledger knows changes."""
+    stored = None
+    if old is not None:
+        metadata = old.metadata
+        version = version_of(metadata.resource_version)
+        stored = StoredNamespace(metadata.uid, version, old.namespace.labels)
+    effect = Effect.DRY_RUN if review.dry_run else Effect.REAL
+    return LabelChange(new.namespace.name, new.metadata.uid, stored, new.namespace.labels, effect)
+
+
+def with_others_under_way(outcome: ReviewOutcome, entries: Iterable[Entry]) -> ReviewOutcome:
+    """Return the refusal of a change that would do harm only together with others that are under way."""
+    what = listed(dict.fromkeys(map(_entry_words, entries)))
+    return replace(
+        outcome,
+        lines=(
+            *outcome.lines,
+            f"That is together with what was let through a moment ago and is not done yet: {what}.",
+            f"Try again in a few seconds; after {LONGEST_SECONDS:.0f} s at most that is settled.",
+        ),
+    )
+
+
+def _entry_words(entry: Entry) -> str:
+    match entry:
+        case PolicyEntry() | HalfEntry():
+            return f"NetworkPolicy {entry.namespace}/{entry.name}"
+        case LabelsEntry():
+            return f"the labels of namespace {entry.namespace}"
+        case _:
+            return f"changes in namespace {entry.namespace}" if entry.namespace else "changes everywhere"
+
+
+_WORDS = {
+    Ground.BUSY: "too many changes of this namespace are under way at once",
+    Ground.TOO_LARGE: "these labels are too long to be kept in mind while they are written",
+    Ground.EXISTS: "there is a policy of this name already, so that it cannot be created",
+    Ground.TERMINATING: "it is being deleted, and the spec of such a policy stays as it is",
+    Ground.UNDER_WAY: "together with changes that are under way it would cut required traffic",
+    Ground.LOSS: "it would cut required traffic",
+}
+_RETRY = {
+    Ground.BUSY: f"Try again in a few seconds; after {LONGEST_SECONDS:.0f} s at most they are settled.",
+    Ground.EXISTS: "Change that policy, or choose another name.",
+    Ground.TERMINATING: "Take its finalizers away, or wait until it is gone and create it anew.",
+    Ground.TOO_LARGE: "Use shorter label values.",
+}
+
+
+def _not_now(title: str, refusal: Refusal[Policy, Verdict]) -> ReviewOutcome:
+    """Return the refusal of a change for another reason than a loss that can be shown."""
+    why = _WORDS[refusal.reason]
+    lines = [f"{title} is refused: {why}."]
+    if refusal.reason in _RETRY:
+        lines.append(_RETRY[refusal.reason])
+    outcome = ReviewOutcome(OutcomeKind.REJECT, tuple(lines), (Reason(refusal.reason.name.lower(), why),))
+    return with_others_under_way(outcome, refusal.under_way) if refusal.under_way else outcome
+
+
+def _labels_outcome(
+    versions: tuple[Namespace | None, Namespace], cluster: Cluster, rules: Rules, budget: Budget
+) -> ReviewOutcome:
+    return NamespaceJudgement(*versions, cluster, (rules, budget)).outcome()

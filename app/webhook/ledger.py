@@ -1,0 +1,146 @@
+"""The ledger in the running guard: watches, writes and time for its protocol, and its background work."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+
+from app.admission.ledger.contents import FORMAT_KEY, Contents, LedgerUnusable, made_anew
+from app.admission.ledger.protocol import Reviews
+from app.admission.ledger.settling import Settler
+from app.admission.ledger.writing import Writer
+from app.admission.ledgered import LedgerJudge, OffloadedJudge
+from app.admission.offload import Offload
+from app.admission.rules import Rules
+from app.cluster.client.asynchronous import AsyncConnection
+from app.cluster.client.connection import configuration
+from app.cluster.state.consistent import ConsistentReads, LedgerStore
+from app.cluster.state.live import LiveState
+from app.engine.cluster import Cluster
+from app.engine.policy import Policy
+from app.errors import StateUnreadable
+from app.logs import EventLog
+from app.model.snapshot import Watched
+from app.settings.model import Settings
+
+_LOG = EventLog(__name__)
+_TICK_SECONDS = 0.25
+_FAILED_SECONDS = 2.0
+
+
+class _Runtime:
+    """Time, waiting and chance of the running event loop."""
+
+    def now(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+    def token(self) -> str:
+        """Return 80 random bits as lower-case letters and digits."""
+        return secrets.token_hex(10)
+
+    def future(self) -> asyncio.Future[bool]:
+        """Return a value to come."""
+        return asyncio.get_running_loop().create_future()
+
+
+class _Watches:
+    """What the watches of a live cluster show, as the ledger's protocol and the reviewer ask for it."""
+
+    def __init__(self, state: LiveState) -> None:
+        self._state = state
+        self._known: tuple[Mapping[str, str] | None, Contents] = (None, Contents())
+
+    def unusable(self) -> str | None:
+        """Return why changes cannot be judged by the ledger, None where they can."""
+        missing = self._state.ready() or self._state.watched.missing()
+        if missing is not None:
+            return missing
+        if self._state.watched.ledger() is None:
+            return "the ledger's ConfigMap is not there: apply the guard's manifests of this version"
+        try:
+            self.contents()
+        except LedgerUnusable as error:
+            return str(error)
+        return None
+
+    def snapshot(self) -> Watched[Policy]:
+        """Return policies and namespaces as watched."""
+        return self._state.watched.snapshot()
+
+    def contents(self) -> Contents:
+        """Return the ledger as watched. Raises ``LedgerUnusable``."""
+        data = self._state.watched.ledger() or {}
+        known, contents = self._known
+        if known is not data:
+            contents = Contents.decode(data)
+            self._known = (data, contents)
+        return contents
+
+    def cluster(self, watched: Watched[Policy], namespaces: Iterable[str] | None = None) -> Cluster:
+        """Return a snapshot as a state to judge by."""
+        return self._state.view(watched, namespaces)
+
+
+class _Store:
+    """The ledger's ConfigMap; one that nobody has written to yet may hide changes under way."""
+
+    def __init__(self, store: LedgerStore, watches: _Watches) -> None:
+        self._store = store
+        self._watches = watches
+
+    async def read(self) -> Mapping[str, str]:
+        """Return ``data`` as it is now."""
+        return await self._store.read()
+
+    async def merge(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
+        """Merge ``changes`` into ``data``; return all of it then."""
+        if FORMAT_KEY not in self._watches.contents().keys:
+            changes = {**made_anew(secrets.token_hex(10)), **changes}
+        return await self._store.merge(changes)
+
+
+class LedgerService:
+    """The ledger of one replica: its judge for reviews, and the dropping of what is settled."""
+
+    def __init__(self, settings: Settings, state: LiveState, rules: Rules) -> None:
+        """Nothing is sent yet. Raises ``SettingsError`` where the cluster's credentials cannot be used."""
+        source = settings.state
+        self._api = AsyncConnection(configuration(source.kubeconfig, source.context))
+        watches, runtime, offload = _Watches(state), _Runtime(), Offload()
+        reader = ConsistentReads(self._api, settings.guard_namespace)
+        store = _Store(LedgerStore(self._api, settings.guard_namespace), watches)
+        judge = OffloadedJudge(state.facts, rules, offload)
+        writer = Writer(store, runtime)
+        reviews = Reviews(judge, watches, reader, (store, writer))
+        self._watches = watches
+        self._settler = Settler(judge, watches, reader, (store, writer, runtime))
+        self.judge = LedgerJudge(watches, reviews, rules, offload)
+
+    async def run(self) -> None:
+        """Drop what is settled until cancelled; what fails is tried again."""
+        told: str | None = None
+        try:
+            while True:
+                await asyncio.sleep(_TICK_SECONDS)
+                why = self._watches.unusable()
+                if why is not None:
+                    if why != told:
+                        _LOG.warning("the ledger cannot be used: changes are judged by fresh lists", why=why)
+                    told = why
+                    await asyncio.sleep(_FAILED_SECONDS)
+                    continue
+                told = None
+                try:
+                    await self._settler.tick()
+                except StateUnreadable as error:
+                    _LOG.warning("the ledger could not be brought up to date", why=str(error))
+                    await asyncio.sleep(_FAILED_SECONDS)
+        finally:
+            await self._api.close()
