@@ -124,6 +124,16 @@ def _peers_of(settings: Settings, state: RunningState, metrics: Metrics) -> Peer
     return watch
 
 
+def _ledger_of(settings: Settings, state: RunningState) -> LedgerService | None:
+    """Return the ledger that changes under way stand in; a folder has nobody to change it."""
+    if settings.state.directory is not None:
+        return None
+    from app.cluster.state.live import LiveState
+    from app.webhook.ledger import LedgerService
+
+    return LedgerService(settings, state, rules_of(settings)) if isinstance(state, LiveState) else None
+
+
 def announcer_of(settings: Settings) -> Announcer:
     """Return who makes overrides known: the cluster's Events, where there is a cluster."""
     source = settings.state
@@ -146,7 +156,9 @@ async def run_webhook(
     metrics, serving = Metrics(), ServingState()
     state = state_of(settings)
     record = DecisionRecord(metrics)
-    reviewer = Reviewer(state, rules_of(settings), record, announcer_of(settings))
+    rules, ledger = rules_of(settings), _ledger_of(settings, state)
+    judge = None if ledger is None else ledger.judge
+    reviewer = Reviewer(state, rules, record, announcer_of(settings), ledger=judge)
     limits = RequestLimits(settings.limits.body_bytes, settings.limits.in_flight, settings.budget_seconds)
     peers = _peers_of(settings, state, metrics)
     reviews = HttpReviews(reviewer, metrics) if peers is None else HttpReviews(reviewer, metrics, peers.saw)
@@ -159,7 +171,9 @@ async def run_webhook(
         )
     health = create_health_app(_Readiness(state, background), metrics=metrics, state=serving)
     listen = settings.listen
-    running = [asyncio.create_task(part.run()) for part in (state, background, peers) if part is not None]
+    running = [
+        asyncio.create_task(part.run()) for part in (state, background, peers, ledger) if part is not None
+    ]
     try:
         return await serve(
             Applications(webhook, health, serving),

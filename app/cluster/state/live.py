@@ -108,7 +108,7 @@ class LiveState:
             await asyncio.to_thread(self.watched.stop)
 
     def facts(self) -> Cluster:
-        """Return sources, webhooks and API servers as they are known; the same value while nothing changes."""
+        """Return sources, webhooks and API servers as they are known; the same while nothing changes."""
         return self._views.facts(self._snapshot())
 
     def view(self, watched: Watched[Policy], namespaces: Iterable[str] | None = None) -> Cluster:
