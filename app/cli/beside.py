@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from app.cluster.client.connection import Connection
-from app.engine.cluster import Cluster, Source
 from app.errors import InputError
 from app.model.access import Scope
 from app.wire.objects.pods import PodFacts, pod_facts
+
+if TYPE_CHECKING:
+    from app.cluster.client.connection import Connection
+    from app.engine.cluster import Cluster, Source
 
 _SECONDS = 30.0
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -27,7 +27,10 @@ from app.lint.report import as_github, as_json, as_junit, as_sarif
 from app.lint.report_text import report_lines
 from app.output.styled import show
 from app.wire.networkpolicy.parse import DEFAULT_NAMESPACE
-from app.wire.text.files import Manifests, read_manifests, write
+from app.wire.text.files import read_manifests, write
+
+if TYPE_CHECKING:
+    from app.wire.text.files import Manifests
 
 EXAMPLES: tuple[Example, ...] = (
     (

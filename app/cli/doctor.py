@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli import options
 from app.cli.group import Example
-from app.doctor.report.machine import Examination
 from app.errors import InputError
+
+if TYPE_CHECKING:
+    from app.doctor.report.machine import Examination
 
 EXAMPLES: tuple[Example, ...] = (
     ("What is wrong with this cluster?", "netpol-guard doctor"),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,8 +23,10 @@ from app.lint.given import read_given
 from app.lint.report import place_words
 from app.output.styled import show
 from app.wire.networkpolicy.parse import DEFAULT_NAMESPACE
-from app.wire.text.documents import Document
 from app.wire.text.files import read_manifests
+
+if TYPE_CHECKING:
+    from app.wire.text.documents import Document
 
 EXAMPLES: tuple[Example, ...] = (
     (

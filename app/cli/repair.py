@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
-from app.doctor.findings import Report
 from app.doctor.repairs import Apply, Baselines, JsonPatch, MergePatch, Repair, RepairStep
-from app.engine.cluster import Source
 from app.engine.words import listed
 from app.errors import ChangeFailed, GuardError
-from app.install.ports import Site, Store, Terminal
 from app.install.prepare import BootstrapRequest, bring_baselines
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from app.doctor.findings import Report
+    from app.engine.cluster import Source
+    from app.install.ports import Site, Store, Terminal
 
 _PAUSE = 10.0
 

@@ -8,15 +8,17 @@ import socket
 import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.group import Example
 from app.errors import SettingsError
-from app.serving.server import Bound
-from app.settings.model import Settings
 from app.shipped import SAMPLE
+
+if TYPE_CHECKING:
+    from app.serving.server import Bound
+    from app.settings.model import Settings
 
 _LOCAL = "127.0.0.1"
 EXAMPLES: tuple[Example, ...] = (

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.cluster.client.connection import Connection, configuration
 from app.cluster.client.objects import Objects
@@ -17,18 +16,27 @@ from app.cluster.state.cilium import plugin_limit
 from app.cluster.state.read_once import read_facts
 from app.cluster.state.snapshot import Snapshot, snapshot_of
 from app.deadline import Deadline
-from app.engine.cluster import Source
 from app.errors import StateUnreadable
 from app.install.guard.manifests import SETTINGS
 from app.install.policies.neighbours import neighbours
 from app.install.policies.stored import Inventory, by_namespace
-from app.install.ports import Clock, GuardSettings
-from app.model.kinds import NETWORK_POLICY, SERVICE, Manifest
+from app.install.ports import GuardSettings
+from app.model.kinds import NETWORK_POLICY, SERVICE
 from app.model.measured_sources import key_of
-from app.model.measurement import Measurement
-from app.model.survey import PluginLimit
 from app.names import SETTINGS_KEY
-from app.wire.objects.services import ServiceFacts, service_facts
+from app.wire.objects.services import service_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from app.engine.cluster import Source
+    from app.install.ports import Clock
+    from app.model.kinds import Manifest
+    from app.model.measurement import Measurement
+    from app.model.survey import PluginLimit
+    from app.wire.objects.services import ServiceFacts
+
 
 MANAGER = "netpol-guard-bootstrap"
 """The field manager of what is installed; what the running guard writes itself has another."""

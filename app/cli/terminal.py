@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import typer
 
 from app.errors import InputError
 from app.install.ports import Tone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _DIFF = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}
 _TONES = {Tone.GOOD: typer.colors.GREEN, Tone.BAD: typer.colors.RED}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from app.output.results import Result
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from app.output.results import Result
 
 
 def as_github(results: Iterable[Result], summary: str) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
-from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from app import __version__
-from app.output.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from enum import Enum
+
+    from app.output.results import Result
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from app.certificates.reconcile import Reconciler, Result
 from app.certificates.rotate import Lifetimes
 from app.certificates.rotator import CertificateRotator, Dependencies
 from app.errors import ChangeFailed, StateUnreadable
 from app.logs import EventLog
-from app.metrics import Metrics
 from app.names import FIELD_MANAGER
-from app.serving.tls import HandedCertificate, Handshakes
-from app.settings.model import Settings, Tls
+from app.serving.tls import HandedCertificate
+
+if TYPE_CHECKING:
+    from app.metrics import Metrics
+    from app.serving.tls import Handshakes
+    from app.settings.model import Settings, Tls
 
 _LOG = EventLog("app.upkeep")
 _FIRST_PAUSE = 0.5

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from app.admission.ports import Afterwards, Decision, OverrideOutcome
-from app.admission.reviewer import Reviewer
+from app.admission.ports import Afterwards, OverrideOutcome
 from app.logs import EventLog
-from app.metrics import Metrics
 from app.serving.reviews import Reply
 from app.wire.errors import BadReview
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.admission.ports import Decision
+    from app.admission.reviewer import Reviewer
+    from app.metrics import Metrics
 
 _LOG = EventLog("app.decisions")
 _LAST_ANSWER = (("connection", "close"),)

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from app.admission.ports import Announcer, ClusterState, Nobody
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Replica, Rules
-from app.cluster.probe.peer_watch import PeerWatch
 from app.metrics import Metrics
 from app.model.declared_sources import declared_source
 from app.serving.application import create_app, create_health_app
 from app.serving.server import Applications, Bound, Listen, serve
 from app.serving.state import ServingState
-from app.serving.tls import HandedCertificate, Handshakes, ServingCertificate
+from app.serving.tls import HandedCertificate, ServingCertificate
 from app.serving.validate import RequestLimits
 from app.settings.engine_options import options_of
 from app.settings.model import Notice, Settings
 from app.webhook.background import Background, reconciler_of
 from app.webhook.reviews import DecisionRecord, HttpReviews
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from app.cluster.probe.peer_watch import PeerWatch
+    from app.serving.tls import Handshakes
+    from app.webhook.ledger import LedgerService
 
 _SETTLING_SECONDS = 5.0
 """The API server writes a change milliseconds after its review, unless another webhook takes its time."""
@@ -171,9 +176,8 @@ async def run_webhook(
         )
     health = create_health_app(_Readiness(state, background), metrics=metrics, state=serving)
     listen = settings.listen
-    running = [
-        asyncio.create_task(part.run()) for part in (state, background, peers, ledger) if part is not None
-    ]
+    parts = (state, background, peers, ledger)
+    running = [asyncio.create_task(part.run()) for part in parts if part is not None]
     try:
         return await serve(
             Applications(webhook, health, serving),
