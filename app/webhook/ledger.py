@@ -89,11 +89,12 @@ class _Watches:
 
 
 class _Store:
-    """The ledger's ConfigMap; one that nobody has written to yet may hide changes under way."""
+    """The ledger's ConfigMap; one that was emptied, or made anew, hides changes that are under way."""
 
     def __init__(self, store: LedgerStore, watches: _Watches) -> None:
         self._store = store
         self._watches = watches
+        self._was_used = False
 
     async def read(self) -> Mapping[str, str]:
         """Return ``data`` as it is now."""
@@ -101,9 +102,12 @@ class _Store:
 
     async def merge(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
         """Merge ``changes`` into ``data``; return all of it then."""
-        if FORMAT_KEY not in self._watches.contents().keys:
+        is_used = FORMAT_KEY in self._watches.contents().keys
+        if self._was_used and not is_used:
             changes = {**made_anew(secrets.token_hex(10)), **changes}
-        return await self._store.merge(changes)
+        data = await self._store.merge(changes)
+        self._was_used = True
+        return data
 
 
 class LedgerService:
