@@ -90,9 +90,8 @@ def create_app(reviews: Reviews, *, limits: RequestLimits, metrics: Metrics, sta
     """Return the webhook's application: `POST /validate`, and nothing else."""
     validate = Validate(reviews, limits, metrics.record_refusal)
     metrics.watch_in_flight(lambda: validate.in_flight)
-    return _application(
-        state, _ExactRoute(VALIDATE_PATH, endpoint=validate, methods=["POST"], name="validate")
-    )
+    route = _ExactRoute(VALIDATE_PATH, endpoint=validate, methods=["POST"], name="validate")
+    return _application(state, route)
 
 
 def create_health_app(readiness: Readiness, *, metrics: Metrics, state: ServingState) -> FastAPI:
@@ -102,7 +101,7 @@ def create_health_app(readiness: Readiness, *, metrics: Metrics, state: ServingS
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
-        reasons = state.reasons() + readiness.reasons()
+        reasons = state.reasons() + readiness()
         if reasons:
             return JSONResponse({"status": "not ready", "reasons": list(reasons)}, 503)
         return JSONResponse({"status": "ready"})
@@ -111,6 +110,5 @@ def create_health_app(readiness: Readiness, *, metrics: Metrics, state: ServingS
         body, media_type = metrics.render()
         return Response(body, media_type=media_type)
 
-    return _application(
-        state, Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", scraped)
-    )
+    routes = Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", scraped)
+    return _application(state, *routes)
