@@ -37,9 +37,8 @@ def _word_meant(words: type[Enum]) -> BeforeValidator:
     def restored(value: object) -> object:
         if not isinstance(value, bool):
             return value
-        known = {word.value for word in words}
-        meant = [word for word in (_TRUE_WORDS if value else _FALSE_WORDS) if word in known]
-        return meant[0] if meant else value
+        alike = _TRUE_WORDS if value else _FALSE_WORDS
+        return next((word.value for word in words if word.value in alike), value)
 
     return BeforeValidator(restored)
 
@@ -178,9 +177,8 @@ class Tls(_Section):
     @model_validator(mode="after")
     def _nested(self) -> Tls:
         if self.authority_days < 3 * self.serving_days:
-            msg = (
-                "authorityDays must be at least three times servingDays: an authority outlives what it issues"
-            )
+            why = "an authority outlives what it issues"
+            msg = f"authorityDays must be at least three times servingDays: {why}"
             raise ValueError(msg)
         if self.serving_days < 2 * self.overlap_days:
             msg = "servingDays must be at least twice overlapDays: the overlap ends before the next renewal"
