@@ -156,13 +156,9 @@ class Selector:
             terms += [(key, LabelSet.of(Operator.IN, [value])) for key, value in labels.items()]
         expressions = selector.get("matchExpressions") or []
         if isinstance(expressions, list):
-            terms += [
-                (
-                    expression["key"],
-                    LabelSet.of(Operator(expression["operator"]), expression.get("values") or ()),
-                )
-                for expression in expressions
-            ]
+            for expression in expressions:
+                operator, values = Operator(expression["operator"]), expression.get("values") or ()
+                terms.append((expression["key"], LabelSet.of(operator, values)))
         return cls.of(terms)
 
     def matches(self, labels: Mapping[str, str]) -> bool:

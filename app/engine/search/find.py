@@ -143,14 +143,6 @@ def _formerly_allowed(
                 yield from parts_in_rule(narrowed, rule, region, world)
 
 
-def find_lost(region: Region, after: Side, budget: Budget) -> Point | None:
-    """Return a point of ``region`` that ``after`` does not allow, None if it allows all of it.
-
-    Raises ``TooComplexError`` when the budget does not suffice.
-    """
-    return Comparison((), after.policies, budget).lost(region, after)
-
-
 def find_newly_lost(region: Region, before: Side, after: Side, budget: Budget) -> Point | None:
     """Return a point of ``region`` that ``before`` allows and ``after`` does not; None if there is none.
 
