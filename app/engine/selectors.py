@@ -101,7 +101,8 @@ class LabelSet:
 
 _IMPOSSIBLE_KEY = ""
 _NOTHING = LabelSet(frozenset(), cofinite=False, absent=False)
-_EVERYTHING = ~_NOTHING
+ANY_VALUE = ~_NOTHING
+"""Any value, or none."""
 
 Term = tuple[str, LabelSet]
 
@@ -181,7 +182,7 @@ class Selector:
         ``terms`` are those of another selector, by key.
         """
         for key, accepted in self.terms:  # noqa: SIM110 - as above
-            if not accepted.overlaps(terms.get(key, _EVERYTHING)):
+            if not accepted.overlaps(terms.get(key, ANY_VALUE)):
                 return False
         return True
 
@@ -206,7 +207,7 @@ class Selector:
             return True
         mine = dict(self.terms)
         for key, accepted in other.terms:  # noqa: SIM110 - as above
-            if not mine.get(key, _EVERYTHING).is_subset(accepted):
+            if not mine.get(key, ANY_VALUE).is_subset(accepted):
                 return False
         return True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -52,8 +51,17 @@ class _Application(FastAPI):
     all else that happens to a review before it is decided.
     """
 
-    def __init__(self, state: ServingState, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
-        super().__init__(**options)
+    def __init__(self, state: ServingState, *routes: Route) -> None:
+        # No pages of documentation: they would be one more thing to reach on the webhook's port.
+        super().__init__(
+            title="netpol-guard",
+            version=__version__,
+            routes=list(routes),
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
         self._serving_state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,26 +80,12 @@ class _Application(FastAPI):
             await send_reply(error_reply(400, "this request could not be handled", scope["path"]), send)
 
 
-def _application(state: ServingState, *routes: Route) -> FastAPI:
-    # No pages of documentation: they would be one more thing to reach on the webhook's port.
-    return _Application(
-        state,
-        title="netpol-guard",
-        version=__version__,
-        routes=list(routes),
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
-
-
 def create_app(reviews: Reviews, *, limits: RequestLimits, metrics: Metrics, state: ServingState) -> FastAPI:
     """Return the webhook's application: `POST /validate`, and nothing else."""
     validate = Validate(reviews, limits, metrics.record_refusal)
     metrics.watch_in_flight(lambda: validate.in_flight)
     route = _ExactRoute(VALIDATE_PATH, endpoint=validate, methods=["POST"], name="validate")
-    return _application(state, route)
+    return _Application(state, route)
 
 
 def create_health_app(readiness: Readiness, *, metrics: Metrics, state: ServingState) -> FastAPI:
@@ -111,4 +105,4 @@ def create_health_app(readiness: Readiness, *, metrics: Metrics, state: ServingS
         return Response(body, media_type=media_type)
 
     routes = Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", scraped)
-    return _application(state, *routes)
+    return _Application(state, *routes)
