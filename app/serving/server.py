@@ -135,15 +135,16 @@ def _bind_all(*addresses: tuple[str, int]) -> list[socket.socket]:
 
 def _bind(host: str, port: int) -> socket.socket:
     """Return a listening socket, or raise ``StartError`` naming the address, the port and what is wrong."""
-    if host == EVERY_ADDRESS and not socket.has_dualstack_ipv6():
+    has_both = socket.has_dualstack_ipv6()
+    if host == EVERY_ADDRESS and not has_both:
         host = "0.0.0.0"  # noqa: S104 - all addresses there are
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, *_, address = found[0]
         # `::` means both families, as it does for programs written in Go.
-        both = family == socket.AF_INET6
-        return socket.create_server(address, family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+        is_dual = has_both and family == socket.AF_INET6
+        return socket.create_server(address, family=family, backlog=_BACKLOG, dualstack_ipv6=is_dual)
     except socket.gaierror as error:
         raise StartError(f"cannot listen on {shown}: {error.strerror or error}") from error
     except OSError as error:
