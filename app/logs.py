@@ -22,13 +22,6 @@ LONGEST_LIST = 20
 
 Fact: TypeAlias = str | int | float | bool | list["Fact"] | None
 
-_LEVEL_NAMES = {
-    logging.DEBUG: "debug",
-    logging.INFO: "info",
-    logging.WARNING: "warning",
-    logging.ERROR: "error",
-    logging.CRITICAL: "error",
-}
 # What a terminal would act upon, or what would make two lines of one.
 _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
     ord("\n"): "\\n",
@@ -53,11 +46,6 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
-
-    @property
-    def number(self) -> int:
-        """The level as ``logging`` counts it."""
-        return logging.getLevelNamesMapping()[self.name]
 
 
 def plain(value: object) -> Fact:
@@ -121,6 +109,10 @@ def _facts_of(record: logging.LogRecord) -> dict[str, Fact]:
     return {name: plain(value) for name, value in getattr(record, "facts", {}).items()}
 
 
+def _level(record: logging.LogRecord) -> str:
+    return "error" if record.levelno == logging.CRITICAL else record.levelname.lower()
+
+
 @lru_cache(maxsize=1)
 def _second(since_epoch: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since_epoch))
@@ -137,7 +129,7 @@ class JsonFormatter(logging.Formatter):
         """Return the line: ``ts``, ``level``, ``msg``, ``logger``, then the facts, then ``traceback``."""
         line: dict[str, Fact] = {
             "ts": _clock(record),
-            "level": _LEVEL_NAMES.get(record.levelno, record.levelname.lower()),
+            "level": _level(record),
             "msg": plain(record.getMessage()),
             "logger": record.name,
         }
@@ -164,10 +156,9 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line: time of day, level, message, then ``name=value`` for each fact."""
-        level = _LEVEL_NAMES.get(record.levelno, record.levelname.lower())
         facts = "".join(f" {name}={_worded(fact)}" for name, fact in _facts_of(record).items())
         message = str(plain(record.getMessage())).translate(_UNPRINTABLE)
-        line = f"{_clock(record)[11:]} {level:<7} {message}{facts}"
+        line = f"{_clock(record)[11:]} {_level(record):<7} {message}{facts}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line.encode("utf-8", "backslashreplace").decode()
@@ -186,11 +177,7 @@ def configure(level: LogLevel, form: LogFormat, stream: TextIO | None = None) ->
     """Send the whole process's log lines to ``stream`` (standard error unless told otherwise)."""
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(JsonFormatter() if form is LogFormat.JSON else TextFormatter())
-    root = logging.getLogger()
-    for old in root.handlers[:]:
-        root.removeHandler(old)
-    root.addHandler(handler)
-    root.setLevel(level.number)
+    logging.basicConfig(handlers=[handler], level=level.name, force=True)
     # No line shows threads or processes, so no record needs to ask for them.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # They tell of every start and stop in words of their own; ours say the same with facts.

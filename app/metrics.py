@@ -7,6 +7,7 @@ into a dictionary; what can be asked for when somebody scrapes is not counted at
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -23,6 +24,9 @@ from app import __version__
 SECONDS = (5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Borders of the time buckets: a decision takes well below a millisecond, its bound is a second."""
 
+DecisionLabels = tuple[str, str, str, str]
+"""Operation, resource, verdict and mode."""
+
 _PREFIX = "netpol_guard"
 
 
@@ -31,44 +35,32 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._decisions = self._counter(
-            "decisions", "Requests decided.", "operation", "resource", "verdict", "mode"
-        )
-        self._seconds = Histogram(
-            "decision_seconds",
-            "Time one decision took.",
-            namespace=_PREFIX,
-            buckets=SECONDS,
-            registry=self.registry,
-        )
-        self._overrides = self._counter("overrides", "Overrides asked for, by what came of them.", "outcome")
-        self._refusals = self._counter("refused_requests", "Requests answered without a decision.", "reason")
-        self._in_flight = self._gauge("in_flight_requests", "Reviews being handled now.")
-        self._unknown_peers = self._gauge(
-            "unknown_peers",
-            "Addresses that reviews came from in the last 7 days although no known source covers them.",
-        )
-        self._expiry = self._gauge(
-            "certificate_expiry_timestamp_seconds", "When the serving certificate ends, in Unix time."
-        )
-        self._authority_expiry = self._gauge(
-            "authority_expiry_timestamp_seconds", "When the authority of the certificates ends, in Unix time."
-        )
-        self._reconciled = self._counter(
-            "upkeep", "What reconciling changed of the guard's own objects, or failed to.", "what"
-        )
-        self._gauge("info", "The running version.", "version").labels(__version__).set(1)
-        self._children: dict[tuple[str, str, str, str], Counter] = {}
+        ours: dict[str, Any] = {"namespace": _PREFIX, "registry": self.registry}
+        labels = "operation", "resource", "verdict", "mode"
+        self._decisions = Counter("decisions", "Requests decided.", labels, **ours)
+        self._seconds = Histogram("decision_seconds", "Time one decision took.", buckets=SECONDS, **ours)
+        text = "Overrides asked for, by what came of them."
+        self._overrides = Counter("overrides", text, ["outcome"], **ours)
+        text = "Requests answered without a decision."
+        self._refusals = Counter("refused_requests", text, ["reason"], **ours)
+        self._in_flight = Gauge("in_flight_requests", "Reviews being handled now.", **ours)
+        text = "Addresses that reviews came from in the last 7 days although no known source covers them."
+        self._unknown_peers = Gauge("unknown_peers", text, **ours)
+        text = "When the serving certificate ends, in Unix time."
+        self._expiry = Gauge("certificate_expiry_timestamp_seconds", text, **ours)
+        text = "When the authority of the certificates ends, in Unix time."
+        self._authority_expiry = Gauge("authority_expiry_timestamp_seconds", text, **ours)
+        text = "What reconciling changed of the guard's own objects, or failed to."
+        self._reconciled = Counter("upkeep", text, ["what"], **ours)
+        Gauge("info", "The running version.", ["version"], **ours).labels(__version__).set(1)
+        self._children: dict[DecisionLabels, Counter] = {}
         ProcessCollector(registry=self.registry)
 
-    def record_decision(
-        self, *, operation: str, resource: str, verdict: str, mode: str, seconds: float
-    ) -> None:
+    def record_decision(self, labels: DecisionLabels, seconds: float) -> None:
         """Count one decision and the time it took."""
-        key = (operation, resource, verdict, mode)
-        child = self._children.get(key)
+        child = self._children.get(labels)
         if child is None:
-            child = self._children[key] = self._decisions.labels(*key)
+            child = self._children[labels] = self._decisions.labels(*labels)
         child.inc()
         self._seconds.observe(seconds)
 
@@ -103,9 +95,3 @@ class Metrics:
     def render(self) -> tuple[bytes, str]:
         """Return everything in Prometheus' text format, and its media type."""
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, namespace=_PREFIX, registry=self.registry)
-
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(name, text, labels, namespace=_PREFIX, registry=self.registry)

@@ -12,12 +12,8 @@ def _lines(metrics: Metrics) -> list[str]:
 def test_a_decision_is_counted_under_its_labels_with_its_time() -> None:
     metrics = Metrics()
     for _ in range(2):
-        metrics.record_decision(
-            operation="DELETE", resource="networkpolicies", verdict="deny", mode="enforce", seconds=0.0002
-        )
-    metrics.record_decision(
-        operation="CREATE", resource="networkpolicies", verdict="allow", mode="enforce", seconds=2.0
-    )
+        metrics.record_decision(("DELETE", "networkpolicies", "deny", "enforce"), 0.0002)
+    metrics.record_decision(("CREATE", "networkpolicies", "allow", "enforce"), 2.0)
     lines = _lines(metrics)
     assert (
         'netpol_guard_decisions_total{mode="enforce",operation="DELETE",resource="networkpolicies",'

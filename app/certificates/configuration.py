@@ -76,19 +76,14 @@ class OwnConfiguration:
         """Tell whether every webhook of ours has this policy."""
         return all(webhook.failure_policy is policy for webhook in self.webhooks)
 
-    def with_fields(self, bundle: bytes | None, policy: FailurePolicy | None) -> OwnConfiguration:
-        """Return the configuration with these fields; None leaves one as it is."""
-        return replace(
-            self,
-            webhooks=tuple(
-                replace(
-                    webhook,
-                    bundle=webhook.bundle if bundle is None else bundle,
-                    failure_policy=policy or webhook.failure_policy,
-                )
-                for webhook in self.webhooks
-            ),
-        )
+    def with_bundle(self, bundle: bytes) -> OwnConfiguration:
+        """Return the configuration with this bundle in every webhook of ours."""
+        return replace(self, webhooks=tuple(replace(webhook, bundle=bundle) for webhook in self.webhooks))
+
+    def with_policy(self, policy: FailurePolicy) -> OwnConfiguration:
+        """Return the configuration with this policy in every webhook of ours."""
+        webhooks = tuple(replace(webhook, failure_policy=policy) for webhook in self.webhooks)
+        return replace(self, webhooks=webhooks)
 
 
 def configuration_of(manifest: Manifest) -> OwnConfiguration:
@@ -97,9 +92,8 @@ def configuration_of(manifest: Manifest) -> OwnConfiguration:
     annotation = metadata.get("annotations", {}).get(FAILURE_POLICY_ANNOTATION)
     wanted = next((policy for policy in FailurePolicy if policy.value == annotation), None)
     webhooks = tuple(_webhook(webhook) for webhook in manifest.get("webhooks") or () if _is_ours(webhook))
-    return OwnConfiguration(
-        metadata.get("resourceVersion", ""), webhooks, wanted, _written(metadata), _others(metadata)
-    )
+    version = metadata.get("resourceVersion", "")
+    return OwnConfiguration(version, webhooks, wanted, _written(metadata), _others(metadata))
 
 
 def apply_patch(configuration: OwnConfiguration, *, owns_bundle: bool) -> Manifest:
@@ -140,10 +134,8 @@ def _written(metadata: Mapping[str, Any]) -> datetime | None:
 
 def _others(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     entries = metadata.get("managedFields") or ()
-    managers = {
-        str(entry.get("manager")) for entry in entries if _FIELDS.search(json.dumps(entry.get("fieldsV1")))
-    }
-    return tuple(sorted(managers - {FIELD_MANAGER}))
+    setting = [entry for entry in entries if _FIELDS.search(json.dumps(entry.get("fieldsV1")))]
+    return tuple(sorted({str(entry.get("manager")) for entry in setting} - {FIELD_MANAGER}))
 
 
 def _webhook(webhook: Mapping[str, Any]) -> OwnWebhook:

@@ -34,10 +34,8 @@ def rejection(pair: Pair, bundle: bytes, host: str) -> str | None:
 def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> None:
     """Let both talk through buffers until both are done; raises what either objects to."""
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ends = [
-        client.wrap_bio(back, there, server_hostname=host),
-        server.wrap_bio(there, back, server_side=True),
-    ]
+    caller = client.wrap_bio(back, there, server_hostname=host)
+    ends = [caller, server.wrap_bio(there, back, server_side=True)]
     for _ in range(_MOST_STEPS):
         for end in ends[:]:
             try:

@@ -56,6 +56,7 @@ def issue_serving(authority: Pair, hosts: tuple[str, ...], validity: Validity) -
         raise UnusableAuthority(f"the authority ended on {signer.not_valid_after_utc:%Y-%m-%d}")
     bounded = Validity(validity.start, min(validity.end, signer.not_valid_after_utc))
     identifier = signer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
     certificate = (
         _builder(bounded, key.public_key())
         .subject_name(_named(hosts[0]))
@@ -64,9 +65,7 @@ def issue_serving(authority: Pair, hosts: tuple[str, ...], validity: Validity) -
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
-        )
+        .add_extension(issuer, critical=False)
         .sign(signing_key, hashes.SHA256())
     )
     return _pair(certificate, key)
@@ -123,7 +122,5 @@ def _opened(authority: Pair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateK
 
 
 def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Pair:
-    return Pair(
-        certificate.public_bytes(Encoding.PEM),
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return Pair(certificate.public_bytes(Encoding.PEM), private)

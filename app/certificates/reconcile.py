@@ -80,22 +80,20 @@ class Reconciler:
             self._say_once("no webhook configuration of ours: nothing is judged", name=str(CONFIGURATION))
             return Result.SETTLED
         if bundle is not None and not found.has_bundle(bundle):
-            self._apply(found.with_fields(bundle, None), "caBundle")
+            self._apply(found.with_bundle(bundle), "caBundle")
             return Result.CHANGED
         policy = self._policy_for(found)
         if policy is None:
             return Result.WAITING
         if not found.has_policy(policy):
-            self._apply(found.with_fields(None, policy), f"failurePolicy {policy.value}")
+            self._apply(found.with_policy(policy), f"failurePolicy {policy.value}")
             return Result.CHANGED
         return Result.SETTLED
 
     def _read(self) -> OwnConfiguration | None:
         manifest = self._objects.get(CONFIGURATION)
-        if manifest is None:
-            return None
-        found = configuration_of(manifest)
-        return found if found.webhooks else None
+        found = None if manifest is None else configuration_of(manifest)
+        return found if found is not None and found.webhooks else None
 
     def _apply(self, wanted: OwnConfiguration, what: str) -> None:
         self._objects.apply(apply_patch(wanted, owns_bundle=self._rotator is not None), force=True)
@@ -119,13 +117,11 @@ class Reconciler:
         nonce = new_nonce()
         metadata = {"labels": {MANAGED_LABEL: MANAGED_VALUE}, "annotations": {PROBE_ANNOTATION: nonce}}
         try:
-            own = Reference(NAMESPACE, NAME)
-            answer = self._objects.merge(own, {"metadata": metadata}, DryRun.ALL)
+            answer = self._objects.merge(Reference(NAMESPACE, NAME), {"metadata": metadata}, DryRun.ALL)
         except ChangeFailed as error:
             return str(error)
-        if read_answer(answer.warnings, nonce) is None:
-            return "the API server does not reach a guard yet"
-        return None
+        is_reached = read_answer(answer.warnings, nonce) is not None
+        return None if is_reached else "the API server does not reach a guard yet"
 
     def _say_once(self, event: str, **facts: str) -> None:
         said = f"{event} {facts}"

@@ -20,8 +20,9 @@ from enum import Enum
 
 from app.certificates.expiry import Validity, validity_of
 from app.certificates.pairs import Pair, bundle_of, certificates_in, fingerprint
+from app.names import NAME, SERVICE_HOST
 
-_COMMON_NAME = "netpol-guard"
+_HOSTS = (SERVICE_HOST, f"{SERVICE_HOST}.cluster.local")
 _RENEWED_PART = 3
 """What has less than this part of its life left is replaced: a third leaves time to notice that it is not."""
 
@@ -43,10 +44,6 @@ class Lifetimes:
     settle: timedelta = timedelta(seconds=15)
 
 
-Making = tuple[Lifetimes, tuple[str, ...]]
-"""What certificates are made with: how long they last, and for which hosts."""
-
-
 @dataclass(frozen=True, slots=True)
 class Holding:
     """What the Secret holds: the serving pair, its authority, the next one, and former ones' certificates."""
@@ -61,6 +58,11 @@ class Holding:
         """Every authority that clients are to trust now."""
         coming = b"" if self.next is None else self.next.certificate
         return bundle_of((self.authority.certificate, coming, self.previous))
+
+    @property
+    def issuer(self) -> str:
+        """The fingerprint of the authority."""
+        return fingerprint(self.authority.certificate)
 
     @property
     def knowledge(self) -> str:
@@ -129,10 +131,8 @@ def _may_issue(holding: Holding, view: View, lifetimes: Lifetimes) -> bool:
 
 def _may_drop(holding: Holding, serving: Validity, view: View, lifetimes: Lifetimes) -> bool:
     # The serving certificate was issued when its authority took over, or later.
-    current = fingerprint(holding.authority.certificate)
-    return view.now - serving.issued >= lifetimes.overlap and all(
-        replica.authority == current for replica in view.replicas
-    )
+    is_over = view.now - serving.issued >= lifetimes.overlap
+    return is_over and all(replica.authority == holding.issuer for replica in view.replicas)
 
 
 def is_published(authority: str, view: View, lifetimes: Lifetimes) -> bool:
@@ -143,28 +143,29 @@ def is_published(authority: str, view: View, lifetimes: Lifetimes) -> bool:
     return since is not None and view.now - since >= lifetimes.settle
 
 
-def take(step: RotationStep, holding: Holding, now: datetime, making: Making) -> Holding:
+def take(step: RotationStep, holding: Holding, now: datetime, lifetimes: Lifetimes) -> Holding:
     """Return what the Secret is to hold after ``step``. Raises ``UnusableAuthority``."""
     match step:
         case RotationStep.RENEW:
-            return replace(holding, serving=_issued(holding.authority, now, making))
+            return replace(holding, serving=_issued(holding.authority, now, lifetimes))
         case RotationStep.PUBLISH_NEXT:
-            return replace(holding, next=_authority(now, making[0]))
+            return replace(holding, next=_authority(now, lifetimes))
         case RotationStep.ISSUE_FROM_NEXT if holding.next is not None:
-            serving = _issued(holding.next, now, making)
+            serving = _issued(holding.next, now, lifetimes)
             previous = bundle_of((holding.authority.certificate, holding.previous))
             return Holding(serving, holding.next, None, _worth_keeping(previous))
         case _:
             return replace(holding, previous=b"")
 
 
-def begin(published: bytes, now: datetime, making: Making) -> Holding:
+def begin(published: bytes, now: datetime, lifetimes: Lifetimes) -> Holding:
     """Return a new authority and a serving certificate; what is ``published`` already stays beside it.
 
     So replicas that hold on to what they serve are still trusted where a Secret was deleted or damaged.
     """
-    authority = _authority(now, making[0])
-    return Holding(_issued(authority, now, making), authority, None, _worth_keeping(bundle_of((published,))))
+    authority = _authority(now, lifetimes)
+    serving = _issued(authority, now, lifetimes)
+    return Holding(serving, authority, None, _worth_keeping(bundle_of((published,))))
 
 
 def _worth_keeping(former: bytes) -> bytes:
@@ -175,22 +176,17 @@ def _worth_keeping(former: bytes) -> bytes:
     the clock of another replica they may be good.
     """
     found = certificates_in(former)
-    return (
-        former if len(found) <= 2 * _MOST_FORMER else bundle_of(found[:_MOST_FORMER] + found[-_MOST_FORMER:])
-    )
+    return bundle_of((*found[:_MOST_FORMER], *found[-_MOST_FORMER:]))
 
 
 def _authority(now: datetime, lifetimes: Lifetimes) -> Pair:
     from app.certificates.issue import make_authority  # noqa: PLC0415 - ten megabytes, needed once in months
 
     # A name of its own: clients look for an issuer by its name first, and two authorities overlap.
-    return make_authority(
-        f"{_COMMON_NAME} {now:%Y-%m-%dT%H:%M:%SZ}", Validity.lasting(lifetimes.authority, now)
-    )
+    return make_authority(f"{NAME} {now:%Y-%m-%dT%H:%M:%SZ}", Validity.lasting(lifetimes.authority, now))
 
 
-def _issued(authority: Pair, now: datetime, making: Making) -> Pair:
+def _issued(authority: Pair, now: datetime, lifetimes: Lifetimes) -> Pair:
     from app.certificates.issue import issue_serving  # noqa: PLC0415 - as above
 
-    lifetimes, hosts = making
-    return issue_serving(authority, hosts, Validity.lasting(lifetimes.serving, now))
+    return issue_serving(authority, _HOSTS, Validity.lasting(lifetimes.serving, now))

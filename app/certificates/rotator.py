@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from app.certificates.configuration import OwnConfiguration
 from app.certificates.expiry import validity_of
 from app.certificates.handshake import rejection
-from app.certificates.pairs import Pair, UnusableAuthority, bundle_of, fingerprint
+from app.certificates.pairs import UnusableAuthority, bundle_of
 from app.certificates.ports import CertificateServer, ClusterObjects, ReconcileCounters
 from app.certificates.rotate import Announcement, Holding, Lifetimes, View, begin, due, is_published, take
 from app.certificates.secret import UnusableSecret, holding_of, is_ours, secret_with
@@ -28,7 +28,6 @@ from app.names import NAME, NAME_LABEL, SERVICE_HOST, SERVING_ANNOTATION, TLS_SE
 _LOG = EventLog("app.certificates")
 _SECRET = Reference(SECRET, TLS_SECRET, NAME)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_HOSTS = (SERVICE_HOST, f"{SERVICE_HOST}.cluster.local")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +41,6 @@ class Dependencies:
     clock: Callable[[], datetime]
 
 
-@dataclass(frozen=True, slots=True)
-class _Served:
-    """What this replica serves, and under which authority."""
-
-    pair: Pair
-    authority: str
-
-
 class CertificateRotator:
     """The certificates of one replica; call ``refresh`` and ``adopt`` in turn, from one thread at a time."""
 
@@ -59,7 +50,7 @@ class CertificateRotator:
         self._since: dict[str, datetime] | None = None
         self._holding: Holding | None = None
         self._version = ""
-        self._served: _Served | None = None
+        self._served: Holding | None = None
         self._announced: Announcement | None = None
         self._is_trusted = False
 
@@ -79,15 +70,15 @@ class CertificateRotator:
         self._note(configuration)
         published = b"" if configuration is None else configuration.bundle
         holding = self._holding = self._read(published)
-        step = due(holding, self._view(configuration, holding), self._lifetimes)
+        own = Announcement("" if self._served is None else self._served.issuer, holding.knowledge)
+        step = due(holding, self._view(configuration, own, *self._others()), self._lifetimes)
         if step is not None:
             try:
-                holding = take(step, holding, self._dependencies.clock(), (self._lifetimes, _HOSTS))
+                holding = take(step, holding, self._dependencies.clock(), self._lifetimes)
             except UnusableAuthority as error:
-                _LOG.warning(
-                    "the Secret's authority cannot be used; a new one takes its place", why=str(error)
-                )
-                holding = begin(bundle_of((published, holding.bundle)), *self._making)
+                event = "the Secret's authority cannot be used; a new one takes its place"
+                _LOG.warning(event, why=str(error))
+                holding = self._begun(bundle_of((published, holding.bundle)))
             self._holding = self._written(holding, step.name.lower())
         end = validity_of(holding.authority.certificate).end
         self._dependencies.counters.set_authority_expiry(end.timestamp())
@@ -102,38 +93,36 @@ class CertificateRotator:
         holding = self._holding
         if holding is None:
             return
-        authority = fingerprint(holding.authority.certificate)
         served = self._served
-        if (served is None or served.pair != holding.serving) and self._may_serve(configuration, holding):
+        if (served is None or served.serving != holding.serving) and self._may_serve(configuration, holding):
             self._dependencies.server.take(holding.serving)
-            self._served = served = _Served(holding.serving, authority)
+            self._served = served = holding
         if served is not None:
-            self._is_trusted = self._is_trusted or self._is_published(configuration, served.authority)
-            self._announce(Announcement(served.authority, holding.knowledge))
+            self._is_trusted = self._is_trusted or self._is_published(configuration, served)
+            self._announce(Announcement(served.issuer, holding.knowledge))
 
     def _may_serve(self, configuration: OwnConfiguration | None, holding: Holding) -> bool:
         """Tell whether a change to what the Secret holds is no loss."""
         now = self._dependencies.clock()
-        if self._served is None or validity_of(self._served.pair.certificate).end <= now:
+        if self._served is None or validity_of(self._served.serving.certificate).end <= now:
             return True
         # Made by a replica whose clock is ahead: API servers, with the time as it is, would not take it yet.
         if any(validity_of(pair.certificate).start > now for pair in (holding.serving, holding.authority)):
             return False
         if configuration is None:
             return True
-        authority = fingerprint(holding.authority.certificate)
-        return (
-            self._is_published(configuration, authority)
-            and rejection(holding.serving, configuration.bundle, SERVICE_HOST) is None
-        )
+        if not self._is_published(configuration, holding):
+            return False
+        return rejection(holding.serving, configuration.bundle, SERVICE_HOST) is None
 
-    def _is_published(self, configuration: OwnConfiguration | None, authority: str) -> bool:
-        published = None if configuration is None else self._since
-        return is_published(authority, View(self._dependencies.clock(), published, ()), self._lifetimes)
+    def _is_published(self, configuration: OwnConfiguration | None, holding: Holding) -> bool:
+        return is_published(holding.issuer, self._view(configuration), self._lifetimes)
 
-    @property
-    def _making(self) -> tuple[datetime, tuple[Lifetimes, tuple[str, ...]]]:
-        return self._dependencies.clock(), (self._lifetimes, _HOSTS)
+    def _view(self, configuration: OwnConfiguration | None, *replicas: Announcement) -> View:
+        return View(self._dependencies.clock(), None if configuration is None else self._since, replicas)
+
+    def _begun(self, published: bytes) -> Holding:
+        return begin(published, self._dependencies.clock(), self._lifetimes)
 
     def _note(self, configuration: OwnConfiguration | None) -> None:
         """Remember since when each authority has been published, as far as this process saw.
@@ -158,7 +147,7 @@ class CertificateRotator:
         secret = self._dependencies.objects.get(_SECRET)
         if secret is None:
             self._version = ""
-            return self._written(begin(published, *self._making), "create")
+            return self._written(self._begun(published), "create")
         if not is_ours(secret):
             raise StateUnreadable(
                 str(_SECRET),
@@ -173,7 +162,7 @@ class CertificateRotator:
             return holding_of(secret)
         except UnusableSecret as error:
             _LOG.warning("the Secret cannot be used; its content is made anew", why=str(error))
-            return self._written(begin(published, *self._making), "restore")
+            return self._written(self._begun(published), "restore")
 
     def _written(self, holding: Holding, what: str) -> Holding:
         """Write the Secret if it is still as it was read; return what was written."""
@@ -187,11 +176,6 @@ class CertificateRotator:
 
     # -- the other replicas --------------------------------------------------------------------------------
 
-    def _view(self, configuration: OwnConfiguration | None, holding: Holding) -> View:
-        own = Announcement("" if self._served is None else self._served.authority, holding.knowledge)
-        published = None if configuration is None else self._since
-        return View(self._dependencies.clock(), published, (own, *self._others()))
-
     def _others(self) -> list[Announcement]:
         """Return what the other ready replicas say; somebody who says nothing counts as knowing nothing."""
         try:
@@ -199,9 +183,8 @@ class CertificateRotator:
         except StateUnreadable as error:
             _LOG.warning("the other replicas are not known: no authority is replaced", why=str(error))
             return [Announcement()]
-        return [
-            _said(pod) for pod in pods if _is_ready(pod) and pod["metadata"]["name"] != self._dependencies.pod
-        ]
+        own = self._dependencies.pod
+        return [_said(pod) for pod in pods if _is_ready(pod) and pod["metadata"]["name"] != own]
 
     def _announce(self, announcement: Announcement) -> None:
         if announcement == self._announced:
@@ -227,6 +210,4 @@ def _said(pod: Manifest) -> Announcement:
 
 def _is_ready(pod: Manifest) -> bool:
     conditions = pod.get("status", {}).get("conditions") or ()
-    return any(
-        condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions
-    )
+    return ("Ready", "True") in ((condition.get("type"), condition.get("status")) for condition in conditions)

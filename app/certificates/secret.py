@@ -14,7 +14,7 @@ from app.certificates.handshake import rejection
 from app.certificates.pairs import Pair
 from app.certificates.rotate import Holding
 from app.model.kinds import Manifest
-from app.names import NAME, NAME_LABEL, OURS, SERVICE_HOST, TLS_SECRET
+from app.names import MANAGED_BY_LABEL, NAME, NAME_LABEL, OURS, SERVICE_HOST, TLS_SECRET
 
 _SERVING, _AUTHORITY, _NEXT = ("tls.crt", "tls.key"), ("ca.crt", "ca.key"), ("next-ca.crt", "next-ca.key")
 _PREVIOUS = "previous-ca.crt"
@@ -52,24 +52,18 @@ def secret_with(holding: Holding, namespace: str, version: str = "") -> Manifest
     pairs = [(_SERVING, holding.serving), (_AUTHORITY, holding.authority)]
     if holding.next is not None:
         pairs.append((_NEXT, holding.next))
-    data = {
-        name: part
-        for names, pair in pairs
-        for name, part in zip(names, (pair.certificate, pair.key), strict=True)
-    }
+    data: dict[str, bytes] = {}
+    for (certificate, key), pair in pairs:
+        data |= {certificate: pair.certificate, key: pair.key}
     if holding.previous:
         data[_PREVIOUS] = holding.previous
     condition = {"resourceVersion": version} if version else {}
-    managed_by, us = OURS
+    labels = {NAME_LABEL: NAME, MANAGED_BY_LABEL: NAME}
+    metadata = {"name": TLS_SECRET, "namespace": namespace, "labels": labels}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {
-            "name": TLS_SECRET,
-            "namespace": namespace,
-            "labels": {NAME_LABEL: NAME, managed_by: us},
-            **condition,
-        },
+        "metadata": metadata | condition,
         "type": "kubernetes.io/tls",
         "data": {name: base64.b64encode(part).decode("ascii") for name, part in data.items()},
     }

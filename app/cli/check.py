@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -120,11 +120,11 @@ def command(
         found = lint((document for file in given for document in file.documents), assumptions, work)
         return replace(found, notes=(*found.notes, *base.notes))
 
-    output = _Output(report, strict=strict)
+    tell = partial(_show, form=report, strict=strict)
     if fix or diff:
-        return _mend(files, judge, output, diff=diff)
+        return _mend(files, judge, tell, diff=diff)
     found = judge(files)
-    code = output.show(found)
+    code = tell(found)
     if report is CheckFormat.TEXT and any(finding.fix is not None for finding in found.findings):
         typer.echo("--fix writes the fixes; --fix --diff shows what it would write")
     return code
@@ -144,20 +144,13 @@ def _settings(config: Path | None) -> tuple[Options, tuple[str, ...]]:
     return options_of(settings), tuple(map(str, settings.api_server.sources))
 
 
-@dataclass(frozen=True, slots=True)
-class _Output:
-    """How a report is shown, and what it is worth."""
-
-    format: CheckFormat
-    strict: bool
-
-    def show(self, report: LintReport, stream: TextIO | None = None) -> int:
-        """Print the report; return the exit code."""
-        if self.format is CheckFormat.TEXT:
-            show(report_lines(report), stream)
-        else:
-            print(_FOR_PROGRAMS[self.format](report, strict=self.strict), file=stream)
-        return 1 if report.errors or (self.strict and report.findings) else 0
+def _show(report: LintReport, stream: TextIO | None = None, *, form: CheckFormat, strict: bool) -> int:
+    """Print the report; return the exit code."""
+    if form is CheckFormat.TEXT:
+        show(report_lines(report), stream)
+    else:
+        print(_FOR_PROGRAMS[form](report, strict=strict), file=stream)
+    return 1 if report.errors or (strict and report.findings) else 0
 
 
 def _demand_something(files: Iterable[Manifests]) -> None:
@@ -179,7 +172,7 @@ def _touched(files: Iterable[Manifests], namespace: str) -> frozenset[str] | Non
 def _mend(
     files: Sequence[Manifests],
     judge: Callable[[Sequence[Manifests]], LintReport],
-    output: _Output,
+    tell: Callable[[LintReport, TextIO | None], int],
     *,
     diff: bool,
 ) -> int:
@@ -188,14 +181,14 @@ def _mend(
     mended = mend(files, found, judge)
     if diff:
         _put(differences(files, mended.files))
-        code = output.show(found, sys.stderr)
+        code = tell(found, sys.stderr)
     else:
         write(files, mended.files)
         piped = [file.text for file in mended.files if file.path is None]
         _put(piped)
         for line in mended.done:
             typer.echo(f"fixed {line}", err=True)
-        code = output.show(mended.report, sys.stderr if piped else None)
+        code = tell(mended.report, sys.stderr if piped else None)
     for problem in mended.problems:
         typer.echo(f"netpol-guard: {problem}", err=True)
     return code

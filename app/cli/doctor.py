@@ -74,13 +74,9 @@ def command(
 
     if fix and (state is not None or report is not DoctorFormat.TEXT):
         raise InputError("--fix", "repairs a live cluster, with --format text; leave --state away")
+    only = frozenset(namespace or ())
     given = ExaminationOptions(
-        tuple(api_server or ()),
-        frozenset(namespace or ()),
-        calls=calls,
-        folder=state,
-        kubeconfig=kubeconfig,
-        context=context,
+        tuple(api_server or ()), only, calls=calls, folder=state, kubeconfig=kubeconfig, context=context
     )
     progress, output = Console(stderr=True), Console(highlight=False)
 

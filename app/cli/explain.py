@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,11 +90,13 @@ def command(
         raise InputError("", "explain by what? Give --live, --state DIR, or the policies' files")
     ends = parse_end("--from", source), parse_end("--to", destination)
     documents = [document for file in read_manifests(paths or ()) for document in file.documents]
-    world = _world(place, documents, namespace or place.namespace_or(DEFAULT_NAMESPACE), ends)
-    found = [find_end(end, world.find_pod) for end in ends]
+    home = namespace or place.namespace_or(DEFAULT_NAMESPACE)
+    cluster, notes = _applied(documents, home, place, ends)
+    find_pod = _find_pod(place, documents)
+    found = [find_end(end, find_pod) for end in ends]
     known = parse_port(port, found[1].pod)
-    explanation = explain_flow(world.cluster, Flow(found[0].end, found[1].end, known.place, known.names))
-    notes = (*world.notes, *(note for end in found for note in end.notes))
+    explanation = explain_flow(cluster, Flow(found[0].end, found[1].end, known.place, known.names))
+    notes = (*notes, *(note for end in found for note in end.notes))
     explained = Explained(source, destination, known, explanation, notes)
     if report is ExplainFormat.JSON:
         typer.echo(json.dumps(explained.as_object(), indent=2))
@@ -104,19 +105,10 @@ def command(
     return 0 if explanation.answer is FlowAnswer.ALLOWED else 1
 
 
-@dataclass(frozen=True, slots=True)
-class _World:
-    """What the flow is judged by, and where its pods are found."""
-
-    cluster: Cluster
-    find_pod: FindPod
-    notes: tuple[str, ...]
-
-
-def _world(
-    place: ClusterChoice, documents: Sequence[Document], home: str, ends: Iterable[WantedEnd]
-) -> _World:
-    """Return the state with the documents applied, those without a namespace to ``home``.
+def _applied(
+    documents: Sequence[Document], home: str, place: ClusterChoice, ends: Iterable[WantedEnd]
+) -> tuple[Cluster, tuple[str, ...]]:
+    """Return the state with the documents applied, those without a namespace to ``home``, and notes on it.
 
     Raises ``InputError`` for a policy that no API server takes, and for a namespace that is not in the state.
     """
@@ -132,7 +124,7 @@ def _world(
     if base.cluster is not None:
         _demand_known(undescribed, options, given.applied_to(before))
         notes = ()  # what else is not known of the cluster decides about no single flow
-    return _World(given.applied_to(before, options), _find_pod(place, documents), notes)
+    return given.applied_to(before, options), notes
 
 
 def _demand_known(names: Iterable[str], options: Mapping[str, str], cluster: Cluster) -> None:

@@ -29,15 +29,7 @@ EXAMPLES: tuple[Example, ...] = (
 
 
 class _Commands(LazyGroup):
-    NAMES = (
-        "serve",
-        "check",
-        "explain",
-        "bootstrap",
-        "uninstall",
-        "doctor",
-        "map",
-    )
+    NAMES = ("serve", "check", "explain", "bootstrap", "uninstall", "doctor", "map")
 
 
 def _end(code: int, **_: object) -> None:

@@ -56,13 +56,9 @@ def command(
     )
     with Console(stderr=True).status("") as status:
         reach, imprint = mapped(given, status.update)
-    match drawn:
-        case MapFormat.TEXT:
-            typer.echo(as_text(reach))
-        case MapFormat.DOT:
-            typer.echo(as_dot(reach))
-        case MapFormat.MERMAID:
-            typer.echo(as_mermaid(reach))
-        case MapFormat.HTML:
-            typer.echo(map_page(reach, imprint), nl=False)
+    if drawn is MapFormat.HTML:
+        typer.echo(map_page(reach, imprint), nl=False)
+    else:
+        draw = {MapFormat.TEXT: as_text, MapFormat.DOT: as_dot, MapFormat.MERMAID: as_mermaid}[drawn]
+        typer.echo(draw(reach))
     return 0 if reach.is_whole else 1

@@ -36,11 +36,8 @@ class Consent:
 def plan_of(report: Report) -> tuple[Repair, ...]:
     """Return what ``--fix`` can do about a report, each thing once, in the order of the findings."""
     found = (finding.repair for finding in report.findings if finding.severity.counts)
-    return tuple(
-        {
-            planned.command: planned for planned in found if planned is not None and planned.step is not None
-        }.values()
-    )
+    planned = {known.command: known for known in found if known is not None and known.step is not None}
+    return tuple(planned.values())
 
 
 def repair(report: Report, console: Console, consent: Consent, *, site: Site, terminal: Terminal) -> bool:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from app.engine.cluster import Source
     from app.install.ports import Clock
-    from app.model.kinds import Manifest
     from app.model.measurement import Measurement
     from app.model.survey import PluginLimit
     from app.wire.objects.services import ServiceFacts
@@ -99,10 +98,8 @@ class LiveSite:
         """Return what is there, ``labelled`` namespaces taken for managed; policies of ``only`` if any."""
         facts = read_facts(self.connection, Deadline.after(_LOOK_SECONDS), frozenset(labelled))
         snapshot = snapshot_of(facts, Snapshot(), declared=declared, measured=measured, now=datetime.now(UTC))
-        listed: list[Manifest] = []
-        for name in only or ("",):
-            listed += self.objects.list(NETWORK_POLICY, name)
-        stored = by_namespace(listed)
+        places = only or ("",)
+        stored = by_namespace([found for name in places for found in self.objects.list(NETWORK_POLICY, name)])
         policies = {name: tuple(policy.policy for policy in found) for name, found in stored.items()}
         cluster = snapshot.with_policies(policies)
         return Inventory(cluster, stored, neighbours(cluster, self._services()), snapshot.notes)

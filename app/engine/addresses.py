@@ -12,7 +12,6 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from app.engine.intervals import IntervalSet
 
 _V6_BASE = 1 << 32
-_MAPPED = IPv6Network("::ffff:0:0/96")
 
 Network = IPv4Network | IPv6Network
 
@@ -36,7 +35,7 @@ def place_of(address: IPv4Address | IPv6Address | str) -> int:
     >>> place_of("::ffff:10.0.0.1") == place_of("10.0.0.1")
     True
     """
-    parsed = ip_address(address)
+    parsed = ip_address(address) if isinstance(address, str) else address
     if isinstance(parsed, IPv4Address):
         return int(parsed)
     if parsed.ipv4_mapped is not None:
@@ -51,11 +50,7 @@ def address_at(place: int) -> IPv4Address | IPv6Address:
 
 def network_set(network: Network) -> IntervalSet:
     """Return the addresses of a network as a set on the axis."""
-    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
-        start = int(network.network_address) & 0xFFFF_FFFF
-        return IntervalSet.of((start, start + network.num_addresses))
-    base = 0 if isinstance(network, IPv4Network) else _V6_BASE
-    start = base + int(network.network_address)
+    start = place_of(network.network_address)
     return IntervalSet.of((start, start + network.num_addresses))
 
 

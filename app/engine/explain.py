@@ -59,10 +59,10 @@ def source_lines(loss: Loss, losses: Iterable[Loss]) -> tuple[str, ...]:
 
 
 def _source_words(source: Source) -> str:
-    if source.provenance is Provenance.DECLARED:
-        where = f"{place_words(source)}, {source.origin}"
-        return f"{where}: change it there if the API server does not call from it"
-    return source_words(source)
+    if source.provenance is not Provenance.DECLARED:
+        return source_words(source)
+    hint = "change it there if the API server does not call from it"
+    return f"{place_words(source)}, {source.origin}: {hint}"
 
 
 def loss_lines(loss: Loss, policies: Sequence[Policy]) -> tuple[str, ...]:
@@ -99,43 +99,31 @@ def why_words(loss: Loss, policies: Sequence[Policy]) -> str:
     direction = loss.flow.region.direction
     names = listed(dict.fromkeys(policy.name for policy in loss.isolating))
     closest = closest_rule(loss.point, direction, policies)
-    sentence = f"isolated for {direction.value} by {names}; no rule lets it through"
-    if closest is None:
-        return sentence
-    return f"{sentence}. Closest is {closest_words(closest, loss.point)}"
+    hint = "" if closest is None else f". Closest is {closest_words(closest, loss.point)}"
+    return f"isolated for {direction.value} by {names}; no rule lets it through{hint}"
 
 
 def closest_rule(point: Point, direction: Direction, policies: Iterable[Policy]) -> RuleRef | None:
-    """Return the rule that fails to match ``point`` by the least: peer, then pods, then port."""
-    ranked = [
-        (_score(reference, point), -place, reference)
-        for place, reference in enumerate(
-            RuleRef(policy, direction, index)
-            for policy in policies
-            for index in range(len(policy.rules(direction)))
-        )
+    """Return the first rule that fails to match ``point`` by the least: peer, then pods, then port."""
+    references = [
+        RuleRef(policy, direction, index)
+        for policy in policies
+        for index in range(len(policy.rules(direction)))
     ]
-    best = max(ranked, key=lambda candidate: candidate[:2], default=None)
-    return None if best is None or best[0] == 0 else best[2]
+    closest = max(references, key=lambda reference: _matches(reference, point), default=None)
+    return closest if closest is not None and any(_matches(closest, point)) else None
 
 
-def _score(reference: RuleRef, point: Point) -> int:
+def _matches(reference: RuleRef, point: Point) -> tuple[bool, bool, bool]:
+    """Tell whether the peer, the pods and the port of a rule match; the weightiest comes first."""
     rule = reference.rule
-    return (
-        4 * peers_match(rule.peers, point.peer)
-        + 2 * reference.policy.pods.matches(point.labels)
-        + rule.ports.contains(point.place, point.port_names)
-    )
+    pods = reference.policy.pods.matches(point.labels)
+    return peers_match(rule.peers, point.peer), pods, rule.ports.contains(point.place, point.port_names)
 
 
 def closest_words(reference: RuleRef, point: Point) -> str:
     """Return a rule that comes close to ``point``, and what it misses."""
-    rule = reference.rule
-    missed = []
-    if not reference.policy.pods.matches(point.labels):
-        missed.append("its policy does not select the pod")
-    if not peers_match(rule.peers, point.peer):
-        missed.append("not this peer")
-    if not rule.ports.contains(point.place, point.port_names):
-        missed.append("not this port")
-    return f"{reference} ({rule_words(rule)}): {listed(missed)}"
+    peer, pods, port = _matches(reference, point)
+    found = {"its policy does not select the pod": pods, "not this peer": peer, "not this port": port}
+    missed = [words for words, matches in found.items() if not matches]
+    return f"{reference} ({rule_words(reference.rule)}): {listed(missed)}"

@@ -13,7 +13,7 @@ from app.engine.baselines import recognise, same_peers, written_baselines
 from app.engine.cluster import MANAGED, Cluster
 from app.engine.judge import Judge, Loss, State
 from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
-from app.engine.ports import ALL_PORTS, PortSet
+from app.engine.ports import PortSet
 from app.engine.regions import ExistingPods, FuturePods, Outside
 from app.engine.requirements import FlowId, RequiredFlow
 
@@ -81,17 +81,14 @@ def opened(policy: Policy, flow: RequiredFlow) -> Policy:
 
 def _candidates(broken: Broken) -> Iterator[Fix]:
     yield from _documented(broken)
+    policy = broken.policy
     needed = tuple(dict.fromkeys(_needed(loss.flow) for loss in broken.losses))
-    yield applied(
-        broken.policy, (_extend_rule(broken.policy, *missing) or _add_rule(*missing) for missing in needed)
-    )
-    yield applied(broken.policy, (_add_rule(*missing) for missing in needed))
+    yield applied(policy, (_extend_rule(policy, *missing) or _add_rule(*missing) for missing in needed))
+    yield applied(policy, (_add_rule(*missing) for missing in needed))
     lost = {loss.flow.region.direction for loss in broken.losses}
-    if broken.policy.types - lost:
-        yield applied(
-            broken.policy,
-            (Edit(EditKind.DROP_TYPE, direction) for direction in Direction if direction in lost),
-        )
+    if policy.types - lost:
+        dropped = [direction for direction in Direction if direction in lost]
+        yield applied(policy, (Edit(EditKind.DROP_TYPE, direction) for direction in dropped))
 
 
 def _documented(broken: Broken) -> Iterator[Fix]:
@@ -108,14 +105,13 @@ def _needed(flow: RequiredFlow) -> tuple[Direction, Rule]:
     """Return the rule that lets all of ``flow`` through."""
     region = flow.region
     names = region.port_names
-    managed = flow.id in (FlowId.MANAGED_INGRESS, FlowId.MANAGED_EGRESS)
-    ports = ALL_PORTS if managed else PortSet.of([] if names else [region.ports], names)
+    if flow.id in (FlowId.MANAGED_INGRESS, FlowId.MANAGED_EGRESS):
+        return region.direction, Rule(Peers((PodPeer(MANAGED),)))
+    ports = PortSet.of([] if names else [region.ports], names)
     return region.direction, Rule(_needed_peers(flow), ports)
 
 
 def _needed_peers(flow: RequiredFlow) -> Peers:
-    if flow.id in (FlowId.MANAGED_INGRESS, FlowId.MANAGED_EGRESS):
-        return Peers((PodPeer(MANAGED),))
     if flow.source is not None and flow.source.pods is not None:
         return Peers((flow.source.pods,))
     match flow.region.peer:

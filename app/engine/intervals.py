@@ -87,10 +87,5 @@ class IntervalSet:
                 return False
         return True
 
-    @property
-    def size(self) -> int:
-        """The number of integers in the set."""
-        return sum(high - low for low, high in self.spans)
-
 
 EMPTY = IntervalSet()

@@ -39,12 +39,7 @@ class IpBlockMatchesPods(Enum):
     NO = "no"
 
 
-_DNS = (
-    PodPeer(
-        Selector.labels({NAMESPACE_NAME_LABEL: "kube-system"}),
-        Selector.labels({"k8s-app": "kube-dns"}),
-    ),
-)
+_DNS = (PodPeer.own("kube-system", Selector.labels({"k8s-app": "kube-dns"})),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,23 +131,16 @@ def future_namespaces(taken: frozenset[str], base: Selector = MANAGED) -> Select
 
 def _webhook_flows(cluster: Cluster, namespace: str) -> Iterator[RequiredFlow]:
     table = NamespaceTable(cluster.namespaces)
+    order = list(Provenance)
     for webhook in cluster.webhooks:
         if webhook.namespace != namespace:
             continue
-        for source in sorted(cluster.sources, key=lambda source: list(Provenance).index(source.provenance)):
+        for source in sorted(cluster.sources, key=lambda source: order.index(source.provenance)):
             peer = _source_region(source, table)
             for port, numbers, names in _target_ports(webhook):
                 region = Region(Direction.INGRESS, webhook.selector, peer, numbers, names)
                 severity = _webhook_severity(webhook, source, port)
-                yield RequiredFlow(
-                    FlowId.WEBHOOK_INGRESS,
-                    namespace,
-                    region,
-                    severity,
-                    source=source,
-                    webhook=webhook,
-                    port=port,
-                )
+                yield RequiredFlow(FlowId.WEBHOOK_INGRESS, namespace, region, severity, source, webhook, port)
 
 
 def _webhook_severity(webhook: WebhookService, source: Source, port: TargetPort | None) -> Severity:
@@ -188,26 +176,22 @@ def _target_ports(
         if port.number is not None:
             yield port, port_range(port.protocol, port.number, port.number), frozenset()
         elif port.name is not None:
-            numbers = port_range(port.protocol)
-            if port.resolved:
-                spans = (port_range(port.protocol, number, number) for number in port.resolved)
-                numbers = type(numbers).union(spans)
+            spans = [port_range(port.protocol, number, number) for number in port.resolved]
+            numbers = IntervalSet.union(spans) if spans else port_range(port.protocol)
             yield port, numbers, frozenset({(port.protocol, port.name)})
 
 
 def _platform_flows(cluster: Cluster, namespace: str, options: Options) -> Iterator[RequiredFlow]:
     table = NamespaceTable(cluster.namespaces)
     dns_ports = port_range(Protocol.UDP, 53, 53) | port_range(Protocol.TCP, 53, 53)
-    for peer in options.dns:
-        region = Region(Direction.EGRESS, EVERYTHING, pods_region(peer, table), dns_ports)
-        yield RequiredFlow(FlowId.PLATFORM_EGRESS, namespace, region, Severity.WARN, label="DNS")
+    ends: list[tuple[str, PeerRegion, IntervalSet]] = []
+    ends += [("DNS", pods_region(peer, table), dns_ports) for peer in options.dns]
     for endpoint in cluster.api_server:
         port = port_range(endpoint.protocol, endpoint.port, endpoint.port)
-        region = Region(Direction.EGRESS, EVERYTHING, Outside(endpoint.addresses), port)
-        yield RequiredFlow(FlowId.PLATFORM_EGRESS, namespace, region, Severity.WARN, label="the API server")
+        ends.append(("the API server", Outside(endpoint.addresses), port))
     if options.outside:
         everywhere = Outside(ALL_OF[Family.IPV4] | ALL_OF[Family.IPV6])
-        region = Region(Direction.EGRESS, EVERYTHING, everywhere, ALL_NUMBERS)
-        yield RequiredFlow(
-            FlowId.PLATFORM_EGRESS, namespace, region, Severity.WARN, label="addresses outside the cluster"
-        )
+        ends.append(("addresses outside the cluster", everywhere, ALL_NUMBERS))
+    for label, peer, ports in ends:
+        region = Region(Direction.EGRESS, EVERYTHING, peer, ports)
+        yield RequiredFlow(FlowId.PLATFORM_EGRESS, namespace, region, Severity.WARN, label=label)

@@ -101,7 +101,8 @@ class LabelSet:
 
 _IMPOSSIBLE_KEY = ""
 _NOTHING = LabelSet(frozenset(), cofinite=False, absent=False)
-_EVERYTHING = ~_NOTHING
+ANY_VALUE = ~_NOTHING
+"""Any value, or none."""
 
 Term = tuple[str, LabelSet]
 
@@ -156,13 +157,9 @@ class Selector:
             terms += [(key, LabelSet.of(Operator.IN, [value])) for key, value in labels.items()]
         expressions = selector.get("matchExpressions") or []
         if isinstance(expressions, list):
-            terms += [
-                (
-                    expression["key"],
-                    LabelSet.of(Operator(expression["operator"]), expression.get("values") or ()),
-                )
-                for expression in expressions
-            ]
+            for expression in expressions:
+                operator, values = Operator(expression["operator"]), expression.get("values") or ()
+                terms.append((expression["key"], LabelSet.of(operator, values)))
         return cls.of(terms)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
@@ -185,7 +182,7 @@ class Selector:
         ``terms`` are those of another selector, by key.
         """
         for key, accepted in self.terms:  # noqa: SIM110 - as above
-            if not accepted.overlaps(terms.get(key, _EVERYTHING)):
+            if not accepted.overlaps(terms.get(key, ANY_VALUE)):
                 return False
         return True
 
@@ -210,7 +207,7 @@ class Selector:
             return True
         mine = dict(self.terms)
         for key, accepted in other.terms:  # noqa: SIM110 - as above
-            if not mine.get(key, _EVERYTHING).is_subset(accepted):
+            if not mine.get(key, ANY_VALUE).is_subset(accepted):
                 return False
         return True
 

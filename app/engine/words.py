@@ -39,9 +39,7 @@ def selector_words(selector: Selector) -> str:
 def _term_words(key: str, accepted: LabelSet) -> str:
     values = ",".join(sorted(accepted.values))
     if accepted.cofinite:
-        if not values:
-            return key
-        return f"{key} notin ({values})"
+        return f"{key} notin ({values})" if values else key
     if not accepted.values:
         return f"!{key}" if accepted.absent else f"{key} in ()"
     return f"{key}={values}" if len(accepted.values) == 1 else f"{key} in ({values})"

@@ -15,6 +15,8 @@ from app.wire.objects.pods import PodFacts, pod_facts
 from app.wire.syntax import dns_label, dns_subdomain, label_key, label_value
 from app.wire.text.documents import Document
 
+_HOST_NETWORK = "no NetworkPolicy reaches it, and others see the node's address"
+
 FindPod = Callable[[str, str], PodFacts | None]
 """Namespace and name -> the pod, None where there is none."""
 
@@ -75,23 +77,14 @@ def find_end(wanted: WantedEnd, find_pod: FindPod) -> FoundEnd:
         raise InputError(wanted.option, f"there is no pod {wanted.text} in the state; {hint}")
     address = place_of(pod.addresses[0]) if pod.addresses else None
     end = End(wanted.namespace, pod.labels, address, is_host_network=pod.is_host_network)
-    return FoundEnd(end, pod, _notes(wanted.text, pod))
-
-
-def _notes(name: str, pod: PodFacts) -> tuple[str, ...]:
-    if not pod.is_host_network:
-        return ()
-    return (
-        f"{name} uses its node's network: no NetworkPolicy reaches it, and others see the node's address",
-    )
+    note = f"{wanted.text} uses its node's network: {_HOST_NETWORK}"
+    return FoundEnd(end, pod, (note,) if pod.is_host_network else ())
 
 
 def pods_of(documents: Iterable[Document]) -> FindPod:
     """Return a search among the Pods of ``documents``. Raises ``UnusableObject``."""
-    found = (
-        _pod(document) for document in documents if (document.api_version, document.kind) == ("v1", "Pod")
-    )
-    known = {(pod.namespace, pod.name): pod for pod in found}
+    pods = (document for document in documents if (document.api_version, document.kind) == ("v1", "Pod"))
+    known = {(pod.namespace, pod.name): pod for pod in map(_pod, pods)}
     return lambda namespace, name: known.get((namespace, name))
 
 
@@ -147,9 +140,8 @@ def _numbered(number: int, protocol: Protocol, name: str, pod: PodFacts | None) 
 
 def _named(name: str, protocol: Protocol | None, pod: PodFacts | None) -> FlowPort:
     if pod is None:
-        raise InputError(
-            "--port", f"{name!r} is a name, which only a pod given by name can resolve: write 8080/TCP/{name}"
-        )
+        why = "is a name, which only a pod given by name can resolve"
+        raise InputError("--port", f"{name!r} {why}: write 8080/TCP/{name}")
     for port in pod.ports:
         if port.name == name and protocol in (None, port.protocol):
             return FlowPort(port.protocol, port.number, frozenset({name}))

@@ -70,10 +70,8 @@ class Explanation:
     def answer(self) -> FlowAnswer:
         """Allowed only if both ends allow (rule 4)."""
         answers = {half.answer for half in self.halves}
-        return next(
-            (answer for answer in (FlowAnswer.DENIED, FlowAnswer.UNCERTAIN) if answer in answers),
-            FlowAnswer.ALLOWED,
-        )
+        worst_first = FlowAnswer.DENIED, FlowAnswer.UNCERTAIN
+        return next((answer for answer in worst_first if answer in answers), FlowAnswer.ALLOWED)
 
 
 def explain_flow(cluster: Cluster, flow: Flow) -> Explanation:

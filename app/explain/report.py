@@ -11,12 +11,11 @@ from app.explain.ends import FlowPort
 from app.explain.flow import Explanation, FlowAnswer, Half
 from app.output.styled import Line
 
-_STYLES = {
-    FlowAnswer.ALLOWED: "bold green",
-    FlowAnswer.DENIED: "bold red",
-    FlowAnswer.UNCERTAIN: "bold yellow",
+_SHOWN = {
+    FlowAnswer.ALLOWED: ("allowed", "bold green"),
+    FlowAnswer.DENIED: ("DENIED", "bold red"),
+    FlowAnswer.UNCERTAIN: ("UNCERTAIN", "bold yellow"),
 }
-_WORDS = {FlowAnswer.ALLOWED: "allowed", FlowAnswer.DENIED: "DENIED", FlowAnswer.UNCERTAIN: "UNCERTAIN"}
 _WIDTH = len("ingress  ")
 
 
@@ -32,14 +31,11 @@ class Explained:
 
     def lines(self) -> Iterator[Line]:
         """Yield the answer, then for each end what its policies say."""
-        answer = self.explanation.answer
-        yield (
-            (f"{self.source} -> {self.destination}, {self.port}: ", "bold"),
-            (_WORDS[answer], _STYLES[answer]),
-        )
+        asked = f"{self.source} -> {self.destination}, {self.port}: "
+        yield ((asked, "bold"), _SHOWN[self.explanation.answer])
         for half in self.explanation.halves:
             name = f"  {half.direction.field.ljust(_WIDTH)}"
-            yield ((name, ""), (_WORDS[half.answer], _STYLES[half.answer]))
+            yield ((name, ""), _SHOWN[half.answer])
             for reason in _reasons(half):
                 yield ((" " * len(name) + reason, ""),)
         for note in self.notes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -52,8 +51,17 @@ class _Application(FastAPI):
     all else that happens to a review before it is decided.
     """
 
-    def __init__(self, state: ServingState, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
-        super().__init__(**options)
+    def __init__(self, state: ServingState, *routes: Route) -> None:
+        # No pages of documentation: they would be one more thing to reach on the webhook's port.
+        super().__init__(
+            title="netpol-guard",
+            version=__version__,
+            routes=list(routes),
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
         self._serving_state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,27 +80,12 @@ class _Application(FastAPI):
             await send_reply(error_reply(400, "this request could not be handled", scope["path"]), send)
 
 
-def _application(state: ServingState, *routes: Route) -> FastAPI:
-    # No pages of documentation: they would be one more thing to reach on the webhook's port.
-    return _Application(
-        state,
-        title="netpol-guard",
-        version=__version__,
-        routes=list(routes),
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
-
-
 def create_app(reviews: Reviews, *, limits: RequestLimits, metrics: Metrics, state: ServingState) -> FastAPI:
     """Return the webhook's application: `POST /validate`, and nothing else."""
     validate = Validate(reviews, limits, metrics.record_refusal)
     metrics.watch_in_flight(lambda: validate.in_flight)
-    return _application(
-        state, _ExactRoute(VALIDATE_PATH, endpoint=validate, methods=["POST"], name="validate")
-    )
+    route = _ExactRoute(VALIDATE_PATH, endpoint=validate, methods=["POST"], name="validate")
+    return _Application(state, route)
 
 
 def create_health_app(readiness: Readiness, *, metrics: Metrics, state: ServingState) -> FastAPI:
@@ -102,7 +95,7 @@ def create_health_app(readiness: Readiness, *, metrics: Metrics, state: ServingS
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
-        reasons = state.reasons() + readiness.reasons()
+        reasons = state.reasons() + readiness()
         if reasons:
             return JSONResponse({"status": "not ready", "reasons": list(reasons)}, 503)
         return JSONResponse({"status": "ready"})
@@ -111,6 +104,5 @@ def create_health_app(readiness: Readiness, *, metrics: Metrics, state: ServingS
         body, media_type = metrics.render()
         return Response(body, media_type=media_type)
 
-    return _application(
-        state, Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", scraped)
-    )
+    routes = Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", scraped)
+    return _Application(state, *routes)

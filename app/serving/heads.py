@@ -29,7 +29,8 @@ class BoundedHeads(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect the first head."""
         super().connection_made(transport)
-        if self._are_too_many():
+        connections = (other for other in self.connections if isinstance(other, BoundedHeads))
+        if sum(connection.host == self.host for connection in connections) > self.most_connections:
             transport.close()
         else:
             self._await_end()
@@ -61,14 +62,6 @@ class BoundedHeads(HttpToolsProtocol):
         if self._timer is not None:
             self._forget()
         super().on_headers_complete()
-
-    def _are_too_many(self) -> bool:
-        same = [
-            connection
-            for connection in self.connections
-            if isinstance(connection, BoundedHeads) and connection.host == self.host
-        ]
-        return len(same) > self.most_connections
 
     @property
     def host(self) -> str:

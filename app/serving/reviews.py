@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -32,9 +33,5 @@ class Reviews(Protocol):
         ...
 
 
-class Readiness(Protocol):
-    """Knows whether reviews can be answered."""
-
-    def reasons(self) -> tuple[str, ...]:
-        """Return why they cannot be answered yet; nothing means that they can."""
-        ...
+Readiness = Callable[[], tuple[str, ...]]
+"""Tells why reviews cannot be answered yet; nothing means that they can."""

@@ -26,6 +26,7 @@ from app.serving.heads import BoundedHeads
 from app.serving.state import ServingState
 from app.serving.tls import Handshakes
 from app.serving.tuning import favour_requests_over_threads, settle
+from app.settings.model import ListenSettings
 
 KEEP_ALIVE_SECONDS = 120
 """The API server keeps idle connections for 90 s, and does not retry on one that was closed first."""
@@ -38,16 +39,6 @@ CLOSE_SECONDS = 5
 _STARTED_POLL_SECONDS = 0.002
 _BACKLOG = 2048
 _LOG = EventLog("app.serving")
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """Where to listen; port 0 takes any free one."""
-
-    host: str
-    port: int
-    health_host: str
-    health_port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +84,7 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 async def serve(
     applications: Applications,
     certificate: Handshakes,
-    listen: Listen,
+    listen: ListenSettings,
     *,
     drain_seconds: float,
     on_started: Callable[[Bound], None] = lambda _: None,
@@ -119,8 +110,10 @@ async def serve(
         bound = Bound(*(sock.getsockname()[1] for sock in sockets))
         _LOG.info("serving", host=listen.host, port=bound.port, health_port=bound.health_port)
         on_started(bound)
-        await _any_of(stopping, *running)
-        await _drain(applications.state, drain_seconds, running)
+        await asyncio.wait((stopping, *running), return_when=asyncio.FIRST_COMPLETED)
+        # Go on serving until the endpoints of the Service have had time to forget this process.
+        applications.state.is_draining = True
+        await asyncio.wait(running, timeout=drain_seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         watching.cancel()
         for server in (webhook, health):
@@ -142,36 +135,22 @@ def _bind_all(*addresses: tuple[str, int]) -> list[socket.socket]:
 
 def _bind(host: str, port: int) -> socket.socket:
     """Return a listening socket, or raise ``StartError`` naming the address, the port and what is wrong."""
-    if host == EVERY_ADDRESS and not _has_ipv6():
+    has_both = socket.has_dualstack_ipv6()
+    if host == EVERY_ADDRESS and not has_both:
         host = "0.0.0.0"  # noqa: S104 - all addresses there are
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-    except OSError as error:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, *_, address = found[0]
+        # `::` means both families, as it does for programs written in Go.
+        is_dual = has_both and family == socket.AF_INET6
+        return socket.create_server(address, family=family, backlog=_BACKLOG, dualstack_ipv6=is_dual)
+    except socket.gaierror as error:
         raise StartError(f"cannot listen on {shown}: {error.strerror or error}") from error
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            # `::` means both families, as it does for programs written in Go.
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listening.bind(address)
-        listening.listen(_BACKLOG)
     except OSError as error:
-        listening.close()
-        why = "another process has it" if error.errno == errno.EADDRINUSE else error.strerror
+        known = {errno.EADDRINUSE: "another process has it"}
+        why = known.get(error.errno or 0) or os.strerror(error.errno or 0)
         raise StartError(f"cannot listen on {shown}: {why}") from error
-    return listening
-
-
-def _has_ipv6() -> bool:
-    try:
-        socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
-    except OSError:
-        return False
-    return True
 
 
 def _server(application: Any, certificate: Handshakes | None) -> _Server:  # noqa: ANN401 - any ASGI application
@@ -216,13 +195,3 @@ async def _all_started(webhook: _Server, health: _Server, running: list[asyncio.
         if any(task.done() for task in running):
             return
         await asyncio.sleep(_STARTED_POLL_SECONDS)
-
-
-async def _any_of(*tasks: asyncio.Task[Any]) -> None:
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-
-
-async def _drain(state: ServingState, seconds: float, running: list[asyncio.Task[None]]) -> None:
-    """Go on serving until the endpoints of the Service have had time to forget this process."""
-    state.is_draining = True
-    await asyncio.wait(running, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -9,7 +9,7 @@ from app.engine.addresses import network_set
 from app.engine.intervals import IntervalSet
 from app.engine.policy import PodPeer
 from app.engine.requirements import Options
-from app.engine.selectors import NAMESPACE_NAME_LABEL, Selector
+from app.engine.selectors import Selector
 from app.settings.model import Notice, Settings
 
 
@@ -18,13 +18,7 @@ def options_of(settings: Settings) -> Options:
     platform = settings.platform_egress
     options = Options(
         ip_block_matches_pods=settings.ip_block_matches_pods,
-        dns=tuple(
-            PodPeer(
-                Selector.labels({NAMESPACE_NAME_LABEL: service.namespace}),
-                Selector.labels(service.pod_labels),
-            )
-            for service in platform.dns
-        ),
+        dns=tuple(PodPeer.own(dns.namespace, Selector.labels(dns.pod_labels)) for dns in platform.dns),
         outside=platform.outside is Notice.WARN,
     )
     if not settings.pod_cidrs:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args, get_origin
+from typing import TypeGuard, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -32,6 +33,7 @@ _SERVICE_LINK = re.compile(
     r"(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
 
+Key = tuple[str, ...]
 KeyPath = tuple[str | int, ...]
 
 
@@ -42,7 +44,7 @@ class _Draft:
     values: dict[str, object] = field(default_factory=dict)
     places: dict[KeyPath, str] = field(default_factory=dict)
 
-    def put(self, path: tuple[str, ...], value: object, place: str) -> None:
+    def put(self, path: Key, value: object, place: str) -> None:
         """Write a value over whatever stands there; what was below it is gone."""
         section = self.values
         for key in path[:-1]:
@@ -51,16 +53,13 @@ class _Draft:
                 below = section[key] = {}
             section = below
         section[path[-1]] = value
-        for old in [old for old in self.places if old[: len(path)] == path]:
-            del self.places[old]
-        self.places[path] = place
+        above = {key: known for key, known in self.places.items() if key[: len(path)] != path}
+        self.places = {**above, path: place}
 
     def place_of(self, path: KeyPath) -> str:
         """Return where the value, or else the nearest section around it, was written."""
-        for length in range(len(path), -1, -1):
-            if path[:length] in self.places:
-                return self.places[path[:length]]
-        return ""
+        around = (path[:length] for length in range(len(path), -1, -1))
+        return next((self.places[key] for key in around if key in self.places), "")
 
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -110,7 +109,7 @@ def _from_text(text: str, path: Path) -> _Draft:
         node = loader.get_single_node()
         if node is None:
             return _Draft()
-        places = {found: f"{path}:{line}" for found, line in _lines(node, (), path)}
+        places = {key: f"{path}:{line}" for key, line in _lines(node, (), path, set())}
         values = loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
@@ -124,45 +123,40 @@ def _from_text(text: str, path: Path) -> _Draft:
     return _Draft(values, places)
 
 
-def _lines(node: yaml.Node, path: KeyPath, file: Path) -> Iterator[tuple[KeyPath, int]]:
+def _lines(node: yaml.Node, path: KeyPath, file: Path, passed: set[int]) -> Iterator[tuple[KeyPath, int]]:
     """Yield the line of every key below ``node``; a key that stands twice is an error, as is an alias.
 
-    What an alias stands for may contain itself, and nobody needs one in a settings' file.
+    What an alias stands for may contain itself, and nobody needs one in a settings' file. ``passed`` are the
+    nodes before this one.
     """
-    passed: set[int] = set()
-
-    def below(node: yaml.Node, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:
-        line = node.start_mark.line + 1
-        if id(node) in passed:
-            raise SettingsError(f"{file}:{line}: anchors and aliases are not taken here; write the value out")
-        passed.add(id(node))
-        yield path, line
-        if isinstance(node, yaml.MappingNode):
-            keys: set[object] = set()
-            for key, value in node.value:
-                word = key.value if isinstance(key, yaml.ScalarNode) else ""
-                if word in keys:
-                    raise SettingsError(
-                        f"{file}:{key.start_mark.line + 1}: {word}: stands here a second time"
-                    )
-                keys.add(word)
-                yield from below(value, (*path, word))
-                yield (*path, word), key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode):
-            for index, value in enumerate(node.value):
-                yield from below(value, (*path, index))
-
-    return below(node, path)
+    line = node.start_mark.line + 1
+    if id(node) in passed:
+        raise SettingsError(f"{file}:{line}: anchors and aliases are not taken here; write the value out")
+    passed.add(id(node))
+    yield path, line
+    if isinstance(node, yaml.MappingNode):
+        keys: set[object] = set()
+        for key, value in node.value:
+            word, line = key.value if isinstance(key, yaml.ScalarNode) else "", key.start_mark.line + 1
+            if word in keys:
+                raise SettingsError(f"{file}:{line}: {word}: stands here a second time")
+            keys.add(word)
+            yield from _lines(value, (*path, word), file, passed)
+            yield (*path, word), line
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _lines(value, (*path, index), file, passed)
 
 
-def _variables(
-    model: type[BaseModel], words: str, path: tuple[str, ...]
-) -> Iterator[tuple[str, KeyPath, object]]:
+def _is_section(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _variables(model: type[BaseModel], words: str, path: Key) -> Iterator[tuple[str, Key, object]]:
     """Yield name, key and type of every variable there is for the fields of ``model``."""
     for name, info in model.model_fields.items():
-        word, inside = words + name.upper(), (*path, info.alias or name)
-        kind = info.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        word, inside, kind = words + name.upper(), (*path, info.alias or name), info.annotation
+        if _is_section(kind):
             yield from _variables(kind, word + "__", inside)
         else:
             yield word, inside, kind
@@ -178,32 +172,29 @@ def _take_environment(draft: _Draft, environment: Mapping[str, str]) -> Iterator
             continue
         if name in _KNOWN:
             path, kind = _KNOWN[name]
-            draft.put(tuple(str(key) for key in path), _value(environment[name], kind), f"variable {name}")
+            draft.put(path, _value(environment[name], kind), f"variable {name}")
         elif not _SERVICE_LINK.fullmatch(name.removeprefix(PREFIX)):
             yield f"variable {name}: is no setting{_nearest(name, _KNOWN)}"
 
 
 def _value(text: str, kind: object) -> object:
-    if get_origin(kind) is tuple:
-        if text.lstrip().startswith("["):
-            try:
-                return yaml.safe_load(text)
-            except yaml.YAMLError:
-                return text
+    if get_origin(kind) is not tuple:
+        return text or None
+    if not text.lstrip().startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
-    return text or None
+    with suppress(yaml.YAMLError):
+        return yaml.safe_load(text)
+    return text
 
 
-def _nearest(word: str, known: Mapping[str, object] | list[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, [*known], n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
 
 def _sentence(draft: _Draft, detail: ErrorDetails) -> str:
     """Return what is wrong in one sentence: place, key, and what was expected instead of what."""
-    path = tuple(detail["loc"])
-    if path and path[-1] == "[key]":
-        path = path[:-1]
+    path = tuple(part for part in detail["loc"] if part != "[key]")
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
     return ": ".join(part for part in (draft.place_of(path), key, _problem(path, detail)) if part)
 
@@ -227,14 +218,10 @@ def _given(value: object) -> str:
 
 def _keys_at(path: KeyPath) -> list[str]:
     """Return the keys of the section at ``path``."""
-    model: object = Settings
+    kind: object = Settings
     for part in path:
-        if isinstance(part, str) and isinstance(model, type) and issubclass(model, BaseModel):
-            model = next(
-                (info.annotation for info in model.model_fields.values() if info.alias == part), None
-            )
-        else:
-            model = next(iter(get_args(model)), None)
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return []
-    return [info.alias or name for name, info in model.model_fields.items()]
+        if _is_section(kind):
+            kind = {info.alias: info.annotation for info in kind.model_fields.values()}.get(str(part))
+        else:  # a list's item
+            kind = next(iter(get_args(kind)), None)
+    return [info.alias or name for name, info in kind.model_fields.items()] if _is_section(kind) else []

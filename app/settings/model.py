@@ -37,18 +37,21 @@ def _word_meant(words: type[Enum]) -> BeforeValidator:
     def restored(value: object) -> object:
         if not isinstance(value, bool):
             return value
-        known = {word.value for word in words}
-        meant = [word for word in (_TRUE_WORDS if value else _FALSE_WORDS) if word in known]
-        return meant[0] if meant else value
+        alike = _TRUE_WORDS if value else _FALSE_WORDS
+        return next((word.value for word in words if word.value in alike), value)
 
     return BeforeValidator(restored)
 
 
+def _demand(holds: object, otherwise: str) -> None:
+    """Raise what pydantic collects, unless something holds."""
+    if not holds:
+        raise ValueError(otherwise)
+
+
 def _no_truth_value(value: object) -> object:
     """Refuse what pydantic would count as 0 or 1: `port: yes`."""
-    if isinstance(value, bool):
-        msg = "must be a number, not a truth value"
-        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueErrors
+    _demand(not isinstance(value, bool), "must be a number, not a truth value")
     return value
 
 
@@ -121,9 +124,8 @@ class StateSource(_Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> StateSource:
-        if self.directory is not None and (self.kubeconfig is not None or self.context is not None):
-            msg = "directory excludes kubeconfig and context: the state comes from one place"
-            raise ValueError(msg)
+        is_one = self.directory is None or (self.kubeconfig is None and self.context is None)
+        _demand(is_one, "directory excludes kubeconfig and context: the state comes from one place")
         return self
 
 
@@ -137,9 +139,8 @@ class ListenSettings(_Section):
 
     @model_validator(mode="after")
     def _two_ports(self) -> ListenSettings:
-        if self.port == self.health_port != 0 and self.host == self.health_host:
-            msg = f"port and healthPort are both {self.port}; they must differ"
-            raise ValueError(msg)
+        is_shared = self.port == self.health_port != 0 and self.host == self.health_host
+        _demand(not is_shared, f"port and healthPort are both {self.port}; they must differ")
         return self
 
 
@@ -177,22 +178,17 @@ class Tls(_Section):
 
     @model_validator(mode="after")
     def _nested(self) -> Tls:
-        if self.authority_days < 3 * self.serving_days:
-            msg = (
-                "authorityDays must be at least three times servingDays: an authority outlives what it issues"
-            )
-            raise ValueError(msg)
-        if self.serving_days < 2 * self.overlap_days:
-            msg = "servingDays must be at least twice overlapDays: the overlap ends before the next renewal"
-            raise ValueError(msg)
+        why = "authorityDays must be at least three times servingDays: an authority outlives what it issues"
+        _demand(self.authority_days >= 3 * self.serving_days, why)
+        why = "servingDays must be at least twice overlapDays: the overlap ends before the next renewal"
+        _demand(self.serving_days >= 2 * self.overlap_days, why)
         return self
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Tls:
-        if (self.cert_file is None) != (self.key_file is None):
-            missing = "certFile" if self.cert_file is None else "keyFile"
-            msg = f"{missing} is missing: a certificate needs its key"
-            raise ValueError(msg)
+        missing = "certFile" if self.cert_file is None else "keyFile"
+        is_pair = (self.cert_file is None) == (self.key_file is None)
+        _demand(is_pair, f"{missing} is missing: a certificate needs its key")
         return self
 
 

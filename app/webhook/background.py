@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from app.certificates.reconcile import Reconciler, Result
@@ -39,9 +40,8 @@ def reconciler_of(settings: Settings, certificate: Handshakes, metrics: Metrics)
     objects = Objects(connection, FIELD_MANAGER, _CALL_SECONDS)
     rotator = None
     if isinstance(certificate, HandedCertificate):
-        dependencies = Dependencies(
-            objects, certificate, metrics, settings.pod.name or "", lambda: datetime.now(UTC)
-        )
+        pod, clock = settings.pod.name or "", partial(datetime.now, UTC)
+        dependencies = Dependencies(objects, certificate, metrics, pod, clock)
         rotator = CertificateRotator(dependencies, _lifetimes(settings.tls))
     return Reconciler(objects, rotator, settings.webhook.failure_policy, metrics)
 
@@ -64,10 +64,10 @@ class Background:
         self._seconds = seconds
         self._problem = ""
 
-    def reasons(self) -> tuple[str, ...]:
-        """Return why handshakes cannot be answered yet."""
+    def reason(self) -> str | None:
+        """Return why handshakes cannot be answered yet, None where they can."""
         missing = self._reconciler.missing
-        return () if missing is None else (f"serving certificate: {self._problem or missing}",)
+        return None if missing is None else f"serving certificate: {self._problem or missing}"
 
     async def run(self) -> None:
         """Go on until cancelled."""

@@ -59,16 +59,12 @@ def _request(change: Object) -> Object:
     new, old = change.get("object"), change.get("oldObject")
     subject: Object = new or old or {}
     is_namespace = subject["kind"] == "Namespace"
-    group = "" if is_namespace else "networking.k8s.io"
+    group, resource = ("", "namespaces") if is_namespace else ("networking.k8s.io", "networkpolicies")
     metadata = subject["metadata"]
     return {
         "uid": str(uuid.uuid4()),
         "kind": {"group": group, "version": "v1", "kind": subject["kind"]},
-        "resource": {
-            "group": group,
-            "version": "v1",
-            "resource": "namespaces" if is_namespace else "networkpolicies",
-        },
+        "resource": {"group": group, "version": "v1", "resource": resource},
         "operation": change["operation"],
         "name": metadata["name"],
         "namespace": metadata["name"] if is_namespace else metadata["namespace"],

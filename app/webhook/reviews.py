@@ -69,13 +69,8 @@ class DecisionRecord:
 
     def _write(self, decision: Decision) -> None:
         operation, mode = decision.operation.value, decision.mode.value
-        self._metrics.record_decision(
-            operation=operation,
-            resource=decision.resource,
-            verdict=decision.verdict,
-            mode=mode,
-            seconds=decision.seconds,
-        )
+        labels = operation, decision.resource, decision.verdict, mode
+        self._metrics.record_decision(labels, decision.seconds)
         if decision.override is not OverrideOutcome.NOT_ASKED and not decision.dry_run:
             self._metrics.record_override(decision.override.value)
         _LOG.info(

@@ -12,7 +12,7 @@ from app.admission.rules import Replica, Rules
 from app.metrics import Metrics
 from app.model.declared_sources import declared_source
 from app.serving.application import create_app, create_health_app
-from app.serving.server import Applications, Bound, Listen, serve
+from app.serving.server import Applications, Bound, serve
 from app.serving.state import ServingState
 from app.serving.tls import HandedCertificate, ServingCertificate
 from app.serving.validate import RequestLimits
@@ -69,20 +69,6 @@ class RunningState(ClusterState, Protocol):
         ...
 
 
-class _Readiness:
-    """Readiness as ``app.serving`` asks for it, from the state and the certificate."""
-
-    def __init__(self, state: RunningState, background: Background | None) -> None:
-        self._state = state
-        self._background = background
-
-    def reasons(self) -> tuple[str, ...]:
-        """Return why reviews cannot be answered yet."""
-        reason = self._state.ready()
-        certificate = () if self._background is None else self._background.reasons()
-        return certificate if reason is None else (reason, *certificate)
-
-
 def is_in_pod(settings: Settings) -> bool:
     """Tell whether this process is a replica in a cluster, which looks after the guard's own objects."""
     return settings.pod.name is not None and settings.state.directory is None
@@ -103,9 +89,8 @@ def state_of(settings: Settings) -> RunningState:
         from app.cluster.state.folder import DirectoryState
 
         return DirectoryState(source.directory, declared=declared)
-    from app.cluster.state.live import (
-        LiveState,  # imports the Kubernetes client, which a directory does not need
-    )
+    # Imports the Kubernetes client, which a directory does not need.
+    from app.cluster.state.live import LiveState
 
     return LiveState.connect(
         kubeconfig=source.kubeconfig,
@@ -171,18 +156,21 @@ async def run_webhook(
     certificate = _certificate(certificate_files, metrics)
     background = None
     if is_in_pod(settings):
-        background = Background(
-            reconciler_of(settings, certificate, metrics), metrics, settings.webhook.check_seconds
-        )
-    health = create_health_app(_Readiness(state, background), metrics=metrics, state=serving)
-    listen = settings.listen
+        reconciler = reconciler_of(settings, certificate, metrics)
+        background = Background(reconciler, metrics, settings.webhook.check_seconds)
+
+    def missing() -> tuple[str, ...]:
+        reasons = state.ready(), None if background is None else background.reason()
+        return tuple(reason for reason in reasons if reason is not None)
+
+    health = create_health_app(missing, metrics=metrics, state=serving)
     parts = (state, background, peers, ledger)
     running = [asyncio.create_task(part.run()) for part in parts if part is not None]
     try:
         return await serve(
             Applications(webhook, health, serving),
             certificate,
-            Listen(listen.host, listen.port, listen.health_host, listen.health_port),
+            settings.listen,
             drain_seconds=settings.drain_seconds,
             on_started=on_started,
         )

@@ -14,9 +14,10 @@ from typing import Any
 
 import msgspec
 
-from app.serving.server import Applications, Bound, Listen, run, serve
+from app.serving.server import Applications, Bound, run, serve
 from app.serving.state import ServingState
 from app.serving.tls import ServingCertificate
+from app.settings.model import ListenSettings
 
 _Message = MutableMapping[str, Any]
 
@@ -63,7 +64,7 @@ def main() -> int:
     """Serve until a signal comes."""
     certificate = ServingCertificate(Path(sys.argv[1]), Path(sys.argv[2]))
     applications = Applications(allow, allow, ServingState())
-    listen = Listen("127.0.0.1", 0, "127.0.0.1", 0)
+    listen = ListenSettings(host="127.0.0.1", port=0, health_host="127.0.0.1", health_port=0)
     return run(serve(applications, certificate, listen, drain_seconds=0.0, on_started=_show))
 
 

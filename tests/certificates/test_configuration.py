@@ -16,7 +16,7 @@ def owned(manager: str, *fields: str) -> dict[str, object]:
 def test_what_is_applied_is_our_fields_and_nothing_else() -> None:
     shipped = shipped_configuration()
     shipped["metadata"]["resourceVersion"] = "7"
-    wanted = configuration_of(shipped).with_fields(b"a bundle", FailurePolicy.FAIL)
+    wanted = configuration_of(shipped).with_bundle(b"a bundle").with_policy(FailurePolicy.FAIL)
     fields = {"failurePolicy": "Fail", "clientConfig": {"caBundle": "YSBidW5kbGU="}}
     assert apply_patch(wanted, owns_bundle=True) == {
         "apiVersion": "admissionregistration.k8s.io/v1",

@@ -21,7 +21,7 @@ from app.engine.points import Point, is_allowed
 from app.engine.policy import Direction, Policy
 from app.engine.ports import Protocol, port_range
 from app.engine.regions import ExistingPods, NamespaceTable, Outside, Region, Side, World, policy_covers
-from app.engine.search.find import find_lost, find_newly_lost
+from app.engine.search.find import find_newly_lost
 from app.engine.search.witness import is_lost, simplified
 from app.engine.selectors import EVERYTHING
 from tests.admission.changes import reviews_agree
@@ -30,6 +30,7 @@ from tests.admission.labels import labels_agree
 from tests.engine import oracle
 from tests.engine.cyclonus import Cyclonus
 from tests.engine.no_effect import no_effect_is_true
+from tests.engine.search import find_lost
 from tests.engine.universe import LARGE, NAMESPACES, SMALL, Generator, as_flow, engine_policy
 from tests.engine.verdicts import verdicts_agree
 

@@ -21,9 +21,10 @@ from app.engine.ports import ALL_NUMBERS, PortSet, Protocol, port_range, positio
 from app.engine.regions import ExistingPods, NamespaceTable, Region, Side, World
 from app.engine.search.boxes import Boxes
 from app.engine.search.classes import GaveUpError, interval_options, minimal
-from app.engine.search.find import find_lost, find_newly_lost
+from app.engine.search.find import find_newly_lost
 from app.engine.search.witness import is_lost, simplified
 from app.engine.selectors import EVERYTHING, Selector
+from tests.engine.search import find_lost
 
 INGRESS = frozenset({Direction.INGRESS})
 NAMES = tuple(f"ns-{number}" for number in range(50))

@@ -18,10 +18,11 @@ from app.engine.ports import ALL_NUMBERS, Protocol, port_range
 from app.engine.regions import ExistingPods, FuturePods, NamespaceTable, Outside, Region, Side, World
 from app.engine.requirements import future_namespaces
 from app.engine.search import sieve, solver
-from app.engine.search.find import find_lost, find_newly_lost, find_only_allowed, find_unselected
+from app.engine.search.find import find_newly_lost, find_only_allowed, find_unselected
 from app.engine.search.witness import is_lost
 from app.engine.selectors import EVERYTHING, Selector
 from tests.bench.policies import many_values, narrow_policies, random_policies, satisfiability
+from tests.engine.search import find_lost
 from tests.engine.universe import NAMES, NAMESPACES, Generator, engine_policy
 
 TABLE = NamespaceTable(NAMESPACES)

@@ -15,10 +15,11 @@ from app.logs import LogFormat, LogLevel, configure
 from app.metrics import Metrics
 from app.serving.application import create_app, create_health_app
 from app.serving.reviews import Reply
-from app.serving.server import Applications, Bound, Listen, run, serve
+from app.serving.server import Applications, Bound, run, serve
 from app.serving.state import ServingState
 from app.serving.tls import ServingCertificate
 from app.serving.validate import RequestLimits
+from app.settings.model import ListenSettings
 
 
 class ObedientReviews:
@@ -61,7 +62,7 @@ def main(host: str, certificate: Path, key: Path, options: dict[str, float]) -> 
     readiness = SwitchableReadiness(certificate.parent / "not-ready")
     applications = Applications(
         create_app(ObedientReviews(), limits=limits, metrics=metrics, state=state),
-        create_health_app(readiness, metrics=metrics, state=state),
+        create_health_app(readiness.reasons, metrics=metrics, state=state),
         state,
     )
 
@@ -72,7 +73,7 @@ def main(host: str, certificate: Path, key: Path, options: dict[str, float]) -> 
         serving = ServingCertificate(
             certificate, key, lambda end: metrics.set_certificate_expiry(end.timestamp())
         )
-        listen = Listen(host, 0, host, 0)
+        listen = ListenSettings(host=host, port=0, health_host=host, health_port=0)
         return run(serve(applications, serving, listen, drain_seconds=drain_seconds, on_started=started))
     except StartError as error:
         print(error, file=sys.stderr)

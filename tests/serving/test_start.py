@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from app.errors import StartError
-from app.serving.server import KEEP_ALIVE_SECONDS, Applications, Listen, _bind, _server, serve
+from app.serving.server import KEEP_ALIVE_SECONDS, Applications, _bind, _server, serve
 from app.serving.state import ServingState
 from app.serving.tls import ServingCertificate
 from app.serving.tuning import favour_requests_over_threads, settle
+from app.settings.model import ListenSettings
 from tests.serving.process import HOST, Files
 
 
@@ -35,7 +36,7 @@ def taken() -> Iterator[int]:
 @pytest.mark.parametrize("which", ["webhook", "health"])
 def test_a_taken_port_is_named_with_its_address(files: Files, taken: int, which: str) -> None:
     ports = (taken, 0) if which == "webhook" else (0, taken)
-    listen = Listen(HOST, ports[0], HOST, ports[1])
+    listen = ListenSettings(host=HOST, port=ports[0], health_host=HOST, health_port=ports[1])
     certificate = ServingCertificate(files.certificate, files.key)
     with pytest.raises(StartError, match=f"^cannot listen on {HOST}:{taken}: another process has it$"):
         asyncio.run(serve(Applications(None, None, ServingState()), certificate, listen, drain_seconds=0))

@@ -44,8 +44,10 @@ def run(reconciler: Scripted, until: int) -> tuple[list[str], str]:
 
     async def main() -> None:
         task = asyncio.create_task(background.run())
-        while len(reconciler.outcomes) > until or not (reconciler.outcomes and background.reasons() == ()):
-            seen.extend(reason for reason in background.reasons() if reason not in seen)
+        while len(reconciler.outcomes) > until or not (reconciler.outcomes and background.reason() is None):
+            reason = background.reason()
+            if reason is not None and reason not in seen:
+                seen.append(reason)
             await asyncio.sleep(0.001)
         task.cancel()
         with suppress(asyncio.CancelledError):

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from app.engine.budget import Budget, demand
 from app.engine.intervals import IntervalSet, Span
-from app.engine.selectors import LabelSet, fresh_value
+from app.engine.selectors import ANY_VALUE, LabelSet, fresh_value
 
 Mask: TypeAlias = int
 Member: TypeAlias = str | int | None
@@ -60,22 +60,16 @@ class LabelClasses:
         """Return the classes within ``accepted`` (None: any value) that matter, the plainest first."""
         if accepted is None:
             if self._everywhere is None:
-                self._everywhere = list(self._of_any())
+                self._everywhere = list(self._of_cofinite(ANY_VALUE))
             return self._everywhere
         return list(self._of_cofinite(accepted) if accepted.cofinite else self._of_finite(accepted))
-
-    def _of_any(self) -> Iterator[Option]:
-        yield None, ~self.restricted | self._absent
-        yield fresh_value(self._finite.keys() | self._excluded.keys()), ~self.restricted | self._cofinite
-        # A value that no box excludes lies wherever some other value lies.
-        for value in self._excluded:
-            yield value, self._boxes_of(value)
 
     def _of_cofinite(self, accepted: LabelSet) -> Iterator[Option]:
         if accepted.absent:
             yield None, ~self.restricted | self._absent
         taken = self._finite.keys() | self._excluded.keys() | accepted.values
         yield fresh_value(taken), ~self.restricted | self._cofinite
+        # A value that no box excludes lies wherever some other value lies.
         for value in self._excluded:
             if value not in accepted.values:
                 yield value, self._boxes_of(value)

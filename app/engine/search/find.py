@@ -77,11 +77,9 @@ class Comparison:
     def _on(self, direction: Direction) -> _Ground:
         ground = self._ground.get(direction)
         if ground is None:
-            ground = self._ground[direction] = _Ground(
-                BoxesByPods(direction, self._before, self._after, self._budget),
-                _selectors(self._after, direction),
-                _selectors(self._added, direction),
-            )
+            boxes = BoxesByPods(direction, self._before, self._after, self._budget)
+            isolators, added = _selectors(self._after, direction), _selectors(self._added, direction)
+            ground = self._ground[direction] = _Ground(boxes, isolators, added)
         return ground
 
     def _sifted(self, region: Region, world: World, parts: Iterable[_Part]) -> Point | None:
@@ -118,9 +116,7 @@ class _Ground:
             boxes = self.boxes.about(part.subject)
             yield part, boxes, boxes.rules | boxes.isolators
         for part in _formerly_allowed(base, region, gone, world):
-            for isolated in isolated_parts(part, self.isolators):
-                boxes = self.boxes.about(isolated.subject)
-                yield isolated, boxes, boxes.rules
+            yield from self.lost_parts(part)
 
 
 def _selectors(policies: Sequence[Policy], direction: Direction) -> tuple[Selector, ...]:
@@ -141,14 +137,6 @@ def _formerly_allowed(
             narrowed = replace(base, subject=subject)
             for rule in rules:
                 yield from parts_in_rule(narrowed, rule, region, world)
-
-
-def find_lost(region: Region, after: Side, budget: Budget) -> Point | None:
-    """Return a point of ``region`` that ``after`` does not allow, None if it allows all of it.
-
-    Raises ``TooComplexError`` when the budget does not suffice.
-    """
-    return Comparison((), after.policies, budget).lost(region, after)
 
 
 def find_newly_lost(region: Region, before: Side, after: Side, budget: Budget) -> Point | None:

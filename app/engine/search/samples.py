@@ -33,12 +33,8 @@ def sample_ports(ports: PortSet) -> list[tuple[int, frozenset[str]]]:
     samples: list[tuple[int, frozenset[str]]] = []
     if ports.numbers:
         first, last = ports.numbers.spans[0][0], ports.numbers.spans[-1][1] - 1
-        samples.append((first, _NO_NAMES))
-        if last != first:
-            samples.append((last, _NO_NAMES))
-    for protocol, name in ports.names:
-        samples.append((position(protocol, 1), frozenset((name,))))
-    return samples
+        samples += [(place, _NO_NAMES) for place in dict.fromkeys((first, last))]
+    return samples + [(position(protocol, 1), frozenset((name,))) for protocol, name in ports.names]
 
 
 def sample_peers(peers: Peers | None, table: NamespaceTable) -> Iterator[Peer]:
