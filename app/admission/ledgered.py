@@ -162,10 +162,12 @@ class LedgerJudge:
         if refusal.loss is None:
             return _not_now(change.title, refusal)
         judgement = self._judgement(change, cluster, budget)
-        outcome = judgement.outcome()
-        if refusal.reason is Ground.LOSS and outcome.kind is OutcomeKind.REJECT:
-            return outcome
-        return with_others_under_way(judgement.rejection(refusal.loss), refusal.under_way)
+        if refusal.reason is Ground.LOSS:
+            outcome = judgement.outcome()
+            return outcome if outcome.kind is OutcomeKind.REJECT else judgement.rejection(refusal.loss)
+        # What mends the policy by itself is no way out of this: it does no harm by itself.
+        rejection = judgement.rejection(refusal.loss)
+        return with_others_under_way(replace(rejection, lines=rejection.lines[:1]), refusal.under_way)
 
 
 @contextmanager

@@ -70,6 +70,10 @@ class _Watches:
             return str(error)
         return None
 
+    def waiting(self) -> str | None:
+        """Return what has been neither read nor refused yet."""
+        return self._state.watched.waiting()
+
     def snapshot(self) -> Watched[Policy]:
         """Return policies and namespaces as watched."""
         return self._state.watched.snapshot()
@@ -126,6 +130,10 @@ class LedgerService:
         self._watches = watches
         self._settler = Settler(judge, watches, reader, (store, writer, runtime))
         self.judge = LedgerJudge(watches, reviews, rules, offload)
+
+    def waiting(self) -> str | None:
+        """Return what is to be read before reviews are answered: one replica must not judge as another."""
+        return self._watches.waiting()
 
     async def run(self) -> None:
         """Drop what is settled until cancelled; what fails is tried again."""

@@ -160,7 +160,8 @@ async def run_webhook(
         background = Background(reconciler, metrics, settings.webhook.check_seconds)
 
     def missing() -> tuple[str, ...]:
-        reasons = state.ready(), None if background is None else background.reason()
+        waiting = None if ledger is None else ledger.waiting()
+        reasons = state.ready(), waiting, None if background is None else background.reason()
         return tuple(reason for reason in reasons if reason is not None)
 
     health = create_health_app(missing, metrics=metrics, state=serving)

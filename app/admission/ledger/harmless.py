@@ -26,7 +26,7 @@ _DIRECTIONS = ((FlowId.MANAGED_INGRESS, Direction.INGRESS), (FlowId.MANAGED_EGRE
 
 def blanket(namespace: str) -> Policy:
     """Return a policy that isolates every pod of ``namespace`` in both directions and allows nothing."""
-    return Policy(namespace, "(changing)", EVERYTHING, frozenset(Direction))
+    return Policy(namespace, "(changes under way)", EVERYTHING, frozenset(Direction))
 
 
 def is_harmless(

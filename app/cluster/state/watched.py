@@ -236,6 +236,13 @@ class WatchedState:
                 return reflector.problem or f"{reflector.collection.words}: not read yet"
         return None
 
+    def waiting(self) -> str | None:
+        """Return what has been neither read nor refused yet; None where there is nothing to wait for."""
+        for reflector in self._reflectors:
+            if reflector.phase is Phase.WAITING:
+                return f"{reflector.collection.words}: not read yet"
+        return None
+
     def snapshot(self) -> Watched[Policy]:
         """Return what the watches show; the very same value while nothing changes."""
         with self._lock:

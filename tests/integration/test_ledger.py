@@ -1,0 +1,205 @@
+"""Changes that meet over replicas, on a real API server with a writer beside it (``changes-that-meet.md``).
+
+``LEDGER_TRIALS=1000`` makes it as many trials as that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from app.names import LEDGER_CONFIG_MAP, NAME
+from app.shipped import DEPLOY
+from tests.integration.balancer import balancer
+from tests.integration.decisions.objects import API_SERVER, MERGE, create, names, open_to_all, path_of, policy
+from tests.integration.guard import configuration, running_guard
+from tests.kube.api import ApiResponse
+from tests.kube.control_plane import ControlPlane
+from tests.kube.webhook import MANAGED_LABEL, register_webhook
+
+TRIALS = int(os.environ.get("LEDGER_TRIALS", "30"))
+LEDGER = f"/api/v1/namespaces/{NAME}/configmaps/{LEDGER_CONFIG_MAP}"
+NOISE = "/api/v1/namespaces/default/configmaps/noise"
+DENY = {"podSelector": {}, "policyTypes": ["Ingress"]}
+
+
+@pytest.fixture(scope="module")
+def cluster(kubernetes_programs: None) -> Iterator[ControlPlane]:  # noqa: ARG001 - it makes them be there
+    """A control plane with the guard's own objects that the ledger needs; somebody writes all the time."""
+    with ControlPlane() as running:
+        client = running.client()
+        for name, path in (
+            ("namespace", "/api/v1/namespaces"),
+            ("ledger", f"/api/v1/namespaces/{NAME}/configmaps"),
+            ("networkpolicy", f"/apis/networking.k8s.io/v1/namespaces/{NAME}/networkpolicies"),
+        ):
+            assert client.request("POST", path, yaml.safe_load((DEPLOY / f"{name}.yaml").read_text())).ok
+        noise = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "noise", "namespace": "default"},
+        }
+        assert client.request("POST", NOISE.rpartition("/")[0], noise).ok
+        with _written_to(running):
+            yield running
+
+
+@contextmanager
+def _written_to(cluster: ControlPlane) -> Iterator[None]:
+    """Write something every 20 ms: an idle cluster hides how long a consistent list takes."""
+    done = threading.Event()
+
+    def write() -> None:
+        count = 0
+        with cluster.client().kept() as send:
+            while not done.wait(0.02):
+                count += 1
+                send("PATCH", NOISE, {"data": {"count": str(count)}}, content_type=MERGE)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@contextmanager
+def _replicas(cluster: ControlPlane, folders: Sequence[Path]) -> Iterator[None]:
+    """Run a replica for each folder, behind one address that the API server calls."""
+    with ExitStack() as stack:
+        guards = [
+            stack.enter_context(running_guard(cluster, folder, apiServer={"sources": [API_SERVER]}))
+            for folder in folders
+        ]
+        backends = [("127.0.0.1", urlsplit(guard.url).port or 0) for guard in guards]
+        host, port = stack.enter_context(balancer(backends))
+        url = f"https://{host}:{port}"
+        stack.enter_context(register_webhook(cluster, url, cluster.ca_pem, configuration()))
+        yield
+
+
+def _namespace(cluster: ControlPlane, name: str, keepers: Sequence[str]) -> None:
+    """Make a managed namespace in which each of ``keepers`` keeps everything open, and one has to."""
+    metadata = {"name": name, "labels": {MANAGED_LABEL: "true"}}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    assert cluster.client().request("POST", "/api/v1/namespaces", body).ok
+    _restore(cluster, name, keepers)
+    create(cluster, policy(name, "deny", DENY))
+
+
+def _restore(cluster: ControlPlane, namespace: str, keepers: Sequence[str]) -> None:
+    for name in set(keepers) - names(cluster, namespace):
+        create(cluster, open_to_all(namespace, name))
+
+
+def _delete_at_once(cluster: ControlPlane, namespace: str, keepers: Sequence[str]) -> list[ApiResponse]:
+    def delete(name: str) -> ApiResponse:
+        return cluster.client().request("DELETE", path_of(open_to_all(namespace, name)))
+
+    with ThreadPoolExecutor(len(keepers)) as threads:
+        return list(threads.map(delete, keepers))
+
+
+@pytest.mark.parametrize("keepers", [("one", "two"), ("one", "two", "three")], ids=len)
+def test_of_deletions_at_the_same_time_over_as_many_replicas_one_never_passes(
+    cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory, keepers: tuple[str, ...]
+) -> None:
+    namespace, passed = f"meet-{len(keepers)}", Counter[int]()
+    folders = [tmp_path_factory.mktemp(name) for name in keepers]
+    with _replicas(cluster, folders):
+        _namespace(cluster, namespace, keepers)
+        for _ in range(TRIALS):
+            answers = _delete_at_once(cluster, namespace, keepers)
+            passed[sum(answer.ok for answer in answers)] += 1
+            refused = [answer.message for answer in answers if not answer.ok]
+            assert refused, f"all of them passed: {passed}"
+            assert all("would cut" in message for message in refused), refused
+            _restore(cluster, namespace, keepers)
+    print(f"{TRIALS} trials; how many of {len(keepers)} passed: {dict(passed)}")
+    assert all(_deciding(folder, namespace) for folder in folders), "a replica did nothing"
+
+
+def _deciding(folder: Path, namespace: str) -> int:
+    """Return how many deletions in ``namespace`` a replica decided about."""
+    lines = (line for line in (folder / "guard.log").read_text().splitlines() if line.startswith("{"))
+    decisions = [json.loads(line) for line in lines]
+    return sum(told.get("namespace") == namespace and told["operation"] == "DELETE" for told in decisions)
+
+
+def test_a_deletion_and_a_label_that_policies_select_by_do_not_both_pass(
+    cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Two ways in: by a policy that is deleted, or by a label of the other namespace that is taken away."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
+    by_label = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [
+        {"from": [{"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "Exists"}]}}]},
+    ]}  # fmt: skip
+    with _replicas(cluster, folders):
+        _namespace(cluster, "labelled", ("one",))
+        client = cluster.client()
+        everybody = [
+            item["metadata"]["name"] for item in client.request("GET", "/api/v1/namespaces").json()["items"]
+        ]
+        for name in everybody:
+            client.request(
+                "PATCH",
+                f"/api/v1/namespaces/{name}",
+                {"metadata": {"labels": {"team": "x"}}},
+                content_type=MERGE,
+            )
+        create(cluster, policy("labelled", "by-label", by_label))
+        for _ in range(TRIALS):
+
+            def unlabel(_: object) -> ApiResponse:
+                patch = {"metadata": {"labels": {"team": None}}}
+                return cluster.client().request(
+                    "PATCH", "/api/v1/namespaces/labelled", patch, content_type=MERGE
+                )
+
+            def delete(_: object) -> ApiResponse:
+                return cluster.client().request("DELETE", path_of(open_to_all("labelled", "one")))
+
+            with ThreadPoolExecutor(2) as threads:
+                both = [threads.submit(unlabel, 0), threads.submit(delete, 0)]
+            assert not all(answer.result().ok for answer in both)
+            patch = {"metadata": {"labels": {"team": "x"}}}
+            assert client.request("PATCH", "/api/v1/namespaces/labelled", patch, content_type=MERGE).ok
+            _restore(cluster, "labelled", ("one",))
+
+
+def test_a_change_that_takes_nothing_away_leaves_no_trace_in_the_ledger(
+    cluster: ControlPlane, tmp_path: Path
+) -> None:
+    with _replicas(cluster, [tmp_path]):
+        _namespace(cluster, "quiet", ("one", "two"))
+        _settled(cluster)
+        before = cluster.client().request("GET", LEDGER).json()["metadata"]["resourceVersion"]
+        for trial in range(TRIALS):
+            labels = {"metadata": {"labels": {"trial": str(trial)}}}
+            path = path_of(open_to_all("quiet", "one"))
+            assert cluster.client().request("PATCH", path, labels, content_type=MERGE).ok
+        assert cluster.client().request("GET", LEDGER).json()["metadata"]["resourceVersion"] == before
+
+
+def _settled(cluster: ControlPlane) -> None:
+    """Wait until nothing is under way any more."""
+    until = threading.Event()
+    data: dict[str, str] = {}
+    for _ in range(1_200):
+        data = cluster.client().request("GET", LEDGER).json().get("data") or {}
+        if not any(key.startswith("entry.") for key in data):
+            return
+        until.wait(0.1)
+    raise AssertionError(f"the ledger is not settled: {data}")
