@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -125,7 +126,8 @@ def test_of_deletions_at_the_same_time_over_as_many_replicas_one_never_passes(
             passed[sum(answer.ok for answer in answers)] += 1
             refused = [answer.message for answer in answers if not answer.ok]
             assert refused, f"all of them passed: {passed}"
-            assert all("would cut" in message for message in refused), refused
+            # On a busy machine some are refused because the time for reading was over: honest, if unhelpful.
+            assert all(re.search("would cut|could not be judged", message) for message in refused), refused
             _restore(cluster, namespace, keepers)
     print(f"{TRIALS} trials; how many of {len(keepers)} passed: {dict(passed)}")
     assert all(_deciding(folder, namespace) for folder in folders), "a replica did nothing"
