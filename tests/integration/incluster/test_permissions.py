@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 
 from app.model.probe import PROBE_VERB
-from app.names import NAME, OVERRIDE_ANNOTATION, SERVICE_ACCOUNT_USER, SOURCES_CONFIG_MAP, TLS_SECRET
+from app.names import (
+    LEDGER_CONFIG_MAP,
+    NAME,
+    OVERRIDE_ANNOTATION,
+    SERVICE_ACCOUNT_USER,
+    SOURCES_CONFIG_MAP,
+    TLS_SECRET,
+)
 from app.shipped import guard_manifests
 from tests.integration.incluster import deployed
 from tests.integration.incluster.scenes import deny_all, eventually, make_managed, spark_operator
@@ -23,6 +30,8 @@ from tests.kube.cluster import Cluster
 
 ADMISSION = "admissionregistration.k8s.io"
 ROTATOR = "app.certificates.rotator:CertificateRotator"
+POLICIES = ("networking.k8s.io", "networkpolicies")
+LEDGER = "app.cluster.state.consistent:LedgerStore"
 DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 VALIDATING, MUTATING = "validatingwebhookconfigurations", "mutatingwebhookconfigurations"
 
@@ -47,7 +56,8 @@ class Permission:
 
 
 NEEDED_BY = {
-    Permission("networking.k8s.io", "networkpolicies", "list"): "app.cluster.state.fresh:FreshReads.policies",
+    Permission(*POLICIES, "list"): "app.cluster.state.fresh:FreshReads.policies",
+    Permission(*POLICIES, "watch"): "app.cluster.state.resources:POLICIES",
     Permission("", "namespaces", "get"): "app.cluster.state.fresh:FreshReads.namespace",
     Permission("", "namespaces", "list"): "app.cluster.state.fresh:FreshReads.managed",
     Permission("", "namespaces", "watch"): "app.cluster.state.resources:NAMESPACES",
@@ -79,6 +89,11 @@ NEEDED_BY = {
     Permission("", "configmaps", "list", NAME, SOURCES_CONFIG_MAP): "app.cluster.state.resources:remembered",
     Permission("", "configmaps", "watch", NAME, SOURCES_CONFIG_MAP): "app.cluster.state.resources:remembered",
     Permission("", "configmaps", "patch", NAME, SOURCES_CONFIG_MAP): "app.cluster.probe.peer_watch",
+    Permission("", "configmaps", "get", NAME, LEDGER_CONFIG_MAP): f"{LEDGER}.read",
+    Permission("", "configmaps", "list", NAME, LEDGER_CONFIG_MAP): "app.cluster.state.resources:ledger",
+    Permission("", "configmaps", "watch", NAME, LEDGER_CONFIG_MAP): "app.cluster.state.resources:ledger",
+    Permission("", "configmaps", "patch", NAME, LEDGER_CONFIG_MAP): f"{LEDGER}.merge",
+    Permission(*POLICIES, "patch", NAME, NAME): "app.cluster.state.consistent:ConsistentReads.touch",
 }
 
 
