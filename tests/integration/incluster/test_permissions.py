@@ -23,7 +23,7 @@ from app.names import (
     SOURCES_CONFIG_MAP,
     TLS_SECRET,
 )
-from app.shipped import guard_manifests
+from app.shipped import DEPLOY, guard_manifests
 from tests.integration.incluster import deployed
 from tests.integration.incluster.scenes import deny_all, eventually, make_managed, spark_operator
 from tests.kube.cluster import Cluster
@@ -131,6 +131,8 @@ def asked(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> list[di
     settings = {"webhook": {"checkSeconds": 1}}
     deployed.apply(cluster, deployed.overlay(tmp_path_factory.mktemp("overlay"), settings))
     deployed.wait_until_guarding(cluster)
+    _lose_the_ledger(cluster)
+    _leave_an_entry(cluster)
     _override(cluster)
     _change_labels(cluster)
     _damage_the_secret(cluster)
@@ -182,6 +184,25 @@ def _own_rights(events: list[dict[str, Any]]) -> Iterator[Permission]:
 
 
 # -- everything that a guard ever does ---------------------------------------------------------------------
+
+
+def _lose_the_ledger(cluster: Cluster) -> None:
+    """Have a change judged without the ledger, which is then there again."""
+    cluster.kubectl("delete", "configmap", LEDGER_CONFIG_MAP, "-n", NAME)
+    policy = json.dumps(deny_all("managed"))
+
+    def is_judged_by_fresh_reads() -> bool:
+        cluster.kubectl("apply", "-f", "-", "--dry-run=server", stdin=policy, check=False)
+        return not any(need.resource == "namespaces" for need in _unused(_of_the_guard(cluster)))
+
+    assert eventually(is_judged_by_fresh_reads)
+    cluster.kubectl("apply", "-f", str(DEPLOY / "ledger.yaml"))
+
+
+def _leave_an_entry(cluster: Cluster) -> None:
+    """Have a change under way that nobody makes, so that it goes by time alone."""
+    patch = json.dumps({"data": {"format": "1", "entry._.tests": "whole"}})
+    cluster.kubectl("patch", "configmap", LEDGER_CONFIG_MAP, "-n", NAME, "--type=merge", "-p", patch)
 
 
 def _override(cluster: Cluster) -> None:
