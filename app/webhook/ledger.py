@@ -31,6 +31,7 @@ from app.settings.model import Settings
 _LOG = EventLog(__name__)
 _TICK_SECONDS = 0.25
 _FAILED_SECONDS = 2.0
+_PATIENCE_SECONDS = 5.0
 _REFUSED_SECONDS = 15.0
 """Rights do not change every second."""
 NOT_TRIED = "the ledger: it was not tried yet whether it may be written to"
@@ -147,6 +148,8 @@ class LedgerService:
         writer = Writer(store, runtime)
         reviews = Reviews(judge, watches, reader, (store, writer))
         self._watches, self._store, self._metrics = watches, store, metrics
+        self._told: str | None = None
+        self._usable_at = time.monotonic()
         self._settler = Settler(judge, watches, reader, (store, writer, runtime))
         self.judge = LedgerJudge(watches, reviews, rules, offload)
 
@@ -156,13 +159,10 @@ class LedgerService:
 
     async def run(self) -> None:
         """Drop what is settled until cancelled; what fails is tried again."""
-        told: str | None = None
         try:
             while True:
                 why = await self._tried()
-                if why is not None and why != told:
-                    _LOG.warning("the ledger cannot be used: changes are judged by fresh lists", why=why)
-                told = why
+                self._tell(why)
                 await asyncio.sleep(await self._worked() if why is None else self._pause())
         finally:
             await self._api.close()
@@ -176,6 +176,15 @@ class LedgerService:
             why = self._watches.unusable()
         self._metrics.set_ledger_in_use(is_in_use=why is None)
         return why
+
+    def _tell(self, why: str | None) -> None:
+        """Say once why the ledger cannot be used, unless that is over in a moment, as after a start."""
+        now = time.monotonic()
+        if why is None:
+            self._told, self._usable_at = None, now
+        elif why != self._told and now - self._usable_at >= _PATIENCE_SECONDS:
+            self._told = why
+            _LOG.warning("the ledger cannot be used: changes are judged by fresh lists", why=why)
 
     def _pause(self) -> float:
         if self._watches.refused in (None, NOT_TRIED):
