@@ -180,7 +180,7 @@ def _replicas(deployment: DeploymentFacts) -> Iterator[Finding]:
 def _ledger(context: Context) -> Iterator[Finding]:
     evidence = {
         LedgerUse.MISSING: f"there is no ConfigMap {context.product.namespace}/{LEDGER_CONFIG_MAP}",
-        LedgerUse.UNUSED: "a replica says so (netpol_guard_ledger_in_use 0); its log says why: a right is missing",
+        LedgerUse.UNUSED: "a replica says so (netpol_guard_ledger_in_use 0); why is in its log",
     }
     if context.survey.ledger in evidence:
         yield Finding(
