@@ -136,16 +136,17 @@ class Reviewer:
             return *answer(review, judged.outcome, judged.mode, self._rules), judged
         reply, verdict, judged = await self._refused(review, judged, deadline)
         if verdict != DENY:
-            await self._noted(judged)
+            await self._noted(judged, deadline)
         return reply, verdict, judged
 
-    async def _noted(self, judged: _Judged) -> None:
+    async def _noted(self, judged: _Judged, deadline: Deadline) -> None:
         """Remember a change that is made although it was refused: others are judged with it."""
         if judged.change is not None:
             self._policies.admitted(judged.change)
         if judged.under_way is not None and self._ledger is not None:
-            with suppress(StateUnreadable):
-                await self._ledger.note(judged.under_way)
+            with suppress(StateUnreadable, TimeoutError):
+                async with asyncio.timeout(deadline.left):
+                    await self._ledger.note(judged.under_way)
 
     async def _refused(
         self, review: Review, judged: _Judged, deadline: Deadline
@@ -195,13 +196,13 @@ class Reviewer:
         kept = old if review.operation is _DELETE else new
         if kept is None or kept.policy is None or (old is not None and old.policy is None):
             return _Judged(_unusable(review, new, old), self._rules.mode)
-        if review.operation is _UPDATE and kept.metadata.deletion_timestamp is not None:
-            return _Judged(ADMITTED, self._rules.mode)
         ledger = self._usable_ledger()
         if ledger is not None:
             judged = await self._judged_by_ledger(review, (kept, new, old), ledger, deadline)
             if judged is not None:
                 return judged
+        if review.operation is _UPDATE and kept.metadata.deletion_timestamp is not None:
+            return _Judged(ADMITTED, self._rules.mode)
         try:
             cluster = await self._state.read(Scope(review.namespace), deadline)
         except StateUnreadable as error:
