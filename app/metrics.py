@@ -50,6 +50,8 @@ class Metrics:
         self._expiry = Gauge("certificate_expiry_timestamp_seconds", text, **ours)
         text = "When the authority of the certificates ends, in Unix time."
         self._authority_expiry = Gauge("authority_expiry_timestamp_seconds", text, **ours)
+        text = "Whether changes that meet over two replicas are judged together, by the ledger: 1 or 0."
+        self._ledger = Gauge("ledger_in_use", text, **ours)
         text = "What reconciling changed of the guard's own objects, or failed to."
         self._reconciled = Counter("upkeep", text, ["what"], **ours)
         Gauge("info", "The running version.", ["version"], **ours).labels(__version__).set(1)
@@ -87,6 +89,10 @@ class Metrics:
     def set_authority_expiry(self, timestamp: float) -> None:
         """Note when the authority ends that serving certificates are issued from, in Unix time."""
         self._authority_expiry.set(timestamp)
+
+    def set_ledger_in_use(self, *, is_in_use: bool) -> None:
+        """Note whether changes are judged by the ledger."""
+        self._ledger.set(is_in_use)
 
     def record_reconcile(self, what: str) -> None:
         """Count one change to an object of the guard's own, or ``failed``."""

@@ -48,6 +48,15 @@ def test_gauges_are_asked_for_when_somebody_scrapes() -> None:
     assert 'netpol_guard_upkeep_total{what="configuration: caBundle"} 1.0' in lines
 
 
+def test_whether_the_ledger_is_in_use_is_one_or_zero() -> None:
+    metrics = Metrics()
+    assert "netpol_guard_ledger_in_use 0.0" in _lines(metrics)
+    metrics.set_ledger_in_use(is_in_use=True)
+    assert "netpol_guard_ledger_in_use 1.0" in _lines(metrics)
+    metrics.set_ledger_in_use(is_in_use=False)
+    assert "netpol_guard_ledger_in_use 0.0" in _lines(metrics)
+
+
 def test_the_version_and_the_process_are_reported() -> None:
     lines = _lines(Metrics())
     assert f'netpol_guard_info{{version="{__version__}"}} 1.0' in lines

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
@@ -136,16 +136,17 @@ class Reviewer:
             return *answer(review, judged.outcome, judged.mode, self._rules), judged
         reply, verdict, judged = await self._refused(review, judged, deadline)
         if verdict != DENY:
-            await self._noted(judged)
+            await self._noted(judged, deadline)
         return reply, verdict, judged
 
-    async def _noted(self, judged: _Judged) -> None:
+    async def _noted(self, judged: _Judged, deadline: Deadline) -> None:
         """Remember a change that is made although it was refused: others are judged with it."""
         if judged.change is not None:
             self._policies.admitted(judged.change)
         if judged.under_way is not None and self._ledger is not None:
-            with suppress(StateUnreadable):
-                await self._ledger.note(judged.under_way)
+            with suppress(StateUnreadable, TimeoutError):
+                async with asyncio.timeout(deadline.left):
+                    await self._ledger.note(judged.under_way)
 
     async def _refused(
         self, review: Review, judged: _Judged, deadline: Deadline
@@ -195,11 +196,13 @@ class Reviewer:
         kept = old if review.operation is _DELETE else new
         if kept is None or kept.policy is None or (old is not None and old.policy is None):
             return _Judged(_unusable(review, new, old), self._rules.mode)
-        if review.operation is _UPDATE and kept.metadata.deletion_timestamp is not None:
-            return _Judged(ADMITTED, self._rules.mode)
         ledger = self._usable_ledger()
         if ledger is not None:
-            return await self._judged_by_ledger(review, (kept, new, old), ledger, deadline)
+            judged = await self._judged_by_ledger(review, (kept, new, old), ledger, deadline)
+            if judged is not None:
+                return judged
+        if review.operation is _UPDATE and kept.metadata.deletion_timestamp is not None:
+            return _Judged(ADMITTED, self._rules.mode)
         try:
             cluster = await self._state.read(Scope(review.namespace), deadline)
         except StateUnreadable as error:
@@ -228,7 +231,8 @@ class Reviewer:
         versions: tuple[ParsedPolicy, ParsedPolicy | None, ParsedPolicy | None],
         ledger: LedgerJudge,
         deadline: Deadline,
-    ) -> _Judged:
+    ) -> _Judged | None:
+        """Return the judgement, None where it turns out that the ledger cannot be used."""
         kept, new, old = versions
         namespace = ledger.cluster(review.namespace).namespaces.get(review.namespace)
         mode = self._rules.mode if namespace is None else self._mode(namespace.labels)
@@ -244,6 +248,8 @@ class Reviewer:
         except TimeoutError:
             outcome = unknown_state(review, overdue(deadline))
         except StateUnreadable as error:
+            if ledger.unusable() is not None:
+                return None
             outcome = unknown_state(review, error)
         return _Judged(outcome, mode, kept.metadata, under_way=None if review.dry_run else under_way)
 
@@ -302,8 +308,9 @@ class Reviewer:
         ledger = self._usable_ledger()
         try:
             if ledger is not None:
-                async with asyncio.timeout(deadline.left):
-                    return await ledger.labels(review, versions, deadline)
+                with _unless_unusable(ledger):
+                    async with asyncio.timeout(deadline.left):
+                        return await ledger.labels(review, versions, deadline)
             cluster = await self._state.read(Scope.managed(), deadline)
             if not was_managed:
                 own = await self._state.read(Scope.namespace(new.namespace.name), deadline)
@@ -337,6 +344,16 @@ class Reviewer:
                 _NOT_ASKED if judged is None else judged.override,
             )
         )
+
+
+@contextmanager
+def _unless_unusable(ledger: LedgerJudge) -> Iterator[None]:
+    """Go on without the ledger where it turns out that it cannot be used."""
+    try:
+        yield
+    except StateUnreadable:
+        if ledger.unusable() is None:
+            raise
 
 
 def _namespace_outcome(

@@ -113,6 +113,7 @@ class Check(Enum):
     GUARD_FAILS_OPEN = "guard-fails-open", Area.GUARD, FindingSeverity.WARNING
     GUARD_REPLICAS = "guard-replicas", Area.GUARD, FindingSeverity.WARNING
     GUARD_VERSION = "guard-version", Area.GUARD, FindingSeverity.WARNING
+    GUARD_LEDGER = "guard-ledger", Area.GUARD, FindingSeverity.WARNING
     GUARD_SETTINGS = "guard-settings", Area.GUARD, FindingSeverity.WARNING
     GUARD_MODE = "guard-mode", Area.GUARD, FindingSeverity.WARNING
     GUARD_EXEMPT = "guard-exempt", Area.GUARD, FindingSeverity.WARNING

@@ -32,6 +32,15 @@ class CallOutcome(Enum):
     UNKNOWN = "unknown"
 
 
+class LedgerUse(Enum):
+    """Whether the guard judges changes that meet over two replicas together, by its ledger."""
+
+    UNKNOWN = "nobody can tell"
+    USED = "in use"
+    MISSING = "there is no such ConfigMap"
+    UNUSED = "a replica says that it is not in use"
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One real connection from the API server to a webhook's Service; ``said`` is the API server's word."""
@@ -87,5 +96,6 @@ class Survey:
     hidden: frozenset[str] = frozenset()
     unknown_peers: tuple[Unknown, ...] = ()
     limit: PluginLimit | None = None
+    ledger: LedgerUse = LedgerUse.UNKNOWN
     moment: datetime = field(default_factory=lambda: datetime.now(UTC))
     is_live: bool = True

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from app.admission.ledger.contents import FORMAT_KEY, Contents, LedgerUnusable, made_anew
 from app.admission.ledger.protocol import Reviews
@@ -16,18 +17,24 @@ from app.admission.offload import Offload
 from app.admission.rules import Rules
 from app.cluster.client.asynchronous import AsyncConnection
 from app.cluster.client.connection import configuration
+from app.cluster.client.errors import HttpRefusal
 from app.cluster.state.consistent import ConsistentReads, LedgerStore
 from app.cluster.state.live import LiveState
 from app.engine.cluster import Cluster
 from app.engine.policy import Policy
 from app.errors import StateUnreadable
 from app.logs import EventLog
+from app.metrics import Metrics
 from app.model.snapshot import Watched
 from app.settings.model import Settings
 
 _LOG = EventLog(__name__)
 _TICK_SECONDS = 0.25
 _FAILED_SECONDS = 2.0
+_PATIENCE_SECONDS = 5.0
+_REFUSED_SECONDS = 15.0
+"""Rights do not change every second."""
+NOT_TRIED = "the ledger: it was not tried yet whether it may be written to"
 
 
 class _Runtime:
@@ -56,6 +63,10 @@ class _Watches:
     def __init__(self, state: LiveState) -> None:
         self._state = state
         self._known: tuple[Mapping[str, str] | None, Contents] = (None, Contents())
+        self.was_used = False
+        """Whether somebody has written to the ledger that was watched last."""
+        self.refused: str | None = NOT_TRIED
+        """Why it must not be written to, or is not known to be."""
 
     def unusable(self) -> str | None:
         """Return why changes cannot be judged by the ledger, None where they can."""
@@ -68,7 +79,7 @@ class _Watches:
             self.contents()
         except LedgerUnusable as error:
             return str(error)
-        return None
+        return self.refused
 
     def waiting(self) -> str | None:
         """Return what has been neither read nor refused yet."""
@@ -85,6 +96,7 @@ class _Watches:
         if known is not data:
             contents = Contents.decode(data)
             self._known = (data, contents)
+            self.was_used |= FORMAT_KEY in contents.keys
         return contents
 
     def cluster(self, watched: Watched[Policy], namespaces: Iterable[str] | None = None) -> Cluster:
@@ -98,7 +110,6 @@ class _Store:
     def __init__(self, store: LedgerStore, watches: _Watches) -> None:
         self._store = store
         self._watches = watches
-        self._was_used = False
 
     async def read(self) -> Mapping[str, str]:
         """Return ``data`` as it is now."""
@@ -106,18 +117,27 @@ class _Store:
 
     async def merge(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
         """Merge ``changes`` into ``data``; return all of it then."""
-        is_used = FORMAT_KEY in self._watches.contents().keys
-        if self._was_used and not is_used:
+        watches = self._watches
+        # By what is watched alone: the own first write may not be watched yet when the second follows.
+        is_emptied = FORMAT_KEY not in watches.contents().keys and watches.was_used
+        if is_emptied:
             changes = {**made_anew(secrets.token_hex(10)), **changes}
-        data = await self._store.merge(changes)
-        self._was_used = True
+        try:
+            data = await self._store.merge(changes)
+        except HttpRefusal as error:
+            if error.is_lasting:
+                watches.refused = str(error)
+            raise
+        watches.refused = None
+        if is_emptied:
+            watches.was_used = False
         return data
 
 
 class LedgerService:
     """The ledger of one replica: its judge for reviews, and the dropping of what is settled."""
 
-    def __init__(self, settings: Settings, state: LiveState, rules: Rules) -> None:
+    def __init__(self, settings: Settings, state: LiveState, rules: Rules, metrics: Metrics) -> None:
         """Nothing is sent yet. Raises ``SettingsError`` where the cluster's credentials cannot be used."""
         source = settings.state
         self._api = AsyncConnection(configuration(source.kubeconfig, source.context))
@@ -127,7 +147,9 @@ class LedgerService:
         judge = OffloadedJudge(state.facts, rules, offload)
         writer = Writer(store, runtime)
         reviews = Reviews(judge, watches, reader, (store, writer))
-        self._watches = watches
+        self._watches, self._store, self._metrics = watches, store, metrics
+        self._told: str | None = None
+        self._usable_at = time.monotonic()
         self._settler = Settler(judge, watches, reader, (store, writer, runtime))
         self.judge = LedgerJudge(watches, reviews, rules, offload)
 
@@ -137,22 +159,43 @@ class LedgerService:
 
     async def run(self) -> None:
         """Drop what is settled until cancelled; what fails is tried again."""
-        told: str | None = None
         try:
             while True:
-                await asyncio.sleep(_TICK_SECONDS)
-                why = self._watches.unusable()
-                if why is not None:
-                    if why != told:
-                        _LOG.warning("the ledger cannot be used: changes are judged by fresh lists", why=why)
-                    told = why
-                    await asyncio.sleep(_FAILED_SECONDS)
-                    continue
-                told = None
-                try:
-                    await self._settler.tick()
-                except StateUnreadable as error:
-                    _LOG.warning("the ledger could not be brought up to date", why=str(error))
-                    await asyncio.sleep(_FAILED_SECONDS)
+                why = await self._tried()
+                self._tell(why)
+                await asyncio.sleep(await self._worked() if why is None else self._pause())
         finally:
             await self._api.close()
+
+    async def _tried(self) -> str | None:
+        """Return why the ledger cannot be used; whether it may be written to is tried."""
+        why = self._watches.unusable()
+        if why is not None and why == self._watches.refused:
+            with suppress(StateUnreadable):
+                await self._store.merge({})
+            why = self._watches.unusable()
+        self._metrics.set_ledger_in_use(is_in_use=why is None)
+        return why
+
+    def _tell(self, why: str | None) -> None:
+        """Say once why the ledger cannot be used, unless that is over in a moment, as after a start."""
+        now = time.monotonic()
+        if why is None:
+            self._told, self._usable_at = None, now
+        elif why != self._told and now - self._usable_at >= _PATIENCE_SECONDS:
+            self._told = why
+            _LOG.warning("the ledger cannot be used: changes are judged by fresh lists", why=why)
+
+    def _pause(self) -> float:
+        if self._watches.refused in (None, NOT_TRIED):
+            return _TICK_SECONDS
+        return _REFUSED_SECONDS
+
+    async def _worked(self) -> float:
+        """Drop what is settled; return after how many seconds to do so again."""
+        try:
+            await self._settler.tick()
+        except StateUnreadable as error:
+            _LOG.warning("the ledger could not be brought up to date", why=str(error))
+            return _FAILED_SECONDS
+        return _TICK_SECONDS

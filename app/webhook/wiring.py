@@ -114,14 +114,16 @@ def _peers_of(settings: Settings, state: RunningState, metrics: Metrics) -> Peer
     return watch
 
 
-def _ledger_of(settings: Settings, state: RunningState) -> LedgerService | None:
+def _ledger_of(settings: Settings, state: RunningState, metrics: Metrics) -> LedgerService | None:
     """Return the ledger that changes under way stand in; a folder has nobody to change it."""
     if settings.state.directory is not None:
         return None
     from app.cluster.state.live import LiveState
     from app.webhook.ledger import LedgerService
 
-    return LedgerService(settings, state, rules_of(settings)) if isinstance(state, LiveState) else None
+    if not isinstance(state, LiveState):
+        return None
+    return LedgerService(settings, state, rules_of(settings), metrics)
 
 
 def announcer_of(settings: Settings) -> Announcer:
@@ -146,7 +148,7 @@ async def run_webhook(
     metrics, serving = Metrics(), ServingState()
     state = state_of(settings)
     record = DecisionRecord(metrics)
-    rules, ledger = rules_of(settings), _ledger_of(settings, state)
+    rules, ledger = rules_of(settings), _ledger_of(settings, state, metrics)
     judge = None if ledger is None else ledger.judge
     reviewer = Reviewer(state, rules, record, announcer_of(settings), ledger=judge)
     limits = RequestLimits(settings.limits.body_bytes, settings.limits.in_flight, settings.budget_seconds)

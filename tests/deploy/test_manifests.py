@@ -12,7 +12,7 @@ from app.settings.model import Settings
 from app.shipped import DEPLOY, guard_manifests
 
 NAMES = {
-    "ConfigMap": {identity.SETTINGS_CONFIG_MAP, identity.SOURCES_CONFIG_MAP},
+    "ConfigMap": {identity.SETTINGS_CONFIG_MAP, identity.SOURCES_CONFIG_MAP, identity.LEDGER_CONFIG_MAP},
 }
 DEFAULTS = Settings()
 
@@ -70,7 +70,7 @@ def test_the_guards_own_namespace_is_out_of_scope_but_for_its_own_dry_run() -> N
     assert f'"{identity.SERVICE_ACCOUNT_USER}"' in condition
 
 
-def test_the_secret_and_the_sources_that_the_roles_name_are_those_that_the_guard_uses() -> None:
+def test_the_objects_that_the_roles_name_are_those_that_the_guard_uses() -> None:
     roles = [one for one in guard_manifests() if one["kind"] in ("Role", "ClusterRole")]
     rules = [rule for role in roles for rule in role["rules"] if "resourceNames" in rule]
     named = {(rule["resources"][0], *rule["resourceNames"]) for rule in rules}
@@ -79,6 +79,8 @@ def test_the_secret_and_the_sources_that_the_roles_name_are_those_that_the_guard
         ("namespaces", identity.NAME),
         ("secrets", identity.TLS_SECRET),
         ("configmaps", identity.SOURCES_CONFIG_MAP),
+        ("configmaps", identity.LEDGER_CONFIG_MAP),
+        ("networkpolicies", identity.NAME),
     }
 
 

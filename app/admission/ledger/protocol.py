@@ -94,7 +94,7 @@ class Reviews(Generic[P, L]):
         """
         if not isinstance(change, LabelChange) and change.old is not None and change.old.terminating:
             if change.new is not None and change.new != change.old.value:
-                return Refusal(Reason.TERMINATING)
+                return await self._terminating(change)
             return Admission(Way.HARMLESS)
         if await self._is_harmless(change):
             return Admission(Way.HARMLESS)
@@ -106,6 +106,14 @@ class Reviews(Generic[P, L]):
         Raises ``StateUnreadable``.
         """
         await self._writer.add(entry_of(change))
+
+    async def _terminating(self, change: PolicyChange[P]) -> Decision[P, L]:
+        """Refuse another spec of a policy that is being deleted, where that is somebody's concern."""
+        contents, basis = await self.ledger_then_list(change)
+        under_way = pending(self._standing(contents.entries), basis)
+        if self.worst_case.is_guarded(change.namespace, basis, under_way):
+            return Refusal(Reason.TERMINATING, basis=basis)
+        return Admission(Way.UNGUARDED, basis)
 
     async def _is_harmless(self, change: Change[P]) -> bool:
         """Tell whether a change does no harm in any state: ``old`` is exact when it is made."""

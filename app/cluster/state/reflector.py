@@ -92,6 +92,8 @@ class Reflector(Generic[T]):
         self.collection = collection
         self.phase = Phase.WAITING
         self.problem: str | None = None
+        self.is_watch_refused = False
+        """Whether it can be listed, but changes must not be followed."""
         self._values: Mapping[str, T] = {}
         self._api = api
         self._parse = parse
@@ -193,7 +195,9 @@ class Reflector(Generic[T]):
         except HttpRefusal as error:
             if error.status == 410:  # noqa: PLR2004 - Gone
                 raise _Expired from error
+            self.is_watch_refused = error.is_lasting
             raise
+        self.is_watch_refused = False
         self._stream = stream
         if self._stopping.is_set():  # between the last look and now
             stream.close()

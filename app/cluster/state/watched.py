@@ -80,6 +80,10 @@ def namespaces_in(listed: Listed) -> dict[str, StoredNamespace]:
     return {_decode_object(item).metadata.name: stored_namespace(item) for item in listed.items}
 
 
+def _managed(namespaces: Mapping[str, StoredNamespace]) -> frozenset[str]:
+    return frozenset(name for name, found in namespaces.items() if MANAGED.matches(found.labels))
+
+
 def _identity(stored: Stored[Policy]) -> tuple[str, Version]:
     return stored.uid, stored.version
 
@@ -132,8 +136,8 @@ class _Policies(_VersionedReflector):
         super().__init__(api, POLICIES, changed)
         self._managed = managed
         self.listing: frozenset[str] = frozenset()
-        self.kept: frozenset[str] = frozenset()
-        self.by_namespace: Mapping[str, Policies[Policy]] = {}
+        self.held: tuple[frozenset[str], Mapping[str, Policies[Policy]]] = (frozenset(), {})
+        """Whose policies are kept, and those: in one, for whoever reads them from another thread."""
         self._gone: OrderedDict[str, Version] = OrderedDict()
 
     @property
@@ -146,13 +150,13 @@ class _Policies(_VersionedReflector):
         self.listing = self._managed()
 
     def _put_all(self, listed: Listed) -> None:
-        self.by_namespace = policies_in(listed, self.listing, self.by_namespace)
-        self.kept = self.listing
+        self.held = (self.listing, policies_in(listed, self.listing, self.held[1]))
 
     def _put_one(self, metadata: Metadata, item: msgspec.Raw | None) -> None:
-        if metadata.namespace not in self.kept:
+        kept, by_namespace = self.held
+        if metadata.namespace not in kept:
             return
-        policies = dict(self.by_namespace.get(metadata.namespace, {}))
+        policies = dict(by_namespace.get(metadata.namespace, {}))
         if item is not None:
             policies[metadata.name] = _policy(item, metadata)
         else:
@@ -163,7 +167,7 @@ class _Policies(_VersionedReflector):
             while len(self._gone) > _MOST_GONE:
                 self._gone.popitem(last=False)
         # Whoever holds the mapping of before goes on seeing what was.
-        self.by_namespace = {**self.by_namespace, metadata.namespace: policies}
+        self.held = (kept, {**by_namespace, metadata.namespace: policies})
 
 
 class _Namespaces(_VersionedReflector):
@@ -175,7 +179,7 @@ class _Namespaces(_VersionedReflector):
 
     def managed(self) -> frozenset[str]:
         """Return the names of those that carry the managed label."""
-        return frozenset(name for name, found in self.by_name.items() if MANAGED.matches(found.labels))
+        return _managed(self.by_name)
 
     def _put_all(self, listed: Listed) -> None:
         self.by_name = namespaces_in(listed)
@@ -232,7 +236,7 @@ class WatchedState:
     def missing(self) -> str | None:
         """Return what has not been read even once, or must not be, and why; None where all is there."""
         for reflector in self._reflectors:
-            if reflector.phase is not Phase.SYNCED:
+            if reflector.phase is not Phase.SYNCED or reflector.is_watch_refused:
                 return reflector.problem or f"{reflector.collection.words}: not read yet"
         return None
 
@@ -257,9 +261,9 @@ class WatchedState:
     def _taken(self) -> Watched[Policy]:
         """Put a snapshot together; versions first, so that none promises more than is there."""
         namespaces, policies = self._namespaces, self._policies
-        namespaces_version, policies_version, kept = namespaces.version, policies.version, policies.kept
-        by_namespace, gone, by_name = policies.by_namespace, policies.gone, namespaces.by_name
-        if not namespaces.managed() <= kept:
+        namespaces_version, policies_version = namespaces.version, policies.version
+        (kept, by_namespace), gone, by_name = policies.held, policies.gone, namespaces.by_name
+        if not _managed(by_name) <= kept:
             policies_version = None
         return Watched(by_namespace, policies_version, by_name, namespaces_version, gone)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,8 @@ from app.model.kinds import (
     SECRET,
     VALIDATING,
 )
-from app.model.survey import Survey, Unread
+from app.model.survey import LedgerUse, Survey, Unread
+from app.names import LEDGER_CONFIG_MAP
 from app.wire.errors import UnusableObject
 from app.wire.objects.metadata import NO_METADATA, Metadata
 from app.wire.objects.pods import PodFacts, pod_facts
@@ -83,6 +84,7 @@ def collected_from(documents: Sequence[Document], guard: ServiceKey) -> Collecte
         deployments=tuple(found["deployments"]),
         certificates=_certificates(guard, state.facts.services, found["pods"], dict(found["secrets"])),
         overrides=tuple(found["overrides"]),
+        ledger=_ledger(guard, config_maps.keys()),
         is_live=False,
     )
     cilium = config_maps.get((CILIUM_CONFIG.namespace, CILIUM_CONFIG.name))
@@ -99,6 +101,13 @@ _RESOURCES = {
     "EndpointSlice": "endpointslices",
     "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
 }
+
+
+def _ledger(guard: ServiceKey, config_maps: Collection[tuple[str, str]]) -> LedgerUse:
+    """Return that the ledger is missing where others of the guard's ConfigMaps are among the manifests."""
+    if (guard[0], LEDGER_CONFIG_MAP) in config_maps or all(key[0] != guard[0] for key in config_maps):
+        return LedgerUse.UNKNOWN
+    return LedgerUse.MISSING
 
 
 def _certificates(

@@ -21,7 +21,7 @@ from app.cluster.state.inventory import INVENTORY, facts_from
 from app.cluster.state.resources import DEFINITIONS, NODES, agents
 from app.cluster.survey.best_effort import BestEffortReader
 from app.cluster.survey.collected import Collected, Questions, overrides_in
-from app.cluster.survey.service_calls import call_service
+from app.cluster.survey.service_calls import call_service, ledger_use
 from app.cluster.survey.serving_certificates import certificates_of
 from app.model.kinds import (
     CONFIG_MAP,
@@ -37,8 +37,8 @@ from app.model.kinds import (
     Reference,
 )
 from app.model.measured_sources import read_memory
-from app.model.survey import Call, Survey
-from app.names import SETTINGS_CONFIG_MAP, SETTINGS_KEY, SOURCES_CONFIG_MAP
+from app.model.survey import Call, LedgerUse, Survey
+from app.names import LEDGER_CONFIG_MAP, SETTINGS_CONFIG_MAP, SETTINGS_KEY, SOURCES_CONFIG_MAP
 from app.wire.networkpolicy.parse import ParsedPolicy, parse_stored
 from app.wire.objects.namespaces import ParsedNamespace, namespace_of
 from app.wire.objects.pods import PodFacts, pod_facts
@@ -114,6 +114,7 @@ class Surveyor:
         deployments = pool.submit(self._deployments, facts, watched)
         settings = pool.submit(self._config_map, guard[0], SETTINGS_CONFIG_MAP)
         measured = pool.submit(self._config_map, guard[0], SOURCES_CONFIG_MAP)
+        ledger = pool.submit(self._ledger)
         cilium = pool.submit(self._reader.get, CILIUM_CONFIG, config_map_data)
         known = tuple({(pod.namespace, pod.name): pod for each in pods for pod in each}.values())
         slices = facts.slices_of({*watched, KUBERNETES})
@@ -141,7 +142,7 @@ class Surveyor:
         )
         return Collected(
             facts,
-            replace(survey, unread=tuple(self._reader.unread), hidden=hidden),
+            replace(survey, unread=tuple(self._reader.unread), hidden=hidden, ledger=ledger.result()),
             by_namespace(facts.namespaces, [found.policy for found in lists.policies]),
             settings.result().get(SETTINGS_KEY, ""),
             cilium.result(),
@@ -167,6 +168,17 @@ class Surveyor:
 
     def _config_map(self, namespace: str, name: str) -> Mapping[str, str]:
         return self._reader.get(Reference(CONFIG_MAP, name, namespace), config_map_data) or {}
+
+    def _ledger(self) -> LedgerUse:
+        """Return whether the guard's ledger is there, and what a replica says of it where one is asked."""
+        namespace, name = self._questions.guard
+        found = self._reader.get(Reference(CONFIG_MAP, LEDGER_CONFIG_MAP, namespace), config_map_data)
+        if found is None:
+            is_hidden = CONFIG_MAP.resource in self._reader.hidden
+            return LedgerUse.UNKNOWN if is_hidden else LedgerUse.MISSING
+        if not self._questions.calls:
+            return LedgerUse.UNKNOWN
+        return ledger_use(self._api, namespace, name)
 
     def _certificates(
         self,

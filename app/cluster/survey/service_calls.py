@@ -14,11 +14,12 @@ from app.cluster.client.connection import Api, ApiRequest
 from app.cluster.client.errors import HttpRefusal, Purpose
 from app.deadline import Deadline
 from app.errors import StateUnreadable
-from app.model.survey import Call, CallOutcome
+from app.model.survey import Call, CallOutcome, LedgerUse
 from app.wire.objects.services import ServiceKey
 
 _SECONDS = 10.0
 _PATH = "/healthz"
+_LEDGER_USED, _LEDGER_UNUSED = b"netpol_guard_ledger_in_use 1.0", b"netpol_guard_ledger_in_use 0.0"
 _UNREACHED = ("error trying to reach service", "no endpoints available", "no service port")
 """How the API server says that it did not get through (``pkg/registry/core/service/storage``)."""
 
@@ -44,3 +45,16 @@ def call_service(api: Api, key: ServiceKey, port: int) -> tuple[Call | None, Htt
     except StateUnreadable as error:
         return call(CallOutcome.FAILED, error.why), None
     return call(CallOutcome.ANSWERED), None
+
+
+def ledger_use(api: Api, namespace: str, service: str) -> LedgerUse:
+    """Return what one of the guard's replicas says of its ledger. Blocks; never raises."""
+    purpose = Purpose(f"the metrics of {namespace}/{service}", "get", "", "services/proxy", namespace)
+    path = f"/api/v1/namespaces/{namespace}/services/http:{service}:metrics/proxy/metrics"
+    try:
+        lines = api.fetch(ApiRequest(purpose, path), Deadline.after(_SECONDS)).splitlines()
+    except StateUnreadable:
+        return LedgerUse.UNKNOWN  # whether the guard is reached at all is asked for itself
+    if _LEDGER_UNUSED in lines:
+        return LedgerUse.UNUSED
+    return LedgerUse.USED if _LEDGER_USED in lines else LedgerUse.UNKNOWN

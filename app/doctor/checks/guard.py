@@ -14,7 +14,8 @@ from app.doctor.repairs import Repair
 from app.engine.selectors import Selector
 from app.engine.words import listed
 from app.model.kinds import VALIDATING, Reference
-from app.model.survey import CallOutcome
+from app.model.survey import CallOutcome, LedgerUse
+from app.names import LEDGER_CONFIG_MAP
 from app.wire.objects.webhooks import FAIL, Registration
 from app.wire.objects.workloads import DeploymentFacts
 
@@ -41,7 +42,7 @@ def examine_guard(context: Context) -> Iterator[Finding]:
     findings = [*_link(context, registered), *_scope(context, registered)]
     findings += _strictness(context, registered, is_well=not findings)
     if deployment is not None:
-        findings += [*_replicas(deployment), *_version(context, deployment)]
+        findings += [*_replicas(deployment), *_version(context, deployment), *_ledger(context)]
     yield from findings
     if registered and not findings:
         context.say_fine("the guard is registered as shipped, answers, and refuses while it is down")
@@ -173,6 +174,22 @@ def _replicas(deployment: DeploymentFacts) -> Iterator[Finding]:
             else Repair(
                 "look why", f"kubectl describe deployment {deployment.name} -n {deployment.namespace}"
             ),
+        )
+
+
+def _ledger(context: Context) -> Iterator[Finding]:
+    evidence = {
+        LedgerUse.MISSING: f"there is no ConfigMap {context.product.namespace}/{LEDGER_CONFIG_MAP}",
+        LedgerUse.UNUSED: "a replica says so (netpol_guard_ledger_in_use 0); why is in its log",
+    }
+    if context.survey.ledger in evidence:
+        yield Finding(
+            Check.GUARD_LEDGER,
+            "the guard does not use its ledger: changes that meet over two replicas are not judged together",
+            evidence=(evidence[context.survey.ledger],),
+            consequence="two changes at the same moment, harmless only alone, may both be admitted: "
+            + consequences.GUARD_BLIND,
+            repair=Repair("apply this version's manifests", repairs.GUARD_AGAIN.command),
         )
 
 

@@ -232,7 +232,9 @@ def test_what_was_overridden_is_written_down_for_the_others(cluster: Cluster) ->
 def test_the_spec_of_a_policy_that_is_being_deleted_stays(cluster: Cluster) -> None:
     old = replace(cluster.policies_["p0"], terminating=True)
     spec, finalizers = (PolicyChange("a", "p0", "u0", old, new) for new in (DENY_ALL, ALLOW_ALL))
-    assert cluster.ask(spec) == [Refusal(Reason.TERMINATING)]
+    assert cluster.ask(spec) == [Refusal(Reason.TERMINATING, basis=cluster.snapshot())]
+    cluster.labels = {}
+    assert cluster.ask(spec) == [Admission(Way.UNGUARDED, cluster.snapshot())]
     assert cluster.ask(finalizers) == [Admission(Way.HARMLESS)]
 
 

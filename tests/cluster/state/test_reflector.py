@@ -217,3 +217,46 @@ def test_a_stopped_feed_ends_its_thread_while_it_waits_for_a_line() -> None:
         api.watched()
     until(lambda: "reflector the things" not in {thread.name for thread in threading.enumerate()})
     assert watched.reflector.phase is Phase.SYNCED
+
+
+def test_a_feed_that_is_to_be_read_anew_ends_its_watch_and_lists_without_a_problem() -> None:
+    api = FakeApi(page(thing("a", "1")), page(thing("b", "2"), version="9"))
+    with following(api) as watched:
+        api.watched()
+        watched.reflector.relist()
+        until(lambda: watched.values == ["2"])
+        api.watched()
+        assert api.requests[-1].query["resourceVersion"] == "9"
+        assert watched.reflector.problem is None
+
+
+def test_a_watch_that_breaks_because_it_is_to_be_read_anew_is_no_problem(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    api = FakeApi(page(thing("a", "1")), page(thing("b", "2")))
+    with following(api) as watched:
+        stream = api.watched()
+        watched.reflector._is_outdated.set()
+        stream.fail(StateUnreadable("the things", "the connection was closed"))
+        until(lambda: watched.values == ["2"])
+        assert watched.reflector.problem is None
+    assert "cannot read" not in caplog.text
+
+
+def test_what_is_to_be_read_anew_while_it_is_listed_is_listed_once_more() -> None:
+    api = FakeApi(page(thing("a", "1")), page(thing("b", "2")))
+    watched, told = Watched(api), iter([True])
+    api.before_answer = lambda: watched.reflector.relist() if next(told, False) else None
+    watched.reflector.start()
+    until(lambda: watched.values == ["2"])
+    watched.reflector.stop()
+
+
+def test_a_watch_that_is_refused_is_told_until_it_can_be_opened() -> None:
+    api = FakeApi(page(thing("a", "1")))
+    api.refuse_watch = [403] * 3
+    with following(api) as watched:
+        until(lambda: watched.reflector.is_watch_refused)
+        assert watched.values == ["1"], "what the list showed is kept"
+        api.watched()
+        until(lambda: not watched.reflector.is_watch_refused)

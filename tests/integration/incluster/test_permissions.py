@@ -15,14 +15,23 @@ from typing import Any
 import pytest
 
 from app.model.probe import PROBE_VERB
-from app.names import NAME, OVERRIDE_ANNOTATION, SERVICE_ACCOUNT_USER, SOURCES_CONFIG_MAP, TLS_SECRET
-from app.shipped import guard_manifests
+from app.names import (
+    LEDGER_CONFIG_MAP,
+    NAME,
+    OVERRIDE_ANNOTATION,
+    SERVICE_ACCOUNT_USER,
+    SOURCES_CONFIG_MAP,
+    TLS_SECRET,
+)
+from app.shipped import DEPLOY, guard_manifests
 from tests.integration.incluster import deployed
 from tests.integration.incluster.scenes import deny_all, eventually, make_managed, spark_operator
 from tests.kube.cluster import Cluster
 
 ADMISSION = "admissionregistration.k8s.io"
 ROTATOR = "app.certificates.rotator:CertificateRotator"
+POLICIES = ("networking.k8s.io", "networkpolicies")
+LEDGER = "app.cluster.state.consistent:LedgerStore"
 DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 VALIDATING, MUTATING = "validatingwebhookconfigurations", "mutatingwebhookconfigurations"
 
@@ -47,7 +56,8 @@ class Permission:
 
 
 NEEDED_BY = {
-    Permission("networking.k8s.io", "networkpolicies", "list"): "app.cluster.state.fresh:FreshReads.policies",
+    Permission(*POLICIES, "list"): "app.cluster.state.fresh:FreshReads.policies",
+    Permission(*POLICIES, "watch"): "app.cluster.state.resources:POLICIES",
     Permission("", "namespaces", "get"): "app.cluster.state.fresh:FreshReads.namespace",
     Permission("", "namespaces", "list"): "app.cluster.state.fresh:FreshReads.managed",
     Permission("", "namespaces", "watch"): "app.cluster.state.resources:NAMESPACES",
@@ -79,6 +89,11 @@ NEEDED_BY = {
     Permission("", "configmaps", "list", NAME, SOURCES_CONFIG_MAP): "app.cluster.state.resources:remembered",
     Permission("", "configmaps", "watch", NAME, SOURCES_CONFIG_MAP): "app.cluster.state.resources:remembered",
     Permission("", "configmaps", "patch", NAME, SOURCES_CONFIG_MAP): "app.cluster.probe.peer_watch",
+    Permission("", "configmaps", "get", NAME, LEDGER_CONFIG_MAP): f"{LEDGER}.read",
+    Permission("", "configmaps", "list", NAME, LEDGER_CONFIG_MAP): "app.cluster.state.resources:ledger",
+    Permission("", "configmaps", "watch", NAME, LEDGER_CONFIG_MAP): "app.cluster.state.resources:ledger",
+    Permission("", "configmaps", "patch", NAME, LEDGER_CONFIG_MAP): f"{LEDGER}.merge",
+    Permission(*POLICIES, "patch", NAME, NAME): "app.cluster.state.consistent:ConsistentReads.touch",
 }
 
 
@@ -116,10 +131,12 @@ def asked(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> list[di
     settings = {"webhook": {"checkSeconds": 1}}
     deployed.apply(cluster, deployed.overlay(tmp_path_factory.mktemp("overlay"), settings))
     deployed.wait_until_guarding(cluster)
+    _lose_the_ledger(cluster)
     _override(cluster)
     _change_labels(cluster)
     _damage_the_secret(cluster)
     _measure(cluster)
+    _leave_an_entry(cluster)
     assert eventually(lambda: not _unused(_of_the_guard(cluster))), sorted(_unused(_of_the_guard(cluster)))
     return _of_the_guard(cluster)
 
@@ -167,6 +184,25 @@ def _own_rights(events: list[dict[str, Any]]) -> Iterator[Permission]:
 
 
 # -- everything that a guard ever does ---------------------------------------------------------------------
+
+
+def _lose_the_ledger(cluster: Cluster) -> None:
+    """Have a change judged without the ledger, which is then there again."""
+    cluster.kubectl("delete", "configmap", LEDGER_CONFIG_MAP, "-n", NAME)
+    policy = json.dumps(deny_all("managed"))
+
+    def is_judged_by_fresh_reads() -> bool:
+        cluster.kubectl("apply", "-f", "-", "--dry-run=server", stdin=policy, check=False)
+        return Permission("", "namespaces", "get") not in _unused(_of_the_guard(cluster))
+
+    assert eventually(is_judged_by_fresh_reads)
+    cluster.kubectl("apply", "-f", str(DEPLOY / "ledger.yaml"))
+
+
+def _leave_an_entry(cluster: Cluster) -> None:
+    """Have a change under way that nobody makes, so that it goes by time alone."""
+    patch = json.dumps({"data": {"format": "1", "entry._.tests": "whole"}})
+    cluster.kubectl("patch", "configmap", LEDGER_CONFIG_MAP, "-n", NAME, "--type=merge", "-p", patch)
 
 
 def _override(cluster: Cluster) -> None:
