@@ -28,6 +28,7 @@ from app.admission.probes import Probes, probe_in
 from app.admission.refusals import (
     may_not_weaken,
     missing,
+    spec_of_what_goes,
     title_of,
     too_complex,
     unchecked,
@@ -39,7 +40,7 @@ from app.admission.rules import NAMESPACES, POLICIES, Mode, Rules
 from app.deadline import Deadline
 from app.engine.budget import Budget, TooComplexError
 from app.engine.cluster import MANAGED, Cluster
-from app.engine.policy import Namespace
+from app.engine.policy import Namespace, Policy
 from app.errors import StateUnreadable
 from app.model.access import Scope
 from app.names import MODE_LABEL, OVERRIDE_ANNOTATION
@@ -173,7 +174,8 @@ class Reviewer:
         kept = old if review.operation is _DELETE else new
         if kept is None or kept.policy is None or (old is not None and old.policy is None):
             return _Judged(_unusable(review, new, old), self._rules.mode)
-        if review.operation is _UPDATE and kept.metadata.deletion_timestamp is not None:
+        is_going = kept.metadata.deletion_timestamp is not None
+        if is_going and not _changes_spec(kept, old):  # of finalizers or metadata, or deleted once more
             return _Judged(ADMITTED, self._rules.mode)
         try:
             cluster = await self._state.read(Scope(review.namespace), deadline)
@@ -183,6 +185,8 @@ class Reviewer:
         if namespace is None or namespace.terminating or not MANAGED.matches(namespace.labels):
             return _Judged(ADMITTED, self._rules.mode)
         mode, outcome, waiting = self._mode(namespace.labels), ADMITTED, None
+        if is_going and mode is not _OFF:
+            return _Judged(spec_of_what_goes(review), mode, kept.metadata)
         if mode is not _OFF:
             change = change_of(review, kept, old)
             outcome = await self._policy_outcome(review, change, cluster, deadline)
@@ -288,6 +292,15 @@ def _namespace_outcome(
 
 def _policy(raw: Raw | None, namespace: str) -> ParsedPolicy | None:
     return None if raw is None else policy_of(raw, namespace)
+
+
+def _changes_spec(new: ParsedPolicy, old: ParsedPolicy | None) -> bool:
+    """Tell whether two versions of one policy, which are readable, say something else."""
+    return old is None or _said(new) != _said(old)
+
+
+def _said(version: ParsedPolicy) -> Policy | None:
+    return None if version.policy is None else replace(version.policy, name="", terminating=False)
 
 
 def _unusable(review: Review, *versions: ParsedPolicy | None) -> ReviewOutcome:
