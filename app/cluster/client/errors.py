@@ -6,7 +6,6 @@ rule that is missing. ``HttpRefusal`` keeps the status for those who can do with
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -102,10 +101,6 @@ def refusal(status: int, body: bytes, purpose: Purpose) -> HttpRefusal:
     return HttpRefusal(status, purpose, (why, how), said)
 
 
-def _tls(error: Exception) -> str:
-    return f"the TLS connection to the API server failed: {_root(error)}"
-
-
 def _root(error: BaseException) -> str:
     """Return the innermost reason, in its own words."""
     reason = getattr(error, "reason", None)
@@ -118,25 +113,13 @@ def _root(error: BaseException) -> str:
 _CHECK_SERVER = "check that the API server runs and that its address in the kubeconfig is right"
 _CHECK_CA = "check the certificate authority of the kubeconfig, and the host name of the server"
 
-_KINDS: tuple[tuple[type[Exception], Callable[[Exception], str], str], ...] = (
-    (http.SSLError, _tls, _CHECK_CA),
-    (
-        http.NameResolutionError,
-        lambda error: f"the API server's name is unknown: {_root(error)}",
-        _CHECK_SERVER,
-    ),
-    (
-        http.ProxyError,
-        lambda error: f"the proxy does not let through: {_root(error)}",
-        "check the proxy settings",
-    ),
-    (
-        http.NewConnectionError,
-        lambda error: f"the API server cannot be reached: {_root(error)}",
-        _CHECK_SERVER,
-    ),
-    (http.HTTPError, lambda error: f"the connection to the API server broke: {_root(error)}", "try again"),
-    (OSError, lambda error: f"the connection to the API server broke: {_root(error)}", "try again"),
+_KINDS: tuple[tuple[type[Exception], str, str], ...] = (
+    (http.SSLError, "the TLS connection to the API server failed", _CHECK_CA),
+    (http.NameResolutionError, "the API server's name is unknown", _CHECK_SERVER),
+    (http.ProxyError, "the proxy does not let through", "check the proxy settings"),
+    (http.NewConnectionError, "the API server cannot be reached", _CHECK_SERVER),
+    (http.HTTPError, "the connection to the API server broke", "try again"),
+    (OSError, "the connection to the API server broke", "try again"),
 )
 
 
@@ -153,7 +136,7 @@ def broken(error: Exception, purpose: Purpose, server: str) -> StateUnreadable:
     """Return the error for a connection that failed: unreachable, TLS, name, proxy, broken off."""
     for kind, why, how in _KINDS:
         if isinstance(error, kind):
-            return StateUnreadable(purpose.words, f"{why(error)} ({server})", how)
+            return StateUnreadable(purpose.words, f"{why}: {_root(error)} ({server})", how)
     return StateUnreadable(purpose.words, f"{type(error).__name__}: {error}", "")
 
 
