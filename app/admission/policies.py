@@ -165,12 +165,38 @@ class PolicyJudgement:
         notes: list[str] = []
         if verdict.losses:
             notes += self._loss_notes(verdict)
-        if self._assumed:
-            names = listed(baseline.name for baseline in self._assumed)
-            notes.append(f"apply the missing baseline too, until then required traffic is cut: {names}")
+        notes += self._partner_notes()
         if self._baseline is not None:
             return (*notes, *_left_out_notes(self._baseline))
         return tuple(notes) or self._effect_notes()
+
+    def _partner_notes(self) -> list[str]:
+        """Say which baselines are missing, if required traffic is cut for as long as they are."""
+        if not self._assumed:
+            return []
+        try:
+            missing, is_certain = self._missed()
+        except TooComplexError:  # the change is known to do no harm once they are there
+            missing, is_certain = self._assumed, False
+        if not missing:
+            return []
+        names = listed(baseline.name for baseline in missing)
+        verb = "is" if is_certain else "may be"
+        return [f"apply the missing baseline too, until then required traffic {verb} cut: {names}"]
+
+    def _missed(self) -> tuple[tuple[Policy, ...], bool]:
+        """Return the assumed baselines without which something is cut, and whether it surely is."""
+        complete, flows = self._after, self._standing.flows
+        without = self._judge.compare(complete, State(self._after_alone, complete.table), flows)
+        if not (without.rejected or without.warned):
+            return (), False
+        needed = []
+        for baseline in self._assumed if len(self._assumed) > 1 else ():
+            rest = tuple(policy for policy in complete.policies if policy is not baseline)
+            lost = self._judge.compare(complete, State(rest, complete.table), flows)
+            if lost.rejected or lost.warned:
+                needed.append(baseline)
+        return tuple(needed) or self._assumed, bool(without.rejected)
 
     def _loss_notes(self, verdict: Verdict) -> list[str]:
         notes = [loss_lines(loss, self._after.policies)[0] for loss in main_losses(verdict.warned)]

@@ -37,6 +37,20 @@ def may_not_weaken(what: str, ruling: OverrideRuling) -> ReviewOutcome:
     )
 
 
+def spec_of_what_goes(review: Review) -> ReviewOutcome:
+    """Return the answer to somebody who changes the spec of a policy that is being deleted."""
+    line = f"{title_of(review)} is being deleted: its spec cannot be changed any more."
+    return ReviewOutcome(
+        OutcomeKind.REJECT,
+        (
+            line,
+            "It goes as soon as its finalizers are done, whatever it says, and nobody is asked again.",
+            "Fix: apply what you want under another name, or wait until it is gone and apply it then.",
+        ),
+        (Reason("being-deleted", line, "spec"),),
+    )
+
+
 def title_of(review: Review) -> str:
     """Return what a review is about, as the subject of a sentence."""
     where = f"{review.namespace}/" if review.namespace and review.kind.kind != "Namespace" else ""

@@ -33,6 +33,7 @@ from app.admission.refusals import (
     may_not_weaken,
     missing,
     overdue,
+    spec_of_what_goes,
     title_of,
     too_complex,
     unchecked,
@@ -196,13 +197,15 @@ class Reviewer:
         kept = old if review.operation is _DELETE else new
         if kept is None or kept.policy is None or (old is not None and old.policy is None):
             return _Judged(_unusable(review, new, old), self._rules.mode)
-        ledger = self._usable_ledger()
-        if ledger is not None:
-            judged = await self._judged_by_ledger(review, (kept, new, old), ledger, deadline)
-            if judged is not None:
-                return judged
-        if review.operation is _UPDATE and kept.metadata.deletion_timestamp is not None:
+        is_going = kept.metadata.deletion_timestamp is not None
+        if is_going and not _changes_spec(kept, old):  # of finalizers or metadata, or deleted once more
             return _Judged(ADMITTED, self._rules.mode)
+        judged = await self._judged_by_ledger(review, (kept, new, old), deadline)
+        return judged or await self._judged_by_lists(review, kept, old, deadline)
+
+    async def _judged_by_lists(
+        self, review: Review, kept: ParsedPolicy, old: ParsedPolicy | None, deadline: Deadline
+    ) -> _Judged:
         try:
             cluster = await self._state.read(Scope(review.namespace), deadline)
         except StateUnreadable as error:
@@ -211,6 +214,8 @@ class Reviewer:
         if namespace is None or namespace.terminating or not MANAGED.matches(namespace.labels):
             return _Judged(ADMITTED, self._rules.mode)
         mode, outcome, waiting = self._mode(namespace.labels), ADMITTED, None
+        if kept.metadata.deletion_timestamp is not None and mode is not _OFF:
+            return _Judged(spec_of_what_goes(review), mode, kept.metadata)
         if mode is not _OFF:
             change = change_of(review, kept, old)
             outcome = await self._policy_outcome(review, change, cluster, deadline)
@@ -229,15 +234,19 @@ class Reviewer:
         self,
         review: Review,
         versions: tuple[ParsedPolicy, ParsedPolicy | None, ParsedPolicy | None],
-        ledger: LedgerJudge,
         deadline: Deadline,
     ) -> _Judged | None:
-        """Return the judgement, None where it turns out that the ledger cannot be used."""
+        """Return the judgement, None where there is no ledger or it cannot be used."""
+        ledger = self._usable_ledger()
+        if ledger is None:
+            return None
         kept, new, old = versions
         namespace = ledger.cluster(review.namespace).namespaces.get(review.namespace)
         mode = self._rules.mode if namespace is None else self._mode(namespace.labels)
         if mode is _OFF or (namespace is not None and namespace.terminating):
             return _Judged(ADMITTED, mode)
+        if kept.metadata.deletion_timestamp is not None:
+            return _Judged(spec_of_what_goes(review), mode, kept.metadata)
         change = change_of(review, kept, old)
         under_way = ledgered_policy(review, new, old, change)
         try:
@@ -364,6 +373,15 @@ def _namespace_outcome(
 
 def _policy(raw: Raw | None, namespace: str) -> ParsedPolicy | None:
     return None if raw is None else policy_of(raw, namespace)
+
+
+def _changes_spec(new: ParsedPolicy, old: ParsedPolicy | None) -> bool:
+    """Tell whether two versions of one policy, which are readable, say something else."""
+    return old is None or _said(new) != _said(old)
+
+
+def _said(version: ParsedPolicy) -> Policy | None:
+    return None if version.policy is None else replace(version.policy, name="", terminating=False)
 
 
 def _unusable(review: Review, *versions: ParsedPolicy | None) -> ReviewOutcome:

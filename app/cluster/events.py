@@ -19,7 +19,7 @@ from app.cluster.client.objects import Objects
 from app.errors import GuardError
 from app.logs import EventLog
 from app.model.access import Override
-from app.model.kinds import EVENT, KINDS, Manifest
+from app.model.kinds import EVENT, KINDS, Manifest, Reference
 from app.names import DOMAIN, FIELD_MANAGER
 
 _LOG = EventLog("app.cluster.events")
@@ -28,33 +28,31 @@ _WAITING = 100
 _SECONDS = 10.0
 _LONGEST_NOTE = 1024
 _LONGEST_NAME = 200
-_ACTION, _REASON = "Override", "RequiredFlowOverridden"
 
 
 def event_of(override: Override, when: datetime, suffix: str) -> Manifest:
     """Return the Event (``events.k8s.io/v1``) that tells of ``override``."""
     version = next((kind.version for kind in KINDS if kind.name == override.kind), "v1")
-    regarding = {"apiVersion": version, "kind": override.kind, "name": override.name, "uid": override.uid}
-    note = f"{override.user} overrode netpol-guard ({override.reason}): {override.what}"
-    if override.namespace:
-        regarding["namespace"] = override.namespace
-    return {
-        "apiVersion": EVENT.version,
-        "kind": EVENT.name,
-        # Events of what has no namespace are kept in `default`: the API server insists.
-        "metadata": {
-            "name": f"{override.name[:_LONGEST_NAME]}.{suffix}",
-            "namespace": override.namespace or "default",
-        },
-        "eventTime": when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "reportingController": f"{DOMAIN}/guard",
-        "reportingInstance": socket.gethostname()[:128],
-        "type": "Warning",
-        "action": _ACTION,
-        "reason": _REASON,
-        "note": note[:_LONGEST_NOTE],
-        "regarding": {key: value for key, value in regarding.items() if value},
+    regarding = {
+        "apiVersion": version,
+        "kind": override.kind,
+        "namespace": override.namespace,
+        "name": override.name,
+        "uid": override.uid,
     }
+    note = f"{override.user} overrode netpol-guard ({override.reason}): {override.what}"
+    name = f"{override.name[:_LONGEST_NAME]}.{suffix}"
+    # Events of what has no namespace are kept in `default`: the API server insists.
+    return Reference(EVENT, name, override.namespace or "default").manifest(
+        eventTime=when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        reportingController=f"{DOMAIN}/guard",
+        reportingInstance=socket.gethostname()[:128],
+        type="Warning",
+        action="Override",
+        reason="RequiredFlowOverridden",
+        note=note[:_LONGEST_NOTE],
+        regarding={key: value for key, value in regarding.items() if value},
+    )
 
 
 class OverrideEvents:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from app.engine.cluster import Provenance, Source
 from app.engine.judge import Certainty, Loss
-from app.engine.points import Point, RuleRef, peers_match
+from app.engine.points import Point, RuleRef, allowing, peers_match
 from app.engine.policy import Direction, Policy
 from app.engine.requirements import FlowId
 from app.engine.words import flow_words, listed, place_words, rule_words, source_words, witness_words
@@ -100,7 +100,17 @@ def why_words(loss: Loss, policies: Sequence[Policy]) -> str:
     names = listed(dict.fromkeys(policy.name for policy in loss.isolating))
     closest = closest_rule(loss.point, direction, policies)
     hint = "" if closest is None else f". Closest is {closest_words(closest, loss.point)}"
-    return f"isolated for {direction.value} by {names}; no rule lets it through{hint}"
+    going = _going_words(loss, policies)
+    return f"isolated for {direction.value} by {names}; no rule lets it through{going}{hint}"
+
+
+def _going_words(loss: Loss, policies: Sequence[Policy]) -> str:
+    """Return which policies let the point of ``loss`` through only until they are gone."""
+    going = [policy for policy in policies if policy.terminating]
+    found = dict.fromkeys(
+        rule.policy.name for rule in allowing(going, loss.flow.region.direction, loss.point)
+    )
+    return f" but those of {listed(found)}, being deleted" if found else ""
 
 
 def closest_rule(point: Point, direction: Direction, policies: Iterable[Policy]) -> RuleRef | None:
@@ -108,6 +118,7 @@ def closest_rule(point: Point, direction: Direction, policies: Iterable[Policy])
     references = [
         RuleRef(policy, direction, index)
         for policy in policies
+        if not policy.terminating
         for index in range(len(policy.rules(direction)))
     ]
     closest = max(references, key=lambda reference: _matches(reference, point), default=None)

@@ -18,7 +18,7 @@ from app.engine.points import Point, isolating
 from app.engine.policy import Direction, Policy
 from app.engine.regions import NamespaceTable, Region, Side, World, policy_covers
 from app.engine.requirements import FlowId, IpBlockMatchesPods, Options, RequiredFlow, Severity
-from app.engine.search.find import Comparison
+from app.engine.search.find import Comparison, find_newly_lost
 from app.engine.search.witness import simplified
 
 
@@ -58,6 +58,29 @@ class State:
     def side(self, pod_addresses: IntervalSet | None = None) -> Side:
         """Return the state for a search; ``pod_addresses`` where ``ipBlock`` is to match pods."""
         return Side(self.policies, World(self.table, pod_addresses))
+
+    @property
+    def staying(self) -> State:
+        """The state without the policies that are being deleted; itself where there are none."""
+        if not any(policy.terminating for policy in self.policies):
+            return self
+        return State(tuple(policy for policy in self.policies if not policy.terminating), self.table)
+
+    def to_come(self) -> tuple[State, ...]:
+        """Return the states that decide what is open whenever the policies that are being deleted vanish.
+
+        A point that all of them allow is open whichever of those policies are left: if it is lost beside some
+        of them, it is lost beside each one that isolates its pod, or beside none where another does.
+        """
+        staying = self.staying
+        if staying is self:
+            return (self,)
+        going = {
+            (policy.pods, policy.types, *map(policy.rules, Direction)): policy
+            for policy in self.policies
+            if policy.terminating
+        }
+        return (staying, *(replace(self, policies=(*staying.policies, policy)) for policy in going.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +128,12 @@ class Judge:
         Raises ``TooComplexError`` when the budget does not suffice to know.
         """
         asked = flows if exposed is None else exposed
-        change = _Change(before, after, self._options, self._budget)
-        losses = [loss for flow in asked if (loss := change.loss(flow)) is not None]
+        changes = [_Change(before, state, self._options, self._budget) for state in after.to_come()]
+        losses = [
+            min(found, key=_weight)
+            for flow in asked
+            if (found := [loss for change in changes if (loss := change.loss(flow)) is not None])
+        ]
         return Verdict(tuple(_weigh_guessed_sources(losses, flows)))
 
     def audit(self, state: State, flows: Sequence[RequiredFlow]) -> Verdict:
@@ -115,8 +142,16 @@ class Judge:
         return self.compare(unrestricted, state, flows)
 
 
+def _weight(loss: Loss) -> tuple[bool, bool]:
+    """Order the losses of one flow, the gravest first."""
+    return loss.age is Age.OLD, loss.certainty is not Certainty.CUT
+
+
 class _Change:
-    """Two states of one namespace, and what the flows that are judged by them share."""
+    """Two states of one namespace, and what the flows that are judged by them share.
+
+    No policy that is being deleted lets anything through in ``after`` that counts.
+    """
 
     def __init__(self, before: State, after: State, options: Options, budget: Budget) -> None:
         self._options = options
@@ -166,10 +201,18 @@ class _Change:
     def _new_loss(self, flow: RequiredFlow, pod_addresses: IntervalSet | None) -> Loss | None:
         before, after = self._before.side(pod_addresses), self._after.side(pod_addresses)
         new = self._comparison.newly_lost(flow.region, before, after)
-        if new is None:
+        if new is None or self._is_lost_without_the_change(flow.region, pod_addresses):
             return None
         plain = simplified(flow.region, new, after, before, budget=self._budget)
         return _loss(flow, plain, Age.NEW, after)
+
+    def _is_lost_without_the_change(self, region: Region, pod_addresses: IntervalSet | None) -> bool:
+        """Tell whether only policies that are being deleted kept open what is lost: no change is to blame."""
+        staying = self._before.staying
+        if staying is self._before:
+            return False
+        before, after = staying.side(pod_addresses), self._after.side(pod_addresses)
+        return find_newly_lost(region, before, after, self._budget) is None
 
     def _uncertain_loss(self, flow: RequiredFlow) -> Loss | None:
         surely = self._certain_loss(flow, self._options.pod_addresses)
@@ -188,9 +231,16 @@ def _loss(flow: RequiredFlow, point: Point, age: Age, after: Side) -> Loss:
 
 
 def keepers_of(region: Region, state: State) -> Iterator[Policy]:
-    """Yield the policies that, alone, let all of ``region`` through; any of them settles it, if it stays."""
+    """Yield the policies that, alone, let all of ``region`` through; any of them settles it, if it stays.
+
+    One that is being deleted does not.
+    """
     side = state.side()
-    return (policy for policy in side.policies if policy_covers(policy, region, side.world))
+    return (
+        policy
+        for policy in side.policies
+        if not policy.terminating and policy_covers(policy, region, side.world)
+    )
 
 
 def _has_ip_blocks(direction: Direction, *states: State) -> bool:

@@ -78,8 +78,9 @@ ALLOW_ALL = Rule()
 class Policy:
     """A NetworkPolicy after defaulting, rules in the order of the object.
 
-    ``terminating``: the object has a ``deletionTimestamp``. It may vanish without another review, so it
-    still isolates but no longer counts as allowing (``docs/design/decisions.md``, Finalizers).
+    ``terminating``: the object has a ``deletionTimestamp`` and may vanish without another review. Until then
+    it is in force; that nothing is to rely on it any more, ``Judge`` sees to (``docs/design/decisions.md``,
+    Finalizers).
     """
 
     namespace: str
@@ -95,8 +96,8 @@ class Policy:
         return direction in self.types
 
     def rules(self, direction: Direction) -> Sequence[Rule]:
-        """Return the rules that allow in ``direction``: none without that type (rule 6), or terminating."""
-        if self.terminating or direction not in self.types:
+        """Return the rules that allow in ``direction``: none without that type (rule 6)."""
+        if direction not in self.types:
             return ()
         return self.ingress if direction is Direction.INGRESS else self.egress
 

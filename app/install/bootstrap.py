@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from app.engine.words import listed
 from app.errors import ChangeFailed
 from app.install.dry_run import PlanStep
 from app.install.execution import RunStep
+from app.install.guard.attempts import attempts
 from app.install.guard.manifests import (
     CONFIGURATION,
     GuardChoices,
@@ -28,18 +30,17 @@ from app.install.guard.rollout import wait_for_rollout
 from app.install.guard.selftest import SelfTest
 from app.install.plan import Plan
 from app.install.ports import Site, Terminal, Tone
-from app.install.preflight import permissions
+from app.install.preflight import object_permissions, permissions, policy_permissions
 from app.install.prepare import BootstrapRequest, Preparation, all_pass, changing, prepare
 from app.install.procedure import agreed, perform, policy_run, refuse, tried
 from app.install.words import measurement_lines, note_lines, source_lines
 from app.model.access import Permission
-from app.model.kinds import NETWORK_POLICY, POD, Reference
+from app.model.kinds import POD
 from app.model.measurement import Measurement
 from app.model.probe import PROBE_VERB
 from app.names import NAME, FailurePolicy
 from app.shipped import guard_manifests
 
-_POLL_SECONDS = 0.5
 _AFTERWARDS = (
     "it begins with failurePolicy Ignore; when the guard runs, the API server's sources are measured and"
     " every namespace is tested, and then comes failurePolicy Fail"
@@ -102,17 +103,16 @@ class _Guarding:
         """Show what is to be done, and ask where anything is; return whether to go on."""
         self._terminal.show(source_lines(preparation.inventory.cluster.sources))
         notes = preparation.notes(plan)
+        request = self._request
         if is_pending:
             notes = {**notes, "": (*notes[""], _AFTERWARDS)}
         if steps or is_pending:
-            self._asked = agreed(
-                self._terminal, steps, notes, yes=self._request.yes, dry_run=self._request.dry_run
-            )
+            self._asked = agreed(self._terminal, steps, notes, yes=request.yes, dry_run=request.dry_run)
             return self._asked
         self._terminal.show(note_lines(notes))
-        if self._request.dry_run:
+        if request.dry_run:
             self._terminal.show(["Nothing to change: all of it stands already."])
-        return not self._request.dry_run
+        return not request.dry_run
 
     # -- the guard, and what it measures -------------------------------------------------------------------
 
@@ -120,13 +120,11 @@ class _Guarding:
         acts = list(policy_run(self._site, preparation.inventory.cluster, steps, 0))
         if not self._request.wait:
             return acts
-        acts.append(RunStep("wait for the guard", self._wait))
+        store, clock, seconds = self._site.objects, self._site.clock, self._request.timeout
+        acts.append(RunStep("wait for the guard", lambda: wait_for_rollout(store, clock, seconds)))
         if preparation.names and not preparation.declared:
             acts.append(RunStep(_LATER[0], lambda: self._measure(preparation.names[0])))
         return acts
-
-    def _wait(self) -> str:
-        return wait_for_rollout(self._site.objects, self._site.clock, self._request.timeout)
 
     def _measure(self, namespace: str) -> str:
         self._measured = self._site.measure(namespace, self._request.timeout)
@@ -172,7 +170,7 @@ class _Guarding:
         settings = self._site.guard_settings()
         test = SelfTest(self._site.objects, self._site.clock, preparation.inventory.cluster, settings)
         acts = [
-            RunStep(f"self-test in {name}", lambda name=name: test.run(name, self._request.timeout))  # type: ignore[misc]  # bound now
+            RunStep(f"self-test in {name}", partial(test.run, name, self._request.timeout))
             for name in preparation.names
         ]
         there = self._site.objects.get(CONFIGURATION)
@@ -193,15 +191,13 @@ class _Guarding:
             objects.apply(released(self._manifests, there))
         if wanted is FailurePolicy.IGNORE:
             return "Ignore stays, as the settings say"
-        end = self._site.clock.now() + self._request.timeout
-        while not is_armed(objects.get(CONFIGURATION)):
-            if self._site.clock.now() >= end:
-                raise ChangeFailed(
-                    "see failurePolicy raised",
-                    f"the guard has not raised it within {self._request.timeout:g} s",
-                    f"its log says why: kubectl logs -n {NAME} deployment/{NAME}",
-                )
-            self._site.clock.sleep(_POLL_SECONDS)
+        for is_last in attempts(self._site.clock, self._request.timeout):
+            if is_armed(objects.get(CONFIGURATION)):
+                break
+            if is_last:
+                why = f"the guard has not raised it within {self._request.timeout:g} s"
+                how = f"its log says why: kubectl logs -n {NAME} deployment/{NAME}"
+                raise ChangeFailed("see failurePolicy raised", why, how)
         return "done"
 
     def _perform(self, acts: Sequence[RunStep], later: Sequence[str]) -> bool:
@@ -226,15 +222,6 @@ class _Guarding:
 
 def _permissions(manifests: Sequence[dict[str, object]], request: BootstrapRequest) -> tuple[Permission, ...]:
     """Return what it takes beside the policies: to write the guard's objects, and to see it run."""
-    kinds = dict.fromkeys((reference.kind, reference.namespace) for reference in map(Reference.of, manifests))
-    writing = [
-        permission
-        for kind, where in kinds
-        for permission in permissions(kind, ("get", "create", "patch"), where)
-    ]
-    probing = [
-        permission
-        for where in request.namespaces or ("",)
-        for permission in permissions(NETWORK_POLICY, (PROBE_VERB,), where)
-    ]
+    writing = object_permissions(manifests, ("get", "create", "patch"))
+    probing = policy_permissions(request.namespaces, (PROBE_VERB,))
     return (*writing, *permissions(POD, ("list",), NAME), *probing)

@@ -83,11 +83,8 @@ def dry_run(store: Store, steps: Sequence[PlanStep]) -> DryRunResult:
     done: list[PlanStep] = []
     problems = []
     for step in steps:
-        coming = {
-            earlier.reference.name
-            for earlier in done
-            if earlier.reference.kind == NAMESPACE and earlier.before is None
-        }
+        new = (earlier.reference for earlier in done if earlier.before is None)
+        coming = {reference.name for reference in new if reference.kind == NAMESPACE}
         try:
             # In a namespace that comes with an earlier step nothing can be tried, and nothing stands yet.
             done.append(step if step.reference.namespace in coming else _tried(store, step))
@@ -125,18 +122,12 @@ def _problem(error: ChangeFailed) -> str:
 def cleaned(manifest: Manifest) -> Manifest:
     """Return ``manifest`` without what the API server keeps for itself."""
     metadata = {key: value for key, value in manifest["metadata"].items() if key not in _NOISE}
-    annotations = {
-        key: value for key, value in (metadata.get("annotations") or {}).items() if key != _LAST_APPLIED
-    }
-    metadata.pop("annotations", None)
-    if annotations:
-        metadata["annotations"] = annotations
+    annotations = metadata.pop("annotations", None) or {}
+    if kept := {key: value for key, value in annotations.items() if key != _LAST_APPLIED}:
+        metadata["annotations"] = kept
     rest = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
-    return {
-        "apiVersion": rest.pop("apiVersion", ""),
-        "kind": rest.pop("kind", ""),
-        "metadata": metadata,
-    } | rest
+    version, kind = rest.pop("apiVersion", ""), rest.pop("kind", "")
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **rest}
 
 
 def as_yaml(manifest: Manifest) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from app.engine.words import flow_words
 from app.errors import ChangeFailed, GuardError
@@ -79,7 +80,7 @@ class PolicyRun:
             is_last = step.change is not None and step.change.phase is ChangePhase.LAST
             if is_last and self._pause and not any(act.title == self._pause_words for act in acts):
                 acts.append(RunStep(self._pause_words, self._wait))
-            acts.append(RunStep(step.title, lambda step=step: self.make(step)))  # type: ignore[misc]  # bound now
+            acts.append(RunStep(step.title, partial(self.make, step)))
         return tuple(acts)
 
     def make(self, step: PlanStep) -> str:
@@ -87,7 +88,8 @@ class PolicyRun:
         if step.change is not None:
             self._check(step.change)
         if step.action is Action.REMOVE:
-            gone = self._store.delete(step.reference, uid=_uid(step))
+            uid = "" if step.before is None else step.before["metadata"].get("uid", "")
+            gone = self._store.delete(step.reference, uid=uid)
             return "was gone" if gone is None else "done"
         if step.manifest is not None:
             self._store.apply(step.manifest, force=step.action is Action.ADOPT)
@@ -101,12 +103,9 @@ class PolicyRun:
         _, after = next(states_along(before, (change,)))
         lost = self._simulation.lost(namespace, before, after.values())
         if lost:
-            raise ChangeFailed(
-                f"{change.action.value} {change.reference}",
-                f"the policies of {namespace} were changed meanwhile, and now it would cut "
-                f"{flow_words(lost[0].flow)}",
-                "run the command again: it plans anew",
-            )
+            why = f"the policies of {namespace} were changed meanwhile, and now it would cut"
+            what, how = f"{change.action.value} {change.reference}", "run the command again: it plans anew"
+            raise ChangeFailed(what, f"{why} {flow_words(lost[0].flow)}", how)
 
     @property
     def _pause_words(self) -> str:
@@ -115,8 +114,3 @@ class PolicyRun:
     def _wait(self) -> str:
         self._clock.sleep(self._pause)
         return "done"
-
-
-def _uid(step: PlanStep) -> str:
-    uid: str = "" if step.before is None else step.before["metadata"].get("uid", "")
-    return uid

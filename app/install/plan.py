@@ -32,16 +32,13 @@ def plan_policies(
 ) -> Plan:
     """Return the plan that brings both baselines into ``namespaces``."""
     simulation = Simulation(inventory.cluster, options)
-    planned, problems = _each(
-        namespaces,
-        lambda name: plan_baselines(
-            inventory.cluster, name, inventory.of(name), choices=choices, simulation=simulation
-        ),
-    )
-    notes = _notes(planned)
-    for words in _cut_off(inventory, planned):
-        notes[""].append(words)
-    return Plan(tuple(map(step_of, in_order(planned))), {k: tuple(v) for k, v in notes.items()}, problems)
+
+    def plan(name: str) -> NamespacePlan:
+        stored = inventory.of(name)
+        return plan_baselines(inventory.cluster, name, stored, choices=choices, simulation=simulation)
+
+    planned, problems = _each(namespaces, plan)
+    return _plan((*planned, NamespacePlan("", notes=_cut_off(inventory, planned))), problems)
 
 
 def plan_removals(inventory: Inventory, namespaces: Sequence[str], options: Options) -> Plan:
@@ -50,26 +47,14 @@ def plan_removals(inventory: Inventory, namespaces: Sequence[str], options: Opti
     planned, problems = _each(
         namespaces, lambda name: plan_removal(inventory.cluster, name, inventory.of(name), simulation)
     )
-    notes = {name: tuple(found) for name, found in _notes(planned).items()}
-    return Plan(tuple(map(step_of, in_order(planned))), notes, problems)
+    return _plan(planned, problems)
 
 
 def label_steps(names: Iterable[str]) -> tuple[PlanStep, ...]:
     """Return the steps that label namespaces as managed; idle where they are."""
-    labels = {MANAGED_LABEL: MANAGED_VALUE}
-    return tuple(
-        PlanStep(
-            Reference(NAMESPACE, name),
-            Action.WRITE,
-            "makes it one of the platform's namespaces",
-            {
-                "apiVersion": NAMESPACE.version,
-                "kind": NAMESPACE.name,
-                "metadata": {"name": name, "labels": labels},
-            },
-        )
-        for name in names
-    )
+    managed, why = {"labels": {MANAGED_LABEL: MANAGED_VALUE}}, "makes it one of the platform's namespaces"
+    namespaces = [Reference(NAMESPACE, name) for name in names]
+    return tuple(PlanStep(found, Action.WRITE, why, found.manifest(managed)) for found in namespaces)
 
 
 def _each(
@@ -84,14 +69,12 @@ def _each(
     return tuple(planned), tuple(problems)
 
 
-def _notes(planned: Iterable[NamespacePlan]) -> dict[str, list[str]]:
-    notes: dict[str, list[str]] = defaultdict(list)
-    for plan in planned:
-        notes[plan.namespace] += plan.notes
-    return notes
+def _plan(planned: Sequence[NamespacePlan], problems: tuple[str, ...]) -> Plan:
+    notes = {plan.namespace: plan.notes for plan in planned}
+    return Plan(tuple(map(step_of, in_order(planned))), notes, problems)
 
 
-def _cut_off(inventory: Inventory, planned: Iterable[NamespacePlan]) -> Iterable[str]:
+def _cut_off(inventory: Inventory, planned: Iterable[NamespacePlan]) -> tuple[str, ...]:
     """Return a sentence for every neighbour, naming all namespaces that it would be cut off from."""
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     neighbourhood = Neighbourhood(inventory.cluster, inventory.neighbours)
@@ -101,4 +84,4 @@ def _cut_off(inventory: Inventory, planned: Iterable[NamespacePlan]) -> Iterable
         if states:
             for neighbour in neighbourhood.cut_off(before, tuple(states[-1].values())):
                 found[neighbour].append(plan.namespace)
-    return [cut_off_words(name, why, listed(names)) for (name, why), names in sorted(found.items())]
+    return tuple(cut_off_words(name, why, listed(names)) for (name, why), names in sorted(found.items()))

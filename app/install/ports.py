@@ -21,31 +21,24 @@ class Store(Protocol):
 
     def get(self, reference: Reference) -> Manifest | None:
         """Return the object, None where there is none."""
-        ...
 
     def list(self, kind: Kind, namespace: str = "", labels: str = "") -> list[Manifest]:
         """Return all objects of ``kind``, in ``namespace`` if given, that match the label selector."""
-        ...
 
     def apply(self, manifest: Manifest, dry_run: DryRun = ..., *, force: bool = False) -> Written:
         """Apply server-side; ``force`` takes fields over from other managers."""
-        ...
 
     def create(self, manifest: Manifest, dry_run: DryRun = ...) -> Written:
         """Create; status 409 where it exists already."""
-        ...
 
     def merge(self, reference: Reference, patch: Manifest, dry_run: DryRun = ...) -> Written:
         """Merge ``patch`` in (RFC 7386)."""
-        ...
 
     def edit(self, reference: Reference, patch: Sequence[Manifest], dry_run: DryRun = ...) -> Written:
         """Apply a JSON patch (RFC 6902)."""
-        ...
 
     def delete(self, reference: Reference, dry_run: DryRun = ..., *, uid: str = "") -> Written | None:
         """Delete, only the object of ``uid`` if given; None where there was none."""
-        ...
 
 
 class ServerQueries(Protocol):
@@ -53,11 +46,9 @@ class ServerQueries(Protocol):
 
     def version(self) -> str:
         """Return the version, e.g. ``v1.37.2``. Raises ``StateUnreadable``."""
-        ...
 
     def may(self, permission: Permission) -> Access:
         """Return whether the user has ``permission``; never raises."""
-        ...
 
 
 class Clock(Protocol):
@@ -65,11 +56,9 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Return the seconds since some moment."""
-        ...
 
     def sleep(self, seconds: float) -> None:
         """Return after ``seconds``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +81,14 @@ class Site(Protocol):
     @property
     def objects(self) -> Store:
         """Its objects."""
-        ...
 
     @property
     def server(self) -> ServerQueries:
         """Its API server."""
-        ...
 
     @property
     def clock(self) -> Clock:
         """The time there."""
-        ...
 
     def inventory(
         self,
@@ -113,22 +99,18 @@ class Site(Protocol):
         only: Sequence[str] = (),
     ) -> Inventory:
         """Return what is there, ``labelled`` namespaces taken for managed; policies of ``only`` if any."""
-        ...
 
     def measure(self, namespace: str, seconds: float) -> Measurement:
         """Return where the API server's calls come from, by probes in ``namespace``, and remember it.
 
         A webhook that was just registered gets ``seconds``. Raises ``ChangeFailed`` where nothing answers.
         """
-        ...
 
     def plugin_limit(self, sources: Sequence[Source]) -> PluginLimit | None:
         """Return what the network plugin cannot express, None where it can as far as is known."""
-        ...
 
     def guard_settings(self) -> GuardSettings:
         """Return what the settings of the guard say. Raises ``SettingsError`` where they cannot be used."""
-        ...
 
 
 class Tone(Enum):
@@ -144,16 +126,12 @@ class Terminal(Protocol):
 
     def show(self, lines: Iterable[str], tone: Tone = Tone.PLAIN) -> None:
         """Print ``lines``."""
-        ...
 
     def confirm(self, question: str) -> bool:
         """Ask. Raises ``InputError`` where nobody can answer."""
-        ...
 
     def begin(self, what: str) -> None:
         """Tell that ``what`` is being done now."""
-        ...
 
     def end(self, how: str) -> None:
         """Tell how what was begun went."""
-        ...

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.engine.cluster import MANAGED, MANAGED_LABEL, MANAGED_VALUE, Cluster
-from app.engine.policy import Namespace
 from app.install.ports import ServerQueries
 from app.model.access import Permission
-from app.model.kinds import NETWORK_POLICY, Kind
+from app.model.kinds import NETWORK_POLICY, Kind, Manifest, Reference
 
 OLDEST = (1, 30)
 """``matchConditions`` are stable since then (``docs/design/decisions.md``, Defaults)."""
@@ -36,10 +35,20 @@ def permissions(kind: Kind, verbs: Iterable[str], namespace: str = "") -> tuple[
     return tuple(Permission(verb, kind.group, kind.resource, namespace) for verb in verbs)
 
 
-def policy_permissions(namespaces: Iterable[str]) -> tuple[Permission, ...]:
-    """Return what changing the policies of ``namespaces`` takes; to apply is to create and to patch."""
-    verbs = ("list", "create", "patch", "delete")
-    return tuple(permission for name in namespaces for permission in permissions(NETWORK_POLICY, verbs, name))
+_CHANGING = ("list", "create", "patch", "delete")
+"""What changing policies takes; to apply is to create and to patch."""
+
+
+def policy_permissions(namespaces: Sequence[str], verbs: Sequence[str] = _CHANGING) -> tuple[Permission, ...]:
+    """Return the permissions to use ``verbs`` on the policies of ``namespaces``; of all, if none is named."""
+    places = namespaces or ("",)
+    return tuple(permission for name in places for permission in permissions(NETWORK_POLICY, verbs, name))
+
+
+def object_permissions(manifests: Iterable[Manifest], verbs: Sequence[str]) -> tuple[Permission, ...]:
+    """Return the permissions to use ``verbs`` on objects of the kinds and namespaces of ``manifests``."""
+    places = dict.fromkeys((found.kind, found.namespace) for found in map(Reference.of, manifests))
+    return tuple(permission for place in places for permission in permissions(place[0], verbs, place[1]))
 
 
 def permission_problem(server: ServerQueries, wanted: Sequence[Permission]) -> str | None:
@@ -50,19 +59,15 @@ def permission_problem(server: ServerQueries, wanted: Sequence[Permission]) -> s
         anywhere = Permission(permission.verb, permission.group, permission.resource)
         if anywhere not in everywhere:
             everywhere[anywhere] = server.may(anywhere).allowed is True
-        if not everywhere[anywhere] and (
-            not permission.namespace or server.may(permission).allowed is not True
-        ):
-            missing.append(permission)
+        if everywhere[anywhere]:
+            continue
+        is_there = bool(permission.namespace) and server.may(permission).allowed is True
+        if not is_there:
+            missing.append(f"  - {permission}")
     if not missing:
         return None
-    lines = (f"  - {permission}" for permission in missing)
-    return "\n".join(
-        (
-            "these permissions are missing; ask a cluster admin for them, or use a kubeconfig that has them:",
-            *lines,
-        )
-    )
+    first = "these permissions are missing; ask a cluster admin for them, or use a kubeconfig that has them:"
+    return "\n".join((first, *missing))
 
 
 def source_problem(cluster: Cluster) -> str | None:
@@ -87,31 +92,20 @@ class Chosen:
 def choose(cluster: Cluster, only: Sequence[str]) -> Chosen:
     """Return the managed namespaces of ``cluster``; of ``only``, if any are named, all must be such."""
     problems = [problem for name in only if (problem := _name_problem(cluster, name))]
-    managed = [
-        namespace
-        for name, namespace in sorted(cluster.namespaces.items())
-        if MANAGED.matches(namespace.labels)
-    ]
-    wanted = [namespace for namespace in managed if not only or namespace.name in only]
-    notes = [
-        f"namespace {namespace.name} is being deleted: left out"
-        for namespace in wanted
-        if namespace.terminating
-    ]
+    managed = [name for name, found in sorted(cluster.namespaces.items()) if MANAGED.matches(found.labels)]
+    wanted = [name for name in managed if not only or name in only]
+    leaving = [name for name in wanted if cluster.namespaces[name].terminating]
+    notes = [f"namespace {name} is being deleted: left out" for name in leaving]
     if not managed and not problems:
         notes.append(
             f"no namespace carries {MANAGED_LABEL}={MANAGED_VALUE}: name those of the platform with"
             " -n NAME --label"
         )
-    return Chosen(
-        tuple(namespace.name for namespace in wanted if not namespace.terminating),
-        tuple(problems),
-        tuple(notes),
-    )
+    return Chosen(tuple(name for name in wanted if name not in leaving), tuple(problems), tuple(notes))
 
 
 def _name_problem(cluster: Cluster, name: str) -> str | None:
-    found: Namespace | None = cluster.namespaces.get(name)
+    found = cluster.namespaces.get(name)
     if found is None:
         return f"there is no namespace {name}; create it first, or correct the name"
     if not MANAGED.matches(found.labels):
@@ -124,8 +118,5 @@ def _name_problem(cluster: Cluster, name: str) -> str | None:
 
 def opening_problems(cluster: Cluster, openings: Iterable[str]) -> tuple[str, ...]:
     """Return what is wrong with the namespaces that are to be let in."""
-    return tuple(
-        f"--allow-namespace {name}: there is no such namespace"
-        for name in openings
-        if name not in cluster.namespaces
-    )
+    unknown = (name for name in openings if name not in cluster.namespaces)
+    return tuple(f"--allow-namespace {name}: there is no such namespace" for name in unknown)

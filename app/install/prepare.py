@@ -29,7 +29,7 @@ from app.install.procedure import agreed, perform, policy_run, refuse, tried
 from app.install.words import note_lines, source_lines
 from app.model.access import Permission
 from app.model.declared_sources import declared_sources
-from app.model.kinds import NAMESPACE, NETWORK_POLICY
+from app.model.kinds import NAMESPACE
 from app.names import SETTINGS_KEY
 
 _UNMEASURED = (
@@ -120,9 +120,10 @@ def bring_baselines(site: Site, terminal: Terminal, request: BootstrapRequest) -
     plan = preparation.policies()
     steps = tried(site, plan)
     notes = {**preparation.notes(plan)}
-    notes[""] = (*notes[""], *_unmeasured(preparation.inventory.cluster.sources))
+    if any(source.provenance is Provenance.GUESSED for source in preparation.inventory.cluster.sources):
+        notes[""] = (*notes[""], _UNMEASURED)
+    stand = f"both baselines stand in {listed(preparation.names) or 'no namespace'}"
     if not steps:
-        stand = f"both baselines stand in {listed(preparation.names) or 'no namespace'}"
         terminal.show([*note_lines(notes), f"Nothing to change: {stand}."])
         return 0
     if not agreed(terminal, steps, notes, yes=request.yes, dry_run=request.dry_run):
@@ -130,9 +131,7 @@ def bring_baselines(site: Site, terminal: Terminal, request: BootstrapRequest) -
     acts = policy_run(site, preparation.inventory.cluster, steps, request.pause)
     if not perform(terminal, acts, request.again) or not all_pass(site, terminal, preparation):
         return 2
-    terminal.show(
-        [f"Done: both baselines stand in {listed(preparation.names)}, and every required flow passes."]
-    )
+    terminal.show([f"Done: {stand}, and every required flow passes."])
     return 0
 
 
@@ -153,13 +152,12 @@ def all_pass(site: Site, terminal: Terminal, preparation: Preparation) -> bool:
 
 def changing(request: BootstrapRequest) -> tuple[Permission, ...]:
     """Return what writing the policies takes, and the labels where they are asked for."""
-    writing = policy_permissions(request.namespaces or ("",))
+    writing = policy_permissions(request.namespaces)
     return (*writing, *permissions(NAMESPACE, ("get", "patch"))) if request.label else writing
 
 
 def _looking(request: BootstrapRequest) -> tuple[Permission, ...]:
-    policies = (permissions(NETWORK_POLICY, ("list",), name) for name in request.namespaces or ("",))
-    return (*permissions(NAMESPACE, ("list",)), *(permission for each in policies for permission in each))
+    return (*permissions(NAMESPACE, ("list",)), *policy_permissions(request.namespaces, ("list",)))
 
 
 def _configured(site: Site) -> tuple[str, ...]:
@@ -169,7 +167,3 @@ def _configured(site: Site) -> tuple[str, ...]:
     except StateUnreadable:
         return ()
     return declared_in((found.get("data") or {}).get(SETTINGS_KEY, ""))
-
-
-def _unmeasured(sources: Sequence[Source]) -> tuple[str, ...]:
-    return (_UNMEASURED,) if any(source.provenance is Provenance.GUESSED for source in sources) else ()

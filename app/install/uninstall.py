@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from app.engine.requirements import Options
 from app.engine.words import listed
@@ -13,11 +14,17 @@ from app.install.guard.removal import Leaving, is_waited_for, leave, wait_until_
 from app.install.plan import Plan, plan_removals
 from app.install.policies.stored import Inventory
 from app.install.ports import Site, Terminal
-from app.install.preflight import choose, permission_problem, permissions, policy_permissions
+from app.install.preflight import (
+    choose,
+    object_permissions,
+    permission_problem,
+    permissions,
+    policy_permissions,
+)
 from app.install.procedure import agreed, perform, policy_run, refuse, tried
 from app.install.words import note_lines
 from app.model.access import Permission
-from app.model.kinds import NAMESPACE, POD, Reference
+from app.model.kinds import NAMESPACE, POD
 from app.names import NAME
 from app.shipped import guard_manifests
 
@@ -79,28 +86,22 @@ def _words(request: UninstallRequest, names: Sequence[str]) -> list[str]:
 def _acts(
     site: Site, inventory: Inventory, steps: Sequence[PlanStep], request: UninstallRequest
 ) -> list[RunStep]:
-    acts = list(policy_run(site, inventory.cluster, steps, request.pause))
-    for step in steps:
-        if is_waited_for(step.reference) and step.change is None:
-            place = next(index for index, act in enumerate(acts) if act.title == step.title)
-            waiting = RunStep(
-                f"wait until {step.reference} is gone",
-                lambda step=step: wait_until_gone(site.objects, site.clock, step, request.timeout),  # type: ignore[misc]  # bound now
-            )
-            acts.insert(place + 1, waiting)
-    return acts
+    def waiting(step: PlanStep) -> RunStep:
+        wait = partial(wait_until_gone, site.objects, site.clock, step, request.timeout)
+        return RunStep(f"wait until {step.reference} is gone", wait)
+
+    acts = policy_run(site, inventory.cluster, steps, request.pause)
+    awaited = {
+        step.title: waiting(step) for step in steps if is_waited_for(step.reference) and not step.change
+    }
+    return [each for act in acts for each in (act, awaited.get(act.title)) if each is not None]
 
 
 def _permissions(request: UninstallRequest) -> tuple[Permission, ...]:
-    wanted = [*permissions(NAMESPACE, ("list",)), *policy_permissions(request.namespaces or ("",))]
-    if not request.baselines:
-        wanted = []
+    wanted: list[Permission] = []
+    if request.baselines:
+        wanted += (*permissions(NAMESPACE, ("list",)), *policy_permissions(request.namespaces))
     if request.guard:
-        kinds = dict.fromkeys(
-            (reference.kind, reference.namespace) for reference in map(Reference.of, guard_manifests())
-        )
-        wanted += [
-            permission for kind, where in kinds for permission in permissions(kind, ("get", "delete"), where)
-        ]
+        wanted += object_permissions(guard_manifests(), ("get", "delete"))
         wanted += permissions(POD, ("list",), NAME)
     return tuple(wanted)

@@ -6,7 +6,8 @@ so each is asked by itself, for its own pods: only policies that can select such
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.engine.budget import TooComplexError
@@ -71,6 +72,14 @@ class Charges:
     found: tuple[Charge, ...]
     unfinished: tuple[RequiredFlow, ...] = ()
 
+    @property
+    def by_policy(self) -> Mapping[str, list[Loss]]:
+        """What each policy costs, by its name."""
+        losses: dict[str, list[Loss]] = defaultdict(list)
+        for charge in self.found:
+            losses[charge.name].append(charge.loss)
+        return losses
+
 
 def charges(case: NamespaceChange, judge: Judge) -> Charges:
     """Return every policy that costs a flow, flow by flow.
@@ -130,9 +139,7 @@ def fixes(case: NamespaceChange, charged: Charges, judge: Judge) -> Mapping[str,
     Each gives its own policy's pods all that they lost. All together lose nothing that was not lost before,
     but for the flows of policies that have none; where that is not so, nothing is returned.
     """
-    losses: dict[str, list[Loss]] = {}
-    for charge in charged.found:
-        losses.setdefault(charge.name, []).append(charge.loss)
+    losses = charged.by_policy
     policies = {standing.name: standing for standing in case.after.policies}
     mended: dict[str, Fix] = {}
     for name, lost in losses.items():
@@ -155,7 +162,7 @@ def _fix(
         return None
     before, after = case.before, State(tuple(policies.values()), case.after.table)
     flows = tuple(loss.flow for loss in losses)
-    if all(policy.name in _names(loss.isolating) for loss in losses):
+    if all(policy.name in (isolating.name for isolating in loss.isolating) for loss in losses):
         before, after = case.around(policy, policies)
         flows = tuple(_narrowed(flow, policy) for flow in flows)
     others = tuple(other for other in after.policies if other is not policy)
@@ -175,7 +182,3 @@ def _holds(
     except TooComplexError:
         return False
     return all(id(loss.flow) in left_open for loss in losses if loss.age is Age.NEW)
-
-
-def _names(policies: Iterable[Policy]) -> frozenset[str]:
-    return frozenset(policy.name for policy in policies)

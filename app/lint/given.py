@@ -128,11 +128,7 @@ def _said(
 
 
 def _duplicate(earlier: Document, later: Document, name: str) -> LintFinding:
-    line, _ = later.place("metadata.name")
-    return LintFinding(
-        Level.WARNING,
-        LintRule.DUPLICATE,
-        earlier,
-        "metadata.name",
-        f"NetworkPolicy {name} is given again at {later.origin}:{line}; only that one would count",
-    )
+    path = "metadata.name"
+    line, _ = later.place(path)
+    message = f"NetworkPolicy {name} is given again at {later.origin}:{line}; only that one would count"
+    return LintFinding(Level.WARNING, LintRule.DUPLICATE, earlier, path, message)

@@ -63,13 +63,8 @@ def lint(documents: Iterable[Document], assumptions: Assumptions, work: Work) ->
     for name in change.judged:
         findings += _Namespace(name, change).findings(work)
     findings.sort(key=lambda finding: (finding.origin, finding.place, finding.level is Level.WARNING))
-    return LintReport(
-        tuple(findings),
-        tuple(dict.fromkeys(document.origin for document in known)),
-        given.read,
-        given.skipped,
-        tuple(change.notes()),
-    )
+    origins = tuple(dict.fromkeys(document.origin for document in known))
+    return LintReport(tuple(findings), origins, given.read, given.skipped, tuple(change.notes()))
 
 
 class _Change:
@@ -139,31 +134,26 @@ class _Namespace:
 
     def findings(self, work: Work) -> Iterator[LintFinding]:
         """Yield the required flows that the change cuts, or that it was too much work to tell."""
-        judge = Judge(work.options, work.budget())
-        with_baselines = self._change.assumptions.baselines
+        judge, with_baselines = Judge(work.options, work.budget()), self._change.assumptions.baselines
         case = self._case(self._beside_baselines if with_baselines else self._bare, work.options)
         try:
             charged = charges(case, judge)
         except TooComplexError:
-            message = f"the policies of {self._name} are too complex to verify"
-            yield LintFinding(
-                Level.ERROR, LintRule.TOO_COMPLEX, next(iter(self._documents.values())), "spec", message
-            )
+            yield self._too_complex(f"the policies of {self._name} are too complex to verify")
             return
         if charged.unfinished:
-            yield self._too_complex("more policies may be to blame for the lost flows: too complex to verify")
+            why = "more policies may be to blame for the lost flows: too complex to verify"
+            yield self._too_complex(f"namespace {self._name}: {why}")
         mended = fixes(case, charged, judge)
         assumed = self._assumed(charged, work, judge) if self._is_whole_set else frozenset()
-        for name, losses in _by_policy(charged.found).items():
+        for name, losses in charged.by_policy.items():
             for loss in main_losses(losses):
                 finding = self._finding(name, loss, mended.get(name))
                 yield replace(finding, is_assumed=(name, loss.flow.id) in assumed)
 
     def _too_complex(self, message: str) -> LintFinding:
         document = next(iter(self._documents.values()))
-        return LintFinding(
-            Level.ERROR, LintRule.TOO_COMPLEX, document, "spec", f"namespace {self._name}: {message}"
-        )
+        return LintFinding(Level.ERROR, LintRule.TOO_COMPLEX, document, "spec", message)
 
     def _case(self, after: State, options: Options) -> NamespaceChange:
         flows = required_flows(self._change.cluster, self._name, options, self._change.guarded)
@@ -195,10 +185,3 @@ class _Namespace:
 
 def _key(charge: Charge) -> tuple[str, FlowId]:
     return charge.name, charge.loss.flow.id
-
-
-def _by_policy(found: Iterable[Charge]) -> Mapping[str, list[Loss]]:
-    grouped: dict[str, list[Loss]] = {}
-    for charge in found:
-        grouped.setdefault(charge.name, []).append(charge.loss)
-    return grouped

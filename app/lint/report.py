@@ -81,9 +81,8 @@ def _result(finding: LintFinding) -> Result:
 def summary(report: LintReport) -> str:
     """Return what was found and looked at, in one line."""
     found = f"{_counted(report.errors, 'error')} and {_counted(report.warnings, 'warning')}"
-    looked = (
-        f"{_counted(report.policies, 'NetworkPolic', 'y', 'ies')} of {_counted(len(report.files), 'file')}"
-    )
+    policies = _counted(report.policies, "NetworkPolic", "y", "ies")
+    looked = f"{policies} of {_counted(len(report.files), 'file')}"
     skipped = ", ".join(f"{count} {kind}" for kind, count in report.skipped.items())
     return f"{found} in {looked}" + (f"; skipped: {skipped}" if skipped else "")
 

@@ -27,11 +27,8 @@ def report_lines(report: LintReport) -> Iterator[Line]:
 def _finding(finding: LintFinding, told: set[Fix]) -> Iterator[Line]:
     """Yield one finding; a fix that another one showed already is not repeated."""
     label = f"{finding.level.value}[{finding.rule.value}]"
-    yield (
-        (f"{place_words(finding)}: ", "bold"),
-        (label, _STYLES[finding.level]),
-        (f": {finding.message}", ""),
-    )
+    place, message = f"{place_words(finding)}: ", f": {finding.message}"
+    yield ((place, "bold"), (label, _STYLES[finding.level]), (message, ""))
     for line in explanation(finding):
         name, colon, rest = line.partition(":")
         if name.strip() != "fix":

@@ -69,16 +69,13 @@ def _verify(text: str, result: str, mendings: Sequence[Mending]) -> None:
         raise NotMended(origin, "the fix cannot be written here without changing other objects")
     for old, new in zip(before, after, strict=True):
         policy = fixed.get(old.steps)
-        is_right = (
-            old.object == new.object
-            if policy is None
-            else _without_spec(old) == _without_spec(new) and _reads_as(new.object, policy)
-        )
+        is_right = old.object == new.object
+        if policy is not None:
+            is_right = _without_spec(old) == _without_spec(new) and _reads_as(new.object, policy)
         if not is_right:
             line, _ = old.place("spec")
-            raise NotMended(
-                f"{origin}:{line}", "the fix cannot be written here so that it reads as it should"
-            )
+            why = "the fix cannot be written here so that it reads as it should"
+            raise NotMended(f"{origin}:{line}", why)
 
 
 def _reads_as(obj: Mapping[str, object], policy: Policy) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from app.wire.review.request import Review
 
@@ -62,14 +62,7 @@ class Permission:
     @property
     def attributes(self) -> Mapping[str, str]:
         """The permission as ``resourceAttributes`` of an access review."""
-        found = {
-            "verb": self.verb,
-            "group": self.group,
-            "resource": self.resource,
-            "namespace": self.namespace,
-            "name": self.name,
-        }
-        return {key: value for key, value in found.items() if value}
+        return {key: value for key, value in asdict(self).items() if value}
 
     def __str__(self) -> str:
         """Return the words for messages: ``patch networkpolicies.networking.k8s.io in namespace one``."""
@@ -109,15 +102,6 @@ class Access:
 
 def question(review: Review, verb: str) -> AccessQuestion:
     """Return whether the requesting user may use ``verb`` on what the review is about."""
-    user, resource = review.user, review.resource
-    return AccessQuestion(
-        user.username,
-        verb,
-        resource.group,
-        resource.resource,
-        review.namespace,
-        review.name,
-        user.uid,
-        user.groups,
-        user.extra,
-    )
+    user, asked = review.user, review.resource
+    where = asked.group, asked.resource, review.namespace, review.name
+    return AccessQuestion(user.username, verb, *where, user.uid, user.groups, user.extra)

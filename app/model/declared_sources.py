@@ -26,6 +26,5 @@ def declared_sources(given: Iterable[str], origin: str = "given by --api-server"
     try:
         return tuple(declared_source(text, origin) for text in given)
     except ValueError as error:
-        raise InputError(
-            "--api-server", f"{error}; give an address or a CIDR such as 10.20.0.10/32"
-        ) from error
+        how = "give an address or a CIDR such as 10.20.0.10/32"
+        raise InputError("--api-server", f"{error}; {how}") from error

@@ -56,17 +56,12 @@ CLUSTER_ROLE = Kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles
 CLUSTER_ROLE_BINDING = Kind(
     "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", is_namespaced=False
 )
+_REGISTRATION = "admissionregistration.k8s.io/v1"
 VALIDATING = Kind(
-    "admissionregistration.k8s.io/v1",
-    "ValidatingWebhookConfiguration",
-    "validatingwebhookconfigurations",
-    is_namespaced=False,
+    _REGISTRATION, "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", is_namespaced=False
 )
 MUTATING = Kind(
-    "admissionregistration.k8s.io/v1",
-    "MutatingWebhookConfiguration",
-    "mutatingwebhookconfigurations",
-    is_namespaced=False,
+    _REGISTRATION, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", is_namespaced=False
 )
 CRD = Kind(
     "apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", is_namespaced=False
@@ -112,6 +107,12 @@ class Reference:
     def path(self) -> str:
         """The path of the object."""
         return self.kind.path(self.namespace, self.name)
+
+    def manifest(self, metadata: Mapping[str, Any] = {}, **members: object) -> Manifest:
+        """Return a manifest of the object with ``members``, and ``metadata`` beside its name."""
+        place = {"namespace": self.namespace} if self.namespace else {}
+        metadata = {"name": self.name, **place, **metadata}
+        return {"apiVersion": self.kind.version, "kind": self.kind.name, "metadata": metadata, **members}
 
     def __str__(self) -> str:
         """Return the words for messages: ``NetworkPolicy data-plane/iomete-ingress-egress``."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -25,9 +25,9 @@ from app.engine.addresses import Address, address_of
 from app.engine.cluster import Source
 from app.model.measurement import CallerPlace
 from app.names import SOURCES_CONFIG_MAP
-from app.wire.objects.metadata import NO_METADATA, Metadata
 from app.wire.objects.read import RawObject as Manifest
 from app.wire.objects.read import read_object
+from app.wire.objects.workloads import KeyedData
 
 EXPIRES_AFTER = timedelta(days=7)
 """How long a measured address that no static source lists stays required without being seen."""
@@ -47,8 +47,8 @@ class _Entry(msgspec.Struct, rename="camel", omit_defaults=True):
     namespace: str = ""
     labels: dict[str, str] = {}
     by: str = ""
-    through: list[str] = []
-    pods: list[str] = []
+    through: tuple[str, ...] = ()
+    pods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +148,10 @@ def render_unknown(unknown: Unknown) -> dict[str, str]:
     return {unknown.key: _rendered(entry)}
 
 
-def _entry(remembered: Remembered) -> _Entry:
-    place = remembered.place
-    return _Entry(
-        remembered.first_seen,
-        remembered.last_seen,
-        "" if place.address is None else str(place.address),
-        place.namespace,
-        dict(place.labels),
-        remembered.by,
-        list(remembered.through),
-        list(remembered.pods),
-    )
+def _entry(found: Remembered) -> _Entry:
+    address = "" if found.place.address is None else str(found.place.address)
+    place = address, found.place.namespace, dict(found.place.labels)
+    return _Entry(found.first_seen, found.last_seen, *place, found.by, found.through, found.pods)
 
 
 def _rendered(entry: _Entry) -> str:
@@ -168,17 +160,12 @@ def _rendered(entry: _Entry) -> str:
     return msgspec.json.encode(built).decode()
 
 
-class _ConfigMap(msgspec.Struct):
-    metadata: Metadata = NO_METADATA
-    data: dict[str, str] | None = None
-
-
 def memory_of(source: Manifest) -> Memory | None:
     """Return what a ConfigMap remembers, None where it is another than ``SOURCES_CONFIG_MAP``.
 
     Raises ``UnusableObject`` where the object is no ConfigMap.
     """
-    read = read_object(source, _ConfigMap, "ConfigMap")
+    read = read_object(source, KeyedData, "ConfigMap")
     return read_memory(read.data or {}) if read.metadata.name == SOURCES_CONFIG_MAP else None
 
 
@@ -198,9 +185,8 @@ def read_memory(data: Mapping[str, str]) -> Memory:
         except (ValueError, msgspec.MsgspecError) as error:
             notes.append(_skipped(key, str(error)))
     if len(entries) > _MOST_ENTRIES:
-        notes.append(
-            f"ConfigMap {SOURCES_CONFIG_MAP}: more than {_MOST_ENTRIES} entries; the rest is not read"
-        )
+        why = f"more than {_MOST_ENTRIES} entries; the rest is not read"
+        notes.append(f"ConfigMap {SOURCES_CONFIG_MAP}: {why}")
     known = {seen_key(remembered) for remembered in measured}
     orphans = tuple(sorted(key for key in data if key.startswith(_SEEN) and key not in known))
     return Memory(tuple(measured), tuple(unknown), orphans, tuple(notes))
@@ -230,19 +216,10 @@ def _read_measured(text: str) -> Remembered:
     entry = _decoded(text)
     if bool(entry.address) == bool(entry.namespace and entry.labels):
         raise ValueError("it needs either an address, or a namespace and labels")
-    place = (
-        CallerPlace(_usable_address(entry.address))
-        if entry.address
-        else CallerPlace(None, entry.namespace, entry.labels)
-    )
-    return Remembered(
-        place,
-        entry.first_seen,
-        entry.last_seen,
-        entry.by,
-        tuple(entry.through),
-        tuple(entry.pods),
-    )
+    place = CallerPlace(None, entry.namespace, entry.labels)
+    if entry.address:
+        place = CallerPlace(_usable_address(entry.address))
+    return Remembered(place, entry.first_seen, entry.last_seen, entry.by, entry.through, entry.pods)
 
 
 def _read_unknown(text: str) -> Unknown:
@@ -259,6 +236,4 @@ def _seen_later(found: Remembered, text: str, notes: list[str]) -> Remembered:
     except msgspec.MsgspecError as error:
         notes.append(_skipped(seen_key(found), str(error)))
         return found
-    if moment <= found.last_seen:
-        return found
-    return Remembered(found.place, found.first_seen, moment, found.by, found.through, found.pods)
+    return replace(found, last_seen=max(moment, found.last_seen))

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from ipaddress import ip_network
 
-from app.engine.addresses import Address, place_of
+from app.engine.addresses import Address, network_set
 from app.engine.cluster import Provenance, Source, strongest
-from app.engine.intervals import IntervalSet
 from app.engine.policy import PodPeer
 from app.engine.selectors import Selector
 
@@ -68,8 +68,7 @@ class CallerPlace:
         if self.address is None:
             peer = PodPeer.own(self.namespace, Selector.labels(self.labels))
             return Source(provenance, origin, pods=peer)
-        place = place_of(self.address)
-        return Source(provenance, origin, addresses=IntervalSet.of((place, place + 1)))
+        return Source(provenance, origin, addresses=network_set(ip_network(self.address)))
 
     def __str__(self) -> str:
         if self.address is not None:

@@ -63,10 +63,8 @@ class ProbeAnswer:
     def __str__(self) -> str:
         node = f" node={self.node}" if self.node else ""
         seen = f"peer={self.peer or _HIDDEN} pod={self.pod}{node}"
-        why = (
-            "" if self.peer else " (the call came from loopback: a proxy in the pod, such as a mesh sidecar)"
-        )
-        return f"netpol-guard probe {self.nonce}: {seen}{why}"
+        why = "the call came from loopback: a proxy in the pod, such as a mesh sidecar"
+        return f"netpol-guard probe {self.nonce}: {seen}" + ("" if self.peer else f" ({why})")
 
 
 class Refusal(Enum):

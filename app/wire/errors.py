@@ -22,17 +22,8 @@ _REASONS = {
     "Forbidden": "FieldValueForbidden",
     "Too long": "FieldValueTooLong",
 }
-_NAMED_ESCAPES = {
-    '"': '\\"',
-    "\\": "\\\\",
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-}
+_NAMED_ESCAPES = dict(zip('"\\\a\b\f\n\r\t\v', '"\\abfnrtv', strict=True))
+"""What has a letter of its own, and which: a line break is ``\\n``."""
 _LAST_BYTE = 0x7F
 _LAST_SHORT = 0xFFFF
 
@@ -102,7 +93,7 @@ class UnusableObject(InputError):  # noqa: N818 - reads as what it is: an unusab
 def _escaped(found: re.Match[str]) -> str:
     char = found.group()
     if char in _NAMED_ESCAPES:
-        return _NAMED_ESCAPES[char]
+        return f"\\{_NAMED_ESCAPES[char]}"
     if char == " " or char.isprintable():
         return char
     code = ord(char)

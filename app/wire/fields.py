@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from typing import TypeVar
 
-from app.wire.errors import FieldError, invalid, wrong_type
+from app.wire.errors import FieldError, invalid, type_name, wrong_type
+
+T = TypeVar("T")
 
 
 class Validation(Enum):
@@ -37,32 +40,26 @@ class Findings:
         """Keep an ``Invalid value`` error for each of ``complaints``."""
         self.errors.extend(invalid(path, value, complaint) for complaint in complaints)
 
+    def _read(self, value: object, path: str, empty: T) -> T | None:
+        """Return ``value`` if it is of the type of ``empty``, which null stands for."""
+        if value is None:
+            return empty
+        if isinstance(value, type(empty)):
+            return value
+        self.errors.append(wrong_type(path, value, type_name(empty)))
+        return None
+
     def mapping(self, value: object, path: str) -> Mapping[str, object] | None:
         """Return the members of an object."""
-        if value is None:
-            return {}
-        if isinstance(value, dict):
-            return value
-        self.errors.append(wrong_type(path, value, "an object"))
-        return None
+        return self._read(value, path, dict[str, object]())
 
     def items(self, value: object, path: str) -> list[object] | None:
         """Return the items of a list."""
-        if value is None:
-            return []
-        if isinstance(value, list | tuple):
-            return list(value)
-        self.errors.append(wrong_type(path, value, "a list"))
-        return None
+        return self._read(value, path, list[object]())
 
     def text(self, value: object, path: str) -> str | None:
         """Return a string."""
-        if value is None:
-            return ""
-        if isinstance(value, str):
-            return value
-        self.errors.append(wrong_type(path, value, "a string"))
-        return None
+        return self._read(value, path, "")
 
     def texts(self, value: object, path: str) -> list[str] | None:
         """Return a list of strings; one item of another type spoils the list."""

@@ -124,9 +124,51 @@ def test_a_policy_with_a_deletion_timestamp_no_longer_counts_as_allowing() -> No
     assert "still cut off, as before: the API server" in answer.warnings
 
 
-def test_an_update_of_a_policy_that_is_being_deleted_is_admitted() -> None:
-    going = world.manifest("x", {"policyTypes": ["Ingress"]}, deletionTimestamp="2026-01-01T00:00:00Z")
-    assert ask(world.guarded(), request("UPDATE", going, world.rendered(OPERATOR))).allowed
+GOING: dict[str, object] = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/wait"]}
+
+
+def test_of_a_policy_that_is_being_deleted_all_but_the_spec_may_change() -> None:
+    going = {"policyTypes": ["Ingress"]}
+    old = world.manifest("x", going, **GOING)
+    state = world.cluster(world.parsed(old))
+    for metadata in (
+        {"deletionTimestamp": GOING["deletionTimestamp"]},
+        {**GOING, "annotations": {"a": "b"}},
+    ):
+        assert ask(state, request("UPDATE", world.manifest("x", going, **metadata), old)).allowed
+    open_to_all = world.manifest("x", {**going, "ingress": [{}]}, **GOING)
+    beside = world.cluster(world.parsed(open_to_all), world.parsed(DENY_ALL))
+    assert ask(beside, request("DELETE", old=open_to_all)).allowed
+
+
+def test_the_spec_of_a_policy_that_is_being_deleted_cannot_be_changed_any_more() -> None:
+    old = world.manifest(
+        "x", {"podSelector": {"matchLabels": {"no": "pod"}}, "policyTypes": ["Ingress"]}, **GOING
+    )
+    new = world.manifest("x", {"policyTypes": ["Ingress"], "ingress": [{}]}, **GOING)
+    answer = ask(world.cluster(world.parsed(old)), request("UPDATE", new, old))
+    assert not answer.allowed
+    assert answer.message.startswith(
+        "NetworkPolicy data-plane/x is being deleted: its spec cannot be changed"
+    )
+    assert "under another name" in answer.message
+    unmanaged = world.cluster(world.parsed(old), namespaces={NS: {}, "iomete-system": MANAGED})
+    assert ask(unmanaged, request("UPDATE", new, old)).allowed
+
+
+def test_what_a_policy_that_is_being_deleted_keeps_open_is_cut_by_whoever_relies_on_it() -> None:
+    every = {"policyTypes": ["Ingress", "Egress"]}
+    going = world.manifest("allow-all", {**every, "ingress": [{}], "egress": [{}]}, **GOING)
+    answer = ask(world.cluster(world.parsed(going)), request("CREATE", DENY_ALL))
+    assert not answer.allowed
+    assert "no rule lets it through but those of allow-all, being deleted" in answer.message
+
+
+def test_a_policy_that_is_being_deleted_isolates_only_where_it_allows_nothing() -> None:
+    every = {"policyTypes": ["Ingress", "Egress"]}
+    going = world.manifest("allow-all", {**every, "ingress": [{}], "egress": [{}]}, **GOING)
+    harmless = world.manifest("more", {**every, "ingress": [{}], "egress": [{}]})
+    assert not ask(world.cluster(world.parsed(going)), request("CREATE", harmless)).response.get("warnings")
 
 
 def test_policies_of_a_namespace_that_is_being_deleted_may_go() -> None:

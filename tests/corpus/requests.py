@@ -23,6 +23,8 @@ def _sources(state: Object) -> Cluster:
     if described is not None:
         made = [world.source(one["cidr"], Provenance(one["known"])) for one in described]
         cluster = world.with_sources(cluster, *made)
+    if state.get("webhooks") == "none":
+        cluster = replace(cluster, webhooks=())
     if "webhook port" in state:
         cluster = replace(cluster, webhooks=(world.webhook(port=_port(state["webhook port"])),))
     return cluster

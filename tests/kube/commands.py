@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 AUDIT_LOGS = "audit-*.log"
@@ -111,7 +112,21 @@ def api_server(layout: Layout, options: ApiServerOptions) -> list[str]:
     ]
 
 
-def controller_manager(layout: Layout, kubeconfig: Path, ca_file: Path, endpoint_lag: float) -> list[str]:
+class ControllerAccounts(Enum):
+    """As whom the controllers come: each with a ServiceAccount, as kubeadm has it, or all as one user."""
+
+    EACH = "true"
+    ONE = "false"
+
+
+def controller_manager(
+    layout: Layout,
+    kubeconfig: Path,
+    ca_file: Path,
+    *,
+    endpoint_lag: float,
+    accounts: ControllerAccounts,
+) -> list[str]:
     """Return kube-controller-manager's flags."""
     return [
         f"--kubeconfig={kubeconfig}",
@@ -121,8 +136,7 @@ def controller_manager(layout: Layout, kubeconfig: Path, ca_file: Path, endpoint
         f"--service-account-private-key-file={layout.folder / SERVICE_ACCOUNT_KEY}",
         f"--root-ca-file={ca_file}",
         f"--controllers={','.join(CONTROLLERS)}",
-        # As kubeadm does: the namespace controller comes as a ServiceAccount of its own.
-        "--use-service-account-credentials=true",
+        f"--use-service-account-credentials={accounts.value}",
         "--leader-elect=false",
         # Many small test namespaces are deleted at once.
         "--kube-api-qps=200",

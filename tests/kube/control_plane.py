@@ -69,12 +69,13 @@ class Network:
     """Fixed where the hosts are the tests' own; else any that are free."""
     endpoint_lag: float = 0.0
     """How many seconds EndpointSlices lag behind their Pods, as they do in large clusters."""
+    controllers: commands.ControllerAccounts = commands.ControllerAccounts.EACH
 
     @classmethod
-    def on_loopback(cls) -> Self:
+    def on_loopback(cls, controllers: commands.ControllerAccounts = commands.ControllerAccounts.EACH) -> Self:
         """Return one with a loopback address of its own, so that runs side by side never meet."""
         address = own_loopback()
-        return cls(bind=address, members=(Member(bind=address),))
+        return cls(bind=address, members=(Member(bind=address),), controllers=controllers)
 
     @property
     def kubernetes_service(self) -> str:
@@ -275,7 +276,19 @@ class ControlPlane:
 
     def _start_controller_manager(self, layout: commands.Layout) -> None:
         kubeconfig = self.kubeconfig(accounts.CONTROLLER_MANAGER)
-        flags = commands.controller_manager(layout, kubeconfig, self.ca_file, self.network.endpoint_lag)
+        credentials = self.network.controllers
+        if credentials is commands.ControllerAccounts.ONE:
+            self.kubectl(
+                "create", "clusterrolebinding", "tests-controllers", "--clusterrole=cluster-admin",
+                f"--user={accounts.CONTROLLER_MANAGER}",
+            )  # fmt: skip
+        flags = commands.controller_manager(
+            layout,
+            kubeconfig,
+            self.ca_file,
+            endpoint_lag=self.network.endpoint_lag,
+            accounts=credentials,
+        )
         manager = self._run(Program.KUBE_CONTROLLER_MANAGER, flags, self.network.host)
         url = f"https://{layout.host}:{layout.ports.controller_manager}"
         client = ApiClient(url, self.ca_pem, self.token(), host=self.network.host)
@@ -295,10 +308,12 @@ class ControlPlane:
             for resource in ("serviceaccounts", "configmaps", "namespaces")
         )
         namespaces = {name for _, name in spaces}
+        each = self.network.controllers is commands.ControllerAccounts.EACH
+        expected = {name for name in commands.CONTROLLERS.values() if name and each}
         return (
             namespaces >= commands.SYSTEM_NAMESPACES
             and accounts >= {(name, "default") for name in namespaces}
-            and accounts >= {("kube-system", name) for name in commands.CONTROLLERS.values() if name}
+            and accounts >= {("kube-system", name) for name in expected}
             and maps >= {(name, "kube-root-ca.crt") for name in namespaces}
             and maps >= {("kube-system", "kube-apiserver-legacy-service-account-token-tracking")}
         )

@@ -31,18 +31,10 @@ _LEAST_PAUSE = 0.05
 """A server that says ``Retry-After: 0`` is not asked at full speed."""
 
 _KINDS: tuple[ErrorKind, ...] = (
-    (aiohttp.ClientSSLError, lambda error: f"the TLS connection to the API server failed: {error}", CHECK_CA),
-    (
-        aiohttp.ClientConnectorDNSError,
-        lambda error: f"the API server's name is unknown: {error}",
-        CHECK_SERVER,
-    ),
-    (
-        aiohttp.ClientConnectorError,
-        lambda error: f"the API server cannot be reached: {_reason(error)}",
-        CHECK_SERVER,
-    ),
-    (Exception, lambda error: f"the connection to the API server broke: {error}", "try again"),
+    (aiohttp.ClientSSLError, "the TLS connection to the API server failed", CHECK_CA),
+    (aiohttp.ClientConnectorDNSError, "the API server's name is unknown", CHECK_SERVER),
+    (aiohttp.ClientConnectorError, "the API server cannot be reached", CHECK_SERVER),
+    (Exception, "the connection to the API server broke", "try again"),
 )
 
 
@@ -92,7 +84,8 @@ class AsyncConnection:
         except TimeoutError as error:
             raise overdue(request.purpose.words, deadline.seconds) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise broken(error, request.purpose, self.server, _KINDS) from error
+            reason = _reason(error)
+            raise broken(error, request.purpose, self.server, kinds=_KINDS, reason=reason) from error
 
     async def _send(self, request: ApiRequest) -> bytes:
         headers = await self._credentials()

@@ -6,7 +6,7 @@ rule that is missing. ``HttpRefusal`` keeps the status for those who can do with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -103,10 +103,6 @@ def refusal(status: int, body: bytes, purpose: Purpose) -> HttpRefusal:
     return HttpRefusal(status, purpose, (why, how), said)
 
 
-def _tls(error: Exception) -> str:
-    return f"the TLS connection to the API server failed: {_root(error)}"
-
-
 def _root(error: BaseException) -> str:
     """Return the innermost reason, in its own words."""
     reason = getattr(error, "reason", None)
@@ -119,28 +115,16 @@ def _root(error: BaseException) -> str:
 CHECK_SERVER = "check that the API server runs and that its address in the kubeconfig is right"
 CHECK_CA = "check the certificate authority of the kubeconfig, and the host name of the server"
 
-ErrorKind = tuple[type[Exception], Callable[[Exception], str], str]
-"""A kind of error, what it says of one, and what to do about it."""
+ErrorKind = tuple[type[Exception], str, str]
+"""A kind of error, what it means, and what to do about it."""
 
 _KINDS: tuple[ErrorKind, ...] = (
-    (http.SSLError, _tls, CHECK_CA),
-    (
-        http.NameResolutionError,
-        lambda error: f"the API server's name is unknown: {_root(error)}",
-        CHECK_SERVER,
-    ),
-    (
-        http.ProxyError,
-        lambda error: f"the proxy does not let through: {_root(error)}",
-        "check the proxy settings",
-    ),
-    (
-        http.NewConnectionError,
-        lambda error: f"the API server cannot be reached: {_root(error)}",
-        CHECK_SERVER,
-    ),
-    (http.HTTPError, lambda error: f"the connection to the API server broke: {_root(error)}", "try again"),
-    (OSError, lambda error: f"the connection to the API server broke: {_root(error)}", "try again"),
+    (http.SSLError, "the TLS connection to the API server failed", CHECK_CA),
+    (http.NameResolutionError, "the API server's name is unknown", CHECK_SERVER),
+    (http.ProxyError, "the proxy does not let through", "check the proxy settings"),
+    (http.NewConnectionError, "the API server cannot be reached", CHECK_SERVER),
+    (http.HTTPError, "the connection to the API server broke", "try again"),
+    (OSError, "the connection to the API server broke", "try again"),
 )
 
 
@@ -154,15 +138,21 @@ def overdue(words: str, seconds: float) -> StateUnreadable:
 
 
 def broken(
-    error: Exception, purpose: Purpose, server: str, kinds: Iterable[ErrorKind] = _KINDS
+    error: Exception,
+    purpose: Purpose,
+    server: str,
+    *,
+    kinds: Iterable[ErrorKind] = _KINDS,
+    reason: str = "",
 ) -> StateUnreadable:
     """Return the error for a connection that failed: unreachable, TLS, name, proxy, broken off.
 
-    ``kinds`` are those of the HTTP library that was used, by default ``urllib3``.
+    ``kinds`` are those of the HTTP library that was used, by default ``urllib3``; ``reason`` is the innermost
+    one, where the error does not tell it by itself.
     """
     for kind, why, how in kinds:
         if isinstance(error, kind):
-            return StateUnreadable(purpose.words, f"{why(error)} ({server})", how)
+            return StateUnreadable(purpose.words, f"{why}: {reason or _root(error)} ({server})", how)
     return StateUnreadable(purpose.words, f"{type(error).__name__}: {error}", "")
 
 

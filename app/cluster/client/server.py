@@ -21,18 +21,6 @@ class _Version(msgspec.Struct, rename="camel"):
     git_version: str
 
 
-class _User(msgspec.Struct, frozen=True):
-    username: str = ""
-
-
-class _Status(msgspec.Struct, rename="camel", frozen=True):
-    user_info: _User = _User()
-
-
-class _SelfReview(msgspec.Struct, frozen=True):
-    status: _Status = _Status()
-
-
 class _AccessStatus(msgspec.Struct, rename="camel"):
     allowed: bool = False
     reason: str = ""
@@ -72,41 +60,29 @@ class ClusterServer:
         try:
             request = ApiRequest(purpose, path, body=body, method=Method.CREATE)
             answer = self._api.fetch(request, Deadline.after(self._seconds))
-            return msgspec.json.decode(answer, type=_SelfReview).status.user_info.username
-        except (StateUnreadable, msgspec.MsgspecError, UnicodeDecodeError):
+            return str(msgspec.json.decode(answer)["status"]["userInfo"]["username"])
+        except (StateUnreadable, msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError):
             return ""
 
     def may(self, permission: Permission) -> Access:
         """Return whether the user of the connection has ``permission``; never raises."""
-        review = {
-            "apiVersion": _VERSION,
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": permission.attributes},
-        }
+        asked = {"resourceAttributes": permission.attributes}
+        review = {"apiVersion": _VERSION, "kind": "SelfSubjectAccessReview", "spec": asked}
         return _answer(self._api, "your own permissions", review, Deadline.after(self._seconds))
 
 
 def review_of(question: AccessQuestion) -> dict[str, object]:
     """Return the SubjectAccessReview that asks ``question``."""
-    attributes = {
-        "verb": question.verb,
-        "group": question.group,
-        "resource": question.resource,
-        "namespace": question.namespace,
-        "name": question.name,
-    }
+    place = question.namespace, question.name
     spec = {
         "user": question.username,
         "uid": question.uid,
         "groups": question.groups,
         "extra": question.extra,
-        "resourceAttributes": {key: value for key, value in attributes.items() if value},
+        "resourceAttributes": Permission(question.verb, question.group, question.resource, *place).attributes,
     }
-    return {
-        "apiVersion": _VERSION,
-        "kind": "SubjectAccessReview",
-        "spec": {key: value for key, value in spec.items() if value},
-    }
+    told = {key: value for key, value in spec.items() if value}
+    return {"apiVersion": _VERSION, "kind": "SubjectAccessReview", "spec": told}
 
 
 def ask(api: Api, question: AccessQuestion, deadline: Deadline) -> Access:
@@ -116,12 +92,8 @@ def ask(api: Api, question: AccessQuestion, deadline: Deadline) -> Access:
 
 def _answer(api: Api, words: str, review: Mapping[str, object], deadline: Deadline) -> Access:
     resource = f"{str(review['kind']).lower()}s"
-    request = ApiRequest(
-        Purpose(words, "create", _GROUP, resource),
-        f"/apis/{_VERSION}/{resource}",
-        body=msgspec.json.encode(review),
-        method=Method.CREATE,
-    )
+    purpose, path = Purpose(words, "create", _GROUP, resource), f"/apis/{_VERSION}/{resource}"
+    request = ApiRequest(purpose, path, body=msgspec.json.encode(review), method=Method.CREATE)
     try:
         status = _decode_review(api.fetch(request, deadline)).status
     except StateUnreadable as error:

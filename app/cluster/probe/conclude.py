@@ -29,8 +29,11 @@ def conclude(
 ) -> Measurement:
     """Return the measurement that the sightings amount to; ``notes`` are those that there are already."""
     by_place: dict[str, tuple[CallerPlace, list[Observation]]] = {}
+    by_peer: dict[Address, list[Observation]] = defaultdict(list)
+    for observation in observations:
+        by_peer[observation.peer].append(observation)
     told = list(notes)
-    for peer, seen in sorted(_by_peer(observations).items(), key=lambda item: (item[0].version, item[0])):
+    for peer, seen in sorted(by_peer.items(), key=lambda item: (item[0].version, item[0])):
         place, note = _place(peer, owners)
         told += [note] if note else []
         if place is not None:
@@ -47,21 +50,12 @@ def conclude(
     return Measurement(found, coverage, derived, tuple(dict.fromkeys(told)))
 
 
-def _by_peer(observations: Iterable[Observation]) -> dict[Address, list[Observation]]:
-    grouped: dict[Address, list[Observation]] = defaultdict(list)
-    for observation in observations:
-        grouped[observation.peer].append(observation)
-    return grouped
-
-
 def _place(peer: Address, owners: AddressOwners) -> tuple[CallerPlace | None, str]:
     """Return what to let in for ``peer``, and what to tell about it."""
     pod = next((candidate for candidate in owners.pods if peer in candidate.own_addresses), None)
     if pod is not None:
         return _pod_place(peer, pod, owners.guard_namespace)
-    node = next(
-        (candidate for candidate in owners.nodes if peer in map(address_of, candidate.addresses)), None
-    )
+    node = next((found for found in owners.nodes if peer in map(address_of, found.addresses)), None)
     if node is not None and not node.is_control_plane:
         return CallerPlace(peer), (
             f"{peer} is the address of node {node.name}, which is none of the control plane: calls come"

@@ -24,16 +24,17 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from app.cluster.client.connection import ClientConfiguration, Connection
+from app.cluster.client.errors import Purpose
 from app.cluster.client.objects import Objects
 from app.cluster.probe.address_owners import owners_of
 from app.cluster.probe.api_servers import ApiServerEndpoint, find_endpoints
 from app.cluster.probe.conclude import conclude
 from app.errors import ChangeFailed, StateUnreadable
-from app.model.kinds import NETWORK_POLICY, DryRun, Manifest
+from app.model.kinds import NETWORK_POLICY, DryRun, Manifest, Reference
 from app.model.measurement import Coverage, Measurement, Observation
 from app.model.probe import (
     PROBE_ANNOTATION,
@@ -94,8 +95,7 @@ class _Record:
         if isinstance(outcome, _Silence):
             self.silence = outcome
             return
-        # Answers are the same but for their nonce.
-        answer = ProbeAnswer("", outcome.peer, outcome.pod, outcome.node)
+        answer = replace(outcome, nonce="")  # answers are the same but for their nonce
         if answer not in self.seen:
             self.quiet = 0
         self.seen[answer] += 1
@@ -118,8 +118,7 @@ class _Record:
     def coverage(self) -> Coverage:
         """Return how far it goes."""
         hidden = sum(times for answer, times in self.seen.items() if answer.peer is None)
-        pods = tuple(sorted({answer.pod for answer in self.seen}))
-        answers = self.seen.total()
+        pods, answers = tuple(sorted({answer.pod for answer in self.seen})), self.seen.total()
         trouble = "" if self.silence is None else self.silence.why
         return Coverage(self.endpoint.name, self.endpoint.reach, self.probes, answers, hidden, pods, trouble)
 
@@ -182,17 +181,9 @@ class Prober:
 
 def _harmless(namespace: str, nonce: str) -> Manifest:
     """Return a policy that takes nothing away from anybody: it lets all traffic in, everywhere."""
-    return {
-        "apiVersion": NETWORK_POLICY.version,
-        "kind": NETWORK_POLICY.name,
-        "metadata": {
-            "name": f"netpol-guard-probe-{secrets.token_hex(4)}",
-            "namespace": namespace,
-            "labels": dict([OURS]),
-            "annotations": {PROBE_ANNOTATION: nonce},
-        },
-        "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]},
-    }
+    reference = Reference(NETWORK_POLICY, f"netpol-guard-probe-{secrets.token_hex(4)}", namespace)
+    marks = {"labels": dict([OURS]), "annotations": {PROBE_ANNOTATION: nonce}}
+    return reference.manifest(marks, spec={"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]})
 
 
 def _probe(objects: Objects, namespace: str) -> ProbeAnswer | _Silence:
@@ -208,7 +199,8 @@ def _probe(objects: Objects, namespace: str) -> ProbeAnswer | _Silence:
         why = f"the guard says: {answer.why}"
         if answer.kind is Refusal.UNDECIDED:
             return _Silence(why, "try again")
-        raise StateUnreadable(_WHAT, why, _grant(PROBE_VERB, namespace))
+        asked = Purpose(_WHAT, PROBE_VERB, NETWORK_POLICY.group, NETWORK_POLICY.resource, namespace)
+        raise StateUnreadable(_WHAT, why, f"grant this rule: {asked.rule}")
     if answer is not None:
         return answer
     if failure is None:
@@ -222,11 +214,6 @@ def _is_lasting(status: int) -> bool:
     """Tell whether a request is refused for good: not for a moment of overload, nor for want of a webhook."""
     refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     return refused and status != HTTPStatus.TOO_MANY_REQUESTS
-
-
-def _grant(verb: str, namespace: str) -> str:
-    rule = f'apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: ["{verb}"]'
-    return f"grant this rule: {rule} in namespace {namespace}"
 
 
 _NOT_ANSWERED = "no guard answered: the webhook was not called, or could not be reached and is skipped"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from app.cluster.client.connection import WritingApi
 from app.cluster.client.objects import Objects
 from app.model.kinds import CONFIG_MAP, Reference
 from app.model.measured_sources import Memory, Remembered, memory_of, render_measured
-from app.model.measurement import Measurement, ObservedPlace
+from app.model.measurement import Measurement
 from app.names import NAME, OURS, SOURCES_CONFIG_MAP
 
 MEASURER = f"{NAME}-probe"
@@ -34,33 +35,17 @@ def remember(
     What was not seen for so long that it expired is forgotten. Raises ``StateUnreadable``, ``ChangeFailed``.
     """
     now = (now or datetime.now(UTC)).replace(microsecond=0)
-    kept = {
-        remembered.key: remembered
-        for remembered in recall(api, guard_namespace).measured
-        if not remembered.is_expired(now)
-    }
+    known = recall(api, guard_namespace).measured
+    kept = {remembered.key: remembered for remembered in known if not remembered.is_expired(now)}
     for found in measurement.found:
-        fresh = _fresh(found, by, now)
-        old = kept.get(fresh.key)
-        kept[fresh.key] = fresh if old is None else _renewed(old, fresh)
-    manifest = _config_map(guard_namespace, render_measured(kept.values()))
+        fresh = Remembered(found.place, now, now, by, found.api_servers, found.pods)
+        # What was measured again is known since the first time; all else is as of now.
+        kept[fresh.key] = replace(fresh, first_seen=kept.get(fresh.key, fresh).first_seen)
+    data, labels = render_measured(kept.values()), {"labels": dict([OURS])}
+    manifest = reference(guard_namespace).manifest(labels, data=data)
     return memory_of(Objects(api, MEASURER).apply(manifest, force=True).object) or Memory()
 
 
 def reference(guard_namespace: str) -> Reference:
     """Return which object remembers."""
     return Reference(CONFIG_MAP, SOURCES_CONFIG_MAP, guard_namespace)
-
-
-def _config_map(guard_namespace: str, data: dict[str, str]) -> dict[str, object]:
-    metadata = {"name": SOURCES_CONFIG_MAP, "namespace": guard_namespace, "labels": dict([OURS])}
-    return {"apiVersion": CONFIG_MAP.version, "kind": CONFIG_MAP.name, "metadata": metadata, "data": data}
-
-
-def _fresh(found: ObservedPlace, by: str, now: datetime) -> Remembered:
-    return Remembered(found.place, now, now, by, found.api_servers, found.pods)
-
-
-def _renewed(old: Remembered, fresh: Remembered) -> Remembered:
-    """Return what was measured again: known since the first time, all else as of now."""
-    return Remembered(old.place, old.first_seen, fresh.last_seen, fresh.by, fresh.through, fresh.pods)

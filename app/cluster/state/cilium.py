@@ -8,10 +8,11 @@ lets such an address in lets nobody in, and all that stands in its text would be
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_network
 
 from app.cluster.client.objects import Objects
 from app.cluster.state.sources import pod_networks
-from app.engine.addresses import address_of, network_set, place_of
+from app.engine.addresses import address_of, network_set
 from app.engine.cluster import Source
 from app.engine.intervals import IntervalSet
 from app.engine.words import addresses_words
@@ -48,21 +49,15 @@ def limit_of(
     """Return what Cilium, so configured, cannot express; ``nodes`` is None where they are not known."""
     if "nodes" in cilium.get(_NODE_MATCHING, "").replace(",", " ").split():
         return None
-    by_address = [source for source in sources if source.addresses is not None]
+    by_address = [(source, source.addresses) for source in sources if source.addresses is not None]
     if nodes is not None:
         of_nodes = IntervalSet.union(_addresses(nodes))
-        by_address = [
-            source for source in by_address if source.addresses is not None and source.addresses & of_nodes
-        ]
-    return _limit(by_address) if by_address else None
-
-
-def _limit(sources: Sequence[Source]) -> PluginLimit:
-    places = addresses_words(
-        IntervalSet.union(source.addresses for source in sources if source.addresses is not None)
-    )
+        by_address = [(source, addresses) for source, addresses in by_address if addresses & of_nodes]
+    if not by_address:
+        return None
+    places = addresses_words(IntervalSet.union(addresses for _, addresses in by_address))
     return PluginLimit(
-        tuple(sources),
+        tuple(source for source, _ in by_address),
         f"Cilium does not match nodes by ipBlock here, and the API server calls from nodes ({places}): no"
         " NetworkPolicy can let it in by its address, and the baselines would cut every webhook off",
         "set policyCIDRMatchMode to nodes in Cilium's configuration (key"
@@ -77,6 +72,5 @@ def _addresses(nodes: Iterable[NodeFacts]) -> Iterator[IntervalSet]:
     for node in nodes:
         for text in (*node.addresses, *node.tunnels.values()):
             if (address := address_of(text)) is not None:
-                place = place_of(address)
-                yield IntervalSet.of((place, place + 1))
+                yield network_set(ip_network(address))
         yield from map(network_set, pod_networks(node))

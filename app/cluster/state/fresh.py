@@ -35,16 +35,9 @@ _REMEMBERED_NAMESPACES = 5_000
 
 
 class _Version(msgspec.Struct, rename="camel", frozen=True):
+    namespace: str = ""
     uid: str = ""
     resource_version: str = ""
-
-
-class _Place(msgspec.Struct):
-    namespace: str = ""
-
-
-class _Placed(msgspec.Struct):
-    metadata: _Place
 
 
 class _Object(msgspec.Struct):
@@ -52,7 +45,6 @@ class _Object(msgspec.Struct):
 
 
 _decode_object = msgspec.json.Decoder(_Object).decode
-_decode_placed = msgspec.json.Decoder(_Placed).decode
 
 
 class PolicyMemory:
@@ -74,7 +66,8 @@ class PolicyMemory:
         """
         with self._lock:
             known = self._known.get(namespace, {})
-            now = {version: known.get(version) or _parse(raw, namespace) for version, raw in _versions(items)}
+            versions = ((_decode_object(raw).metadata, raw) for raw in items)
+            now = {version: known.get(version) or _parse(raw, namespace) for version, raw in versions}
             self._known[namespace] = now
             self._known.move_to_end(namespace)
             old, new = self._tuples.get(namespace), tuple(now.values())
@@ -86,20 +79,11 @@ class PolicyMemory:
             return old
 
 
-def _versions(items: Iterable[msgspec.Raw]) -> Iterable[tuple[_Version, msgspec.Raw]]:
-    return ((_decode_object(raw).metadata, raw) for raw in items)
-
-
 def _parse(raw: msgspec.Raw, namespace: str) -> Policy:
     parsed = parse_stored(raw, namespace=namespace)
     if parsed.policy is None:
         raise ValueError(f"NetworkPolicy {parsed.metadata.name!r}: {'; '.join(map(str, parsed.errors))}")
     return parsed.policy
-
-
-def _is_name(namespace: str) -> bool:
-    """Tell whether there can be such a namespace: what is asked for becomes a part of a path."""
-    return not dns_label(namespace)
 
 
 class FreshReads:
@@ -111,7 +95,7 @@ class FreshReads:
 
     def policies(self, namespace: str, deadline: Deadline) -> tuple[Policy, ...]:
         """Return the namespace's policies; none where there is no such namespace."""
-        if not _is_name(namespace):
+        if dns_label(namespace):  # there can be no such namespace: what is asked for becomes a part of a path
             return ()
         collection = Collection(f"the NetworkPolicies of namespace {namespace}", NETWORK_POLICY, namespace)
         listed = list_all(self._api, collection, deadline)
@@ -126,7 +110,7 @@ class FreshReads:
         listed = list_all(self._api, POLICIES, deadline)
         try:
             for raw in listed.items:
-                items = placed.get(_decode_placed(raw).metadata.namespace)
+                items = placed.get(_decode_object(raw).metadata.namespace)
                 if items is not None:
                     items.append(raw)
             return {name: self._memory.take(name, items) for name, items in placed.items()}
@@ -135,13 +119,12 @@ class FreshReads:
 
     def namespace(self, name: str, deadline: Deadline) -> Namespace | None:
         """Return the namespace, or None where there is none of that name."""
-        if not _is_name(name):
+        if dns_label(name):  # as above
             return None
         purpose = Purpose(f"namespace {name}", "get", "", "namespaces")
         try:
-            return namespace_of(
-                self._api.fetch(ApiRequest(purpose, NAMESPACE.path(name=name)), deadline)
-            ).namespace
+            body = self._api.fetch(ApiRequest(purpose, NAMESPACE.path(name=name)), deadline)
+            return namespace_of(body).namespace
         except HttpRefusal as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None

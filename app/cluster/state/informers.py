@@ -79,11 +79,9 @@ class Informers:
     def facts(self) -> Facts:
         """Return what is known now; the same object until something changes."""
         with self._lock:
-            version, built = self._built
-            if version != self._version:
-                built = self._build()
-                self._built = (self._version, built)
-            return built
+            if self._built[0] != self._version:
+                self._built = (self._version, self._build())
+            return self._built[1]
 
     def _build(self) -> Facts:
         members: dict[str, list[Any]] = defaultdict(list)
@@ -124,10 +122,8 @@ class Informers:
                     yield from clients
 
     def _may_exist(self, key: ServiceKey) -> bool:
-        if key not in self._of_services:
-            return False
-        service, _ = self._of_services[key]
-        return service.phase is not Phase.SYNCED or bool(service.values)
+        service = next(iter(self._of_services.get(key, ())), None)
+        return service is not None and (service.phase is not Phase.SYNCED or bool(service.values))
 
     def _follow(self) -> None:
         """Watch the Services that are named now, and those alone."""

@@ -77,10 +77,8 @@ class _Reader:
             if not value:
                 self.problem(document, "metadata", f"metadata.{member}: Required value")
         if key in self.policies:
-            name = "/".join(key)
-            self.problem(
-                document, "metadata.name", f"NetworkPolicy {name} is there twice, also at {self.places[key]}"
-            )
+            twice = f"NetworkPolicy {'/'.join(key)} is there twice, also at {self.places[key]}"
+            self.problem(document, "metadata.name", twice)
         if parsed.policy is not None and all(key):
             self.policies[key] = parsed.policy
             self.places[key] = _place(document, "metadata.namespace")
@@ -91,10 +89,8 @@ class _Reader:
     def state(self) -> ManifestState:
         for (namespace, name), place in self.places.items():
             if namespace not in self.namespaces:
-                self.problems.append(
-                    f"{place}: NetworkPolicy {name} is in namespace {namespace}, "
-                    "for which there is no Namespace object"
-                )
+                why = f"is in namespace {namespace}, for which there is no Namespace object"
+                self.problems.append(f"{place}: NetworkPolicy {name} {why}")
         is_assumed = self.kinds.isdisjoint((MUTATING, VALIDATING))
         facts = facts_from(
             {**self.members, "namespaces": self.namespaces.values()},

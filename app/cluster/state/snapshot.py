@@ -30,18 +30,11 @@ class Snapshot:
     notes: tuple[str, ...] = ()
 
     def with_policies(
-        self,
-        policies: Mapping[str, tuple[Policy, ...]],
-        namespaces: Mapping[str, Namespace] | None = None,
+        self, policies: Mapping[str, tuple[Policy, ...]], namespaces: Mapping[str, Namespace] | None = None
     ) -> Cluster:
         """Return the cluster with ``policies``; ``namespaces`` are fresher ones, where they differ."""
-        return Cluster(
-            self.namespaces if namespaces is None else namespaces,
-            policies,
-            self.sources,
-            self.webhooks,
-            self.api_server,
-        )
+        known = self.namespaces if namespaces is None else namespaces
+        return Cluster(known, policies, self.sources, self.webhooks, self.api_server)
 
 
 def snapshot_of(

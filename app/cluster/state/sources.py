@@ -52,7 +52,7 @@ def discover(
     """
     if declared:
         return Discovery(declared)
-    static = tuple(_static(facts))
+    static = (*_addresses(facts), *_agents(facts), *_host_networks(facts))
     listed = {(source.addresses, source.pods) for source in static}
     alive, notes = [], [*facts.memory.notes, *_tunnel_notes(facts)]
     for known in facts.memory.measured:
@@ -69,12 +69,6 @@ def discover(
     if not found:
         notes.append("no source of the API server's calls is known: declare them in the settings")
     return Discovery(found, tuple(notes))
-
-
-def _static(facts: Facts) -> Iterator[Source]:
-    yield from _addresses(facts)
-    yield from _agents(facts)
-    yield from _host_networks(facts)
 
 
 def _tunnel_notes(facts: Facts) -> Iterator[str]:
@@ -106,11 +100,8 @@ def _tunnels_like(address: Address, nodes: tuple[NodeFacts, ...]) -> Iterator[tu
             for member in members:
                 if (other := address_of(member.tunnels.get(key, ""))) is not None:
                     yield other, f"{key} of control-plane node {member.name}, as measured of {node.name}"
-        for offset in (
-            int(address) - int(network.network_address)
-            for network in pod_networks(node)
-            if address in network
-        ):
+        own = (int(network.network_address) for network in pod_networks(node) if address in network)
+        for offset in (int(address) - start for start in own):
             for member in members:
                 for network in pod_networks(member):
                     if network.version == address.version and offset < network.num_addresses:
@@ -188,16 +179,12 @@ def api_server_endpoints(slices: Iterable[EndpointSliceFacts]) -> tuple[Endpoint
         if port.number is not None
     }
     ordered = sorted(found, key=lambda endpoint: (endpoint[0], endpoint[1], endpoint[2].value))
-    return tuple(
-        Endpoint(IntervalSet.of((place, place + 1)), protocol, number) for place, number, protocol in ordered
-    )
+    return tuple(Endpoint(_single(place), protocol, number) for place, number, protocol in ordered)
 
 
 def _usable(addresses: Iterable[str]) -> Iterator[str]:
     """Yield what is an address: an EndpointSlice may hold host names, too."""
     for address in addresses:
-        try:
+        with suppress(ValueError):
             ip_address(address)
-        except ValueError:
-            continue
-        yield address
+            yield address

@@ -6,7 +6,7 @@ target port. Pure: facts in, engine values out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from app.cluster.state.facts import Facts
@@ -14,7 +14,7 @@ from app.engine.baselines import DOCUMENTED_OPERATOR, documented_webhook
 from app.engine.cluster import TargetPort, WebhookService
 from app.engine.ports import Protocol
 from app.engine.selectors import Selector
-from app.wire.objects.services import EndpointSliceFacts, ServiceFacts, ServiceKey, ServicePort
+from app.wire.objects.services import EndpointSliceFacts, ServiceKey, ServicePort
 from app.wire.objects.webhooks import WebhookClient
 
 DELETED = " (deleted)"
@@ -29,10 +29,7 @@ class Webhooks:
 
 
 def remember(
-    before: Iterable[WebhookClient],
-    now: tuple[WebhookClient, ...],
-    *,
-    exists: Callable[[ServiceKey], bool],
+    before: Iterable[WebhookClient], now: tuple[WebhookClient, ...], *, exists: Callable[[ServiceKey], bool]
 ) -> tuple[WebhookClient, ...]:
     """Return ``now`` and those of ``before`` that nothing names any more while their Service exists.
 
@@ -41,11 +38,10 @@ def remember(
     """
     named = {client.key for client in now}
     lost = (client for client in before if client.service and client.key not in named and exists(client.key))
-    return (*now, *(replace(client, configuration=_deleted(client.configuration)) for client in lost))
-
-
-def _deleted(configuration: str) -> str:
-    return configuration if configuration.endswith(DELETED) else configuration + DELETED
+    return (
+        *now,
+        *(replace(old, configuration=old.configuration.removesuffix(DELETED) + DELETED) for old in lost),
+    )
 
 
 def services_of(clients: Iterable[WebhookClient], managed: frozenset[str]) -> frozenset[ServiceKey]:
@@ -74,11 +70,8 @@ def find_webhooks(facts: Facts) -> Webhooks:
         else:
             notes.append(judged)
     if facts.default_assumed:
-        found += [
-            documented_webhook(name)
-            for name in sorted(managed)
-            if all(webhook.namespace != name for webhook in found)
-        ]
+        told = {webhook.namespace for webhook in found}
+        found += [documented_webhook(name) for name in sorted(managed - told)]
     return Webhooks(tuple(found), tuple(notes))
 
 
@@ -101,14 +94,11 @@ def _service(key: ServiceKey, clients: tuple[WebhookClient, ...], facts: Facts) 
         return f"{what}: has no selector, so its pods are not known"
     slices = facts.slices_of((key,))
     numbers = sorted({client.port for client in clients})
-    targets = {_target(port, slices): None for port in _ports(service, numbers)}
+    tcp = (port for port in service.ports if port.port in numbers and port.protocol is Protocol.TCP)
+    targets = dict.fromkeys(_target(port, slices) for port in tcp)
     if not targets:
         return f"{what}: has no TCP port {' or '.join(map(str, numbers))}"
     return WebhookService(namespace, name, Selector.labels(service.selector), tuple(targets), configurations)
-
-
-def _ports(service: ServiceFacts, numbers: list[int]) -> Iterator[ServicePort]:
-    return (port for port in service.ports if port.port in numbers and port.protocol is Protocol.TCP)
 
 
 def _target(port: ServicePort, slices: tuple[EndpointSliceFacts, ...]) -> TargetPort:

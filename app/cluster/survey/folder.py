@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-
 from app.cluster.state.cilium import CILIUM_CONFIG
 from app.cluster.state.folder import documents_in, unusable
 from app.cluster.state.manifests import read_state
@@ -19,17 +17,19 @@ from app.model.kinds import (
     CONFIG_MAP,
     CRD,
     DEPLOYMENT,
+    ENDPOINT_SLICE,
     MUTATING,
     NAMESPACE,
     NETWORK_POLICY,
     POD,
     SECRET,
+    SERVICE,
     VALIDATING,
 )
 from app.model.survey import LedgerUse, Survey, Unread
 from app.names import LEDGER_CONFIG_MAP
 from app.wire.errors import UnusableObject
-from app.wire.objects.metadata import NO_METADATA, Metadata
+from app.wire.objects.metadata import Metadata, MetadataOnly
 from app.wire.objects.pods import PodFacts, pod_facts
 from app.wire.objects.read import read_object
 from app.wire.objects.services import ServiceFacts, ServiceKey
@@ -55,13 +55,10 @@ def collected_in(folder: Path, guard: ServiceKey) -> Collected:
 
 def _doubted(survey: Survey, kinds: set[str]) -> Survey:
     """Return the survey with kinds of which there is no manifest as not read, so that nobody misses them."""
-    silent = [(kind, words) for kind, words in _TOLD_BY.items() if kind not in kinds]
-    unread = [
-        Unread(words, "there is no such manifest in the folder", f"export the {kind}s, too")
-        for kind, words in silent
-    ]
-    hidden = frozenset(_RESOURCES[kind] for kind, _ in silent)
-    return replace(survey, unread=(*unread, _CALLS), hidden=hidden)
+    silent = {kind: words for kind, words in _TOLD_BY.items() if kind.name not in kinds}
+    why = "there is no such manifest in the folder"
+    unread = (Unread(words, why, f"export the {kind.name}s, too") for kind, words in silent.items())
+    return replace(survey, unread=(*unread, _CALLS), hidden=frozenset(kind.resource for kind in silent))
 
 
 def collected_from(documents: Sequence[Document], guard: ServiceKey) -> Collected:
@@ -69,8 +66,7 @@ def collected_from(documents: Sequence[Document], guard: ServiceKey) -> Collecte
     state = read_state(documents)
     found: dict[str, list[Any]] = defaultdict(list)
     for document in documents:
-        part = _PARTS.get((document.api_version, document.kind))
-        if part is not None:
+        if part := _PARTS.get((document.api_version, document.kind)):
             member, parse = part
             with suppress(UnusableObject):  # what has not the shape of its kind was complained about
                 found[member] += parse(document)
@@ -92,14 +88,9 @@ def collected_from(documents: Sequence[Document], guard: ServiceKey) -> Collecte
 
 
 _TOLD_BY = {
-    "Service": "the Services behind webhooks",
-    "EndpointSlice": "the endpoints behind webhooks",
-    "ValidatingWebhookConfiguration": "the guard's registration",
-}
-_RESOURCES = {
-    "Service": "services",
-    "EndpointSlice": "endpointslices",
-    "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
+    SERVICE: "the Services behind webhooks",
+    ENDPOINT_SLICE: "the endpoints behind webhooks",
+    VALIDATING: "the guard's registration",
 }
 
 
@@ -127,12 +118,8 @@ def _certificates(
     return found
 
 
-class _Object(msgspec.Struct):
-    metadata: Metadata = NO_METADATA
-
-
 def _metadata(document: Document) -> Metadata:
-    return read_object(document.object, _Object, document.kind).metadata
+    return read_object(document.object, MetadataOnly, document.kind).metadata
 
 
 def _keyed(document: Document, value: T) -> list[tuple[tuple[str, str], T]]:

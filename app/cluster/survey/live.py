@@ -7,11 +7,10 @@ read at all is the caller's ``StateUnreadable``: without namespaces and policies
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
-
-from msgspec import Raw
 
 from app.cluster.client.connection import Api
 from app.cluster.client.listing import Collection
@@ -84,12 +83,15 @@ class Surveyor:
             self._tell("reading namespaces, policies, Services and webhook configurations")
             return self._deeper(pool, self._lists(pool))
 
-    def _lists(self, pool: ThreadPoolExecutor) -> _Lists:
+    def _lists(self, pool: Executor) -> _Lists:
         """Read the lists that everything else depends on, side by side."""
         read = self._reader
         namespaces = pool.submit(read.needed, _every(NAMESPACE), namespace_of)
         policies = pool.submit(read.needed, _every(NETWORK_POLICY), parse_stored)
-        configured = [pool.submit(read.list, _every(kind), _parser(kind)) for kind in (MUTATING, VALIDATING)]
+        configured = [
+            pool.submit(read.list, _every(kind), partial(registrations, kind=kind.name))
+            for kind in (MUTATING, VALIDATING)
+        ]
         configured.append(pool.submit(read.list, DEFINITIONS, conversion_registrations))
         collections = _every(SERVICE), _every(ENDPOINT_SLICE), NODES, *map(agents, AGENT_LABELS)
         parts = [(INVENTORY[collection.kind], collection) for collection in collections]
@@ -104,7 +106,7 @@ class Surveyor:
             members.setdefault(member, []).extend(value for values in each.result() for value in values)
         return _Lists(*parsed, registered, facts_from(members))
 
-    def _deeper(self, pool: ThreadPoolExecutor, lists: _Lists) -> Collected:
+    def _deeper(self, pool: Executor, lists: _Lists) -> Collected:
         """Read what depends on the rest: pods behind webhooks, the guard's objects; and call the webhooks."""
         guard, facts = self._questions.guard, lists.facts
         named = {client.key for client in facts.clients if client.service}
@@ -125,7 +127,7 @@ class Surveyor:
             pods=known,
             deployments=deployments.result(),
             calls=self._calls(pool, facts, watched),
-            certificates=self._certificates(pool, facts, watched, pods=known),
+            certificates=self._certificates(pool, facts, watched, known),
             overrides=(
                 *overrides_in("Namespace", (found.metadata for found in lists.namespaces)),
                 *overrides_in("NetworkPolicy", (found.metadata for found in lists.policies)),
@@ -150,20 +152,16 @@ class Surveyor:
 
     def _deployments(self, facts: Facts, watched: frozenset[ServiceKey]) -> tuple[DeploymentFacts, ...]:
         """Return the guard's Deployment; all of them, in one list, where a webhook has no ready pod."""
-        guard = self._questions.guard
-        collection = _every(DEPLOYMENT)
+        guard, collection = self._questions.guard, _every(DEPLOYMENT)
         if all(key == guard or _is_ready(facts, key) for key in watched):
             collection = Collection(f"the deployments of namespace {guard[0]}", DEPLOYMENT, guard[0])
         return self._reader.list(collection, deployment_facts)
 
     def _pod_lists(self, facts: Facts, watched: frozenset[ServiceKey]) -> list[Collection]:
         """Return one list for each different selector, over all namespaces: many Services share few."""
-        selectors = {
-            tuple(sorted(facts.services[key].selector.items()))
-            for key in watched
-            if key in facts.services and facts.services[key].selector
-        }
-        selectors |= {tuple(sorted(labels.items())) for labels in self._questions.neighbours}
+        named = (facts.services[key].selector for key in watched if key in facts.services)
+        wanted = (*filter(None, named), *self._questions.neighbours)
+        selectors = {tuple(sorted(labels.items())) for labels in wanted}
         return [_pods(selector) for selector in sorted(selectors)]
 
     def _config_map(self, namespace: str, name: str) -> Mapping[str, str]:
@@ -181,12 +179,7 @@ class Surveyor:
         return ledger_use(self._api, namespace, name)
 
     def _certificates(
-        self,
-        pool: ThreadPoolExecutor,
-        facts: Facts,
-        watched: frozenset[ServiceKey],
-        *,
-        pods: tuple[PodFacts, ...],
+        self, pool: Executor, facts: Facts, watched: frozenset[ServiceKey], pods: tuple[PodFacts, ...]
     ) -> Mapping[ServiceKey, bytes]:
         find = certificates_of(facts, pods, self._reader, connects=self._questions.calls)
         ordered = sorted(watched)
@@ -194,7 +187,7 @@ class Surveyor:
         return {key: pem for key, pem in zip(ordered, found, strict=True) if pem}
 
     def _calls(
-        self, pool: ThreadPoolExecutor, facts: Facts, watched: frozenset[ServiceKey]
+        self, pool: Executor, facts: Facts, watched: frozenset[ServiceKey]
     ) -> Mapping[ServiceKey, Call]:
         if not self._questions.calls:
             return {}
@@ -213,10 +206,6 @@ class Surveyor:
 def _is_ready(facts: Facts, key: ServiceKey) -> bool:
     """Tell whether a Service has an endpoint that is ready."""
     return any(endpoint.ready for found in facts.slices_of((key,)) for endpoint in found.endpoints)
-
-
-def _parser(kind: Kind) -> Callable[[Raw], tuple[Registration, ...]]:
-    return lambda raw: registrations(raw, kind.name)
 
 
 def _every(kind: Kind) -> Collection:

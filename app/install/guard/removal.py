@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.errors import ChangeFailed
 from app.install.dry_run import PlanStep
+from app.install.guard.attempts import attempts
 from app.install.guard.manifests import CONFIGURATION, WORKLOAD
 from app.install.policies.changes import Action
 from app.install.ports import Clock, Store
@@ -27,7 +28,6 @@ _HOME = Reference(NAMESPACE, NAME)
 _LOOKED_AT = (DEPLOYMENT, SERVICE, CONFIG_MAP, SECRET, SERVICE_ACCOUNT)
 _EVERYWHERE = {(CONFIG_MAP, "kube-root-ca.crt"), (SERVICE_ACCOUNT, "default")}
 """What Kubernetes itself puts into every namespace."""
-_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +78,14 @@ def wait_until_gone(store: Store, clock: Clock, step: PlanStep, seconds: float) 
 
     The guard's pods would make their Secret again as long as they run; a namespace takes its time.
     """
-    end = clock.now() + seconds
-    while _is_there(store, step.reference):
-        if clock.now() >= end:
-            raise ChangeFailed(
-                f"remove {step.reference}",
-                f"it is still there after {seconds:g} s",
-                f"kubectl get {step.reference.kind.resource} -n {NAME} -o yaml says why; then run this again",
+    for is_last in attempts(clock, seconds):
+        if not _is_there(store, step.reference):
+            break
+        if is_last:
+            how = (
+                f"kubectl get {step.reference.kind.resource} -n {NAME} -o yaml says why; then run this again"
             )
-        clock.sleep(_POLL_SECONDS)
+            raise ChangeFailed(f"remove {step.reference}", f"it is still there after {seconds:g} s", how)
     return "gone"
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.errors import ChangeFailed
+from app.install.guard.attempts import attempts
 from app.install.guard.manifests import WORKLOAD
 from app.install.ports import Clock, Store
 from app.model.kinds import POD, Manifest
 from app.names import NAME, NAME_LABEL
 
-_POLL_SECONDS = 0.5
 _LOGS = f"kubectl logs -n {NAME} deployment/{NAME}"
 _HOW = f"look at it with kubectl describe pods -n {NAME}, put it right, and run this again"
 
@@ -31,16 +31,16 @@ def progress_of(deployment: Manifest) -> tuple[int, int]:
 
 def wait_for_rollout(store: Store, clock: Clock, seconds: float) -> str:
     """Wait until the Deployment runs; return how many replicas. Raises ``ChangeFailed`` past ``seconds``."""
-    end = clock.now() + seconds
-    while True:
+    ready = wanted = 0
+    for is_last in attempts(clock, seconds):
         deployment = store.get(WORKLOAD)
         ready, wanted = (0, 0) if deployment is None else progress_of(deployment)
         if deployment is not None and ready >= wanted:
-            return f"{ready} of {wanted} replicas ready"
-        if clock.now() >= end:
+            break
+        if is_last:
             why = "; ".join(dict.fromkeys(_troubles(store))) or "its pods are not ready"
             raise ChangeFailed(f"run {WORKLOAD}", f"{ready} of {wanted} after {seconds:g} s: {why}", _HOW)
-        clock.sleep(_POLL_SECONDS)
+    return f"{ready} of {wanted} replicas ready"
 
 
 def _troubles(store: Store) -> Iterator[str]:
@@ -51,13 +51,11 @@ def _troubles(store: Store) -> Iterator[str]:
     for pod in pods:
         status = pod.get("status") or {}
         for container in status.get("containerStatuses") or ():
-            waiting = (container.get("state") or {}).get("waiting") or {}
+            now, before = container.get("state") or {}, container.get("lastState") or {}
+            waiting = now.get("waiting") or {}
             if waiting.get("reason"):
                 yield f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
-            ended = (container.get("state") or {}).get("terminated") or (
-                container.get("lastState") or {}
-            ).get("terminated")
-            if ended:
+            if ended := now.get("terminated") or before.get("terminated"):
                 yield f"its program ended with exit code {ended.get('exitCode')}: {_LOGS} says why"
         for condition in status.get("conditions") or ():
             if condition.get("status") == "False" and condition.get("message"):

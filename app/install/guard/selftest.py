@@ -11,6 +11,7 @@ import secrets
 from app.engine.baselines import BaselineKind, recognise
 from app.engine.cluster import Cluster
 from app.errors import ChangeFailed
+from app.install.guard.attempts import attempts
 from app.install.policies.stored import by_namespace
 from app.install.ports import Clock, GuardSettings, Store
 from app.model.kinds import NETWORK_POLICY, DryRun, Manifest, Reference
@@ -18,7 +19,6 @@ from app.names import MODE_LABEL, POLICIES_WEBHOOK
 
 _ENFORCE = "enforce"
 _NO_EFFECT = "has no effect"
-_POLL_SECONDS = 0.5
 _HOW = (
     "look at the guard's log (kubectl logs -n netpol-guard -l app.kubernetes.io/name=netpol-guard) and at its"
     " webhook configuration, and run this again"
@@ -42,17 +42,15 @@ class SelfTest:
         mode = self._mode(namespace)
         if namespace in self._settings.exempt or mode not in (_ENFORCE, "warn"):
             return f"left out: {'exempt' if namespace in self._settings.exempt else f'mode {mode}'}"
-        end = self._clock.now() + seconds
-        while True:
+        for is_last in attempts(self._clock, seconds):
             try:
                 self._demand_refusal(namespace, mode)
                 self._demand_no_effect(namespace)
+                break
             except ChangeFailed:
-                if self._clock.now() >= end:
+                if is_last:
                     raise
-                self._clock.sleep(_POLL_SECONDS)
-            else:
-                return "passed" if mode == _ENFORCE else f"passed, in mode {mode}: nothing is rejected here"
+        return "passed" if mode == _ENFORCE else f"passed, in mode {mode}: nothing is rejected here"
 
     def _mode(self, namespace: str) -> str:
         found = self._cluster.namespaces.get(namespace)
@@ -60,11 +58,11 @@ class SelfTest:
 
     def _demand_refusal(self, namespace: str, mode: str) -> None:
         baseline = self._baseline(namespace)
-        said = self._said_to_emptying(baseline)
+        what, said = f"a dry run that empties {baseline}", self._said_to_emptying(baseline)
         if mode == _ENFORCE and not (POLICIES_WEBHOOK in said and "would cut" in said):
-            raise _failed(f"a dry run that empties {baseline}", "was not rejected by the guard", said)
+            raise _failed(what, "was not rejected by the guard", said)
         if "would cut" not in said:
-            raise _failed(f"a dry run that empties {baseline}", "brought no warning", said)
+            raise _failed(what, "brought no warning", said)
 
     def _baseline(self, namespace: str) -> Reference:
         for stored in by_namespace(self._store.list(NETWORK_POLICY, namespace)).get(namespace, ()):
@@ -81,8 +79,7 @@ class SelfTest:
         return " ".join(written.warnings)
 
     def _demand_no_effect(self, namespace: str) -> None:
-        warnings = self._store.create(_default_deny(namespace), DryRun.ALL).warnings
-        said = " ".join(warnings)
+        said = " ".join(self._store.create(_default_deny(namespace), DryRun.ALL).warnings)
         if self._settings.tells_no_effect and _NO_EFFECT not in said:
             raise _failed(f"a dry run of a default-deny in {namespace}", "brought no word of the guard", said)
 
@@ -93,9 +90,5 @@ def _failed(what: str, instead: str, said: str) -> ChangeFailed:
 
 
 def _default_deny(namespace: str) -> Manifest:
-    return {
-        "apiVersion": NETWORK_POLICY.version,
-        "kind": NETWORK_POLICY.name,
-        "metadata": {"name": f"netpol-guard-selftest-{secrets.token_hex(4)}", "namespace": namespace},
-        "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
-    }
+    reference = Reference(NETWORK_POLICY, f"netpol-guard-selftest-{secrets.token_hex(4)}", namespace)
+    return reference.manifest(spec={"podSelector": {}, "policyTypes": ["Ingress", "Egress"]})

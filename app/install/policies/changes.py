@@ -56,6 +56,11 @@ class PolicyChange:
             raise ValueError(f"{self.policy.name} is not ours to write")
         return manifest_of(self.policy, self.role)
 
+    @classmethod
+    def removal(cls, found: Stored, why: str, phase: ChangePhase = ChangePhase.CHANGE) -> PolicyChange:
+        """Return the removal of a policy that stands."""
+        return cls(phase, Action.REMOVE, found.policy, found.role, why, found)
+
     def applied_to(self, state: PoliciesByName) -> PoliciesByName:
         """Return the namespace's policies after the change."""
         others = {name: policy for name, policy in state.items() if name != self.policy.name}

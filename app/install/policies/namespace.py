@@ -53,9 +53,10 @@ def plan_baselines(
 ) -> NamespacePlan:
     """Return how both baselines come into ``namespace``. Raises ``CannotPlan``."""
     assigned = _Assignment(cluster, namespace, stored, choices)
-    wanted = _Wanted(assigned.writes(), assigned.stale(), bridges(assigned.operators))
+    wanted = (*assigned.writes(), *assigned.stale())
     assigned.note_others()
-    return NamespacePlan(namespace, _harmless(wanted, stored, simulation), tuple(assigned.notes))
+    changes = _harmless(wanted, bridges(assigned.operators), stored, simulation)
+    return NamespacePlan(namespace, changes, tuple(assigned.notes))
 
 
 def plan_removal(
@@ -66,17 +67,15 @@ def plan_removal(
     baselines = [found for found in stored if _is_baseline(found, cluster)]
     managed = [found for found in baselines if _is_managed_half(found.policy, cluster)]
     operators = [found for found in baselines if found not in managed]
-    changes = tuple(
-        PolicyChange(ChangePhase.CHANGE, Action.REMOVE, found.policy, found.role, "the baselines go", found)
-        for found in (*openings, *operators, *managed)
-    )
-    wanted = _Wanted(changes, (), bridges(found.policy for found in operators))
+    leaving = (*openings, *operators, *managed)
+    wanted = tuple(PolicyChange.removal(found, "the baselines go") for found in leaving)
+    changes = _harmless(wanted, bridges(found.policy for found in operators), stored, simulation)
     notes = tuple(
         f"{found.name} was written by {found.managed_by}, which may bring it back"
         for found in baselines
         if found.role is None and found.managers
     )
-    return NamespacePlan(namespace, _harmless(wanted, stored, simulation), notes)
+    return NamespacePlan(namespace, changes, notes)
 
 
 def _is_baseline(found: Stored, cluster: Cluster) -> bool:
@@ -90,29 +89,25 @@ def _is_managed_half(policy: Policy, cluster: Cluster) -> bool:
     return found is not None and found.kind is BaselineKind.MANAGED
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Changes in their order, removals that come last, and the bridges that may stand in meanwhile."""
-
-    changes: tuple[PolicyChange, ...]
-    last: tuple[PolicyChange, ...]
-    bridges: tuple[Policy, ...]
-
-
-def _harmless(wanted: _Wanted, stored: Sequence[Stored], simulation: Simulation) -> tuple[PolicyChange, ...]:
-    """Return the changes with a bridge around them where it takes one. Raises ``CannotPlan``.
+def _harmless(
+    wanted: Sequence[PolicyChange],
+    bridging: Iterable[Policy],
+    stored: Sequence[Stored],
+    simulation: Simulation,
+) -> tuple[PolicyChange, ...]:
+    """Return ``wanted`` with bridges (``bridging``) around them where it takes them. Raises ``CannotPlan``.
 
     A single change that does no harm needs none. Several may reach the network plugin in another order than
     they were made in, so they get one, unless only without it nothing is wider on the way.
     """
     before = [found.policy for found in stored]
     old = [found for found in stored if found.role is Role.BRIDGE]
-    plain = (*wanted.changes, *wanted.last, *_bridge_ends(old, ()))
+    plain = (*wanted, *_bridge_ends(old, ()))
     if not plain:
         return ()
-    new = tuple(_bridge_changes(wanted.bridges, stored))
-    bridged = (*new, *wanted.changes, *wanted.last, *_bridge_ends(old, new))
-    candidates = (plain, bridged) if len(wanted.changes) + len(wanted.last) <= 1 else (bridged, plain)
+    new = tuple(_bridge_changes(bridging, stored))
+    bridged = (*new, *wanted, *_bridge_ends(old, new))
+    candidates = (plain, bridged) if len(wanted) <= 1 else (bridged, plain)
     harms = []
     for candidate in candidates:
         harm = simulation.harm(plain[0].policy.namespace, before, candidate)
@@ -122,34 +117,25 @@ def _harmless(wanted: _Wanted, stored: Sequence[Stored], simulation: Simulation)
     raise CannotPlan(plain[0].policy.namespace, harms[0])
 
 
-def _bridge_changes(wanted: Sequence[Policy], stored: Sequence[Stored]) -> Iterator[PolicyChange]:
+def _bridge_changes(wanted: Iterable[Policy], stored: Sequence[Stored]) -> Iterator[PolicyChange]:
     """Yield the bridges that have to be written; one that an interrupted run left may serve."""
     names = {found.name: found for found in stored}
     for bridge in wanted:
         there = names.get(bridge.name)
-        if there is not None and there.role is Role.BRIDGE:
-            if means_the_same(there.policy, bridge):
-                continue
-            yield PolicyChange(
-                ChangePhase.BRIDGE, Action.WRITE, bridge, Role.BRIDGE, "stands in meanwhile", there
-            )
-        else:
-            policy = replace(bridge, name=_free(bridge.name, names))
-            yield PolicyChange(ChangePhase.BRIDGE, Action.WRITE, policy, Role.BRIDGE, "stands in meanwhile")
+        left = there if there is not None and there.role is Role.BRIDGE else None
+        if left is None or not means_the_same(left.policy, bridge):
+            policy = bridge if left else replace(bridge, name=_free(bridge.name, names))
+            why = "stands in meanwhile"
+            yield PolicyChange(ChangePhase.BRIDGE, Action.WRITE, policy, Role.BRIDGE, why, left)
 
 
 def _bridge_ends(old: Iterable[Stored], new: Iterable[PolicyChange]) -> Iterator[PolicyChange]:
     """Yield the removal of the bridges that were there, and of those that are written."""
     there = {bridge.name: bridge for bridge in old}
-    policies = {
-        **{bridge.name: bridge.policy for bridge in old},
-        **{bridge.policy.name: bridge.policy for bridge in new},
-    }
-    for name, policy in policies.items():
-        before = there.get(name)
-        yield PolicyChange(
-            ChangePhase.LAST, Action.REMOVE, policy, Role.BRIDGE, "the bridge has served", before
-        )
+    standing, written = (bridge.policy for bridge in there.values()), (bridge.policy for bridge in new)
+    why = "the bridge has served"
+    for name, policy in {policy.name: policy for policy in (*standing, *written)}.items():
+        yield PolicyChange(ChangePhase.LAST, Action.REMOVE, policy, Role.BRIDGE, why, there.get(name))
 
 
 def _free(name: str, taken: Iterable[str]) -> str:
@@ -195,14 +181,7 @@ class _Assignment:
     def stale(self) -> tuple[PolicyChange, ...]:
         """Return the removal of baselines of ours that nothing asks for any more."""
         return tuple(
-            PolicyChange(
-                ChangePhase.LAST,
-                Action.REMOVE,
-                found.policy,
-                found.role,
-                "no webhook or source asks for it",
-                found,
-            )
+            PolicyChange.removal(found, "no webhook or source asks for it", ChangePhase.LAST)
             for found in self._stored.values()
             if found.role is Role.BASELINE and found.name not in self._used
         )
@@ -218,14 +197,11 @@ class _Assignment:
             self.notes.append(f"policies of others stay as they are: {listed(others)}")
 
     def _note_selectors(self) -> None:
+        webhooks = [found for found in self._cluster.webhooks if found.namespace == self._namespace]
         for selector in operator_selectors(self._cluster, self._namespace):
             if selector == DOCUMENTED_OPERATOR:
                 continue
-            names = [
-                webhook.name
-                for webhook in self._cluster.webhooks
-                if webhook.namespace == self._namespace and webhook.selector == selector
-            ]
+            names = [webhook.name for webhook in webhooks if webhook.selector == selector]
             self.notes.append(
                 f"the pods of webhook Service {listed(names)} carry {selector_words(selector)}, not "
                 f"{selector_words(DOCUMENTED_OPERATOR)} as documented: the policy follows the Service"
@@ -233,15 +209,10 @@ class _Assignment:
 
     def _stands(self, wanted: Policy, role: Role) -> bool:
         """Tell whether a stored policy already says what ``wanted`` does, and take it for that."""
-        named = sorted(
-            self._stored.values(), key=lambda found: (found.name != wanted.name, found.role is None)
-        )
-        for found in named:
-            if (
-                found.role is Role.BRIDGE
-                or found.name in self._used
-                or not means_the_same(found.policy, wanted)
-            ):
+        stored = self._stored.values()
+        for found in sorted(stored, key=lambda found: (found.name != wanted.name, found.role is None)):
+            is_free = found.role is not Role.BRIDGE and found.name not in self._used
+            if not is_free or not means_the_same(found.policy, wanted):
                 continue
             self._used.add(found.name)
             if found.role is not role:

@@ -25,10 +25,8 @@ from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, LabelSet, Ope
 from app.wire.cache import LONGEST_KEPT
 from app.wire.networkpolicy.canonical import Order, PeerOrder, defaulted_types, merged, order_of
 from app.wire.networkpolicy.shapes import (
-    BlockShape,
     PeerShape,
     PortShape,
-    RequirementShape,
     RuleShape,
     SelectorShape,
     SpecShape,
@@ -58,10 +56,6 @@ def _label(key: str, value: str) -> OrderedSelector:
 _kept_label = lru_cache(maxsize=_PARTS_KEPT)(_label)
 
 
-def _term(shape: RequirementShape) -> tuple[str, LabelSet]:
-    return shape.key, LabelSet.of(shape.operator, shape.values or ())
-
-
 def _selector(read: SelectorShape) -> OrderedSelector:
     labels, expressions = read.match_labels or {}, read.match_expressions
     if not expressions and len(labels) <= 1:
@@ -69,13 +63,9 @@ def _selector(read: SelectorShape) -> OrderedSelector:
             return (_kept_label if len(key) + len(value) <= LONGEST_KEPT else _label)(key, value)
         return _FREE
     terms = [(key, LabelSet.of(Operator.IN, (value,))) for key, value in labels.items()]
-    terms += map(_term, expressions or ())
+    terms += [(shape.key, LabelSet.of(shape.operator, shape.values or ())) for shape in expressions or ()]
     selector = Selector.of(terms)
     return selector, order_of(selector)
-
-
-def _block(read: BlockShape) -> IntervalSet:
-    return block_set(*read.networks())
 
 
 def _peers(items: list[PeerShape], own: OrderedSelector) -> Peers:
@@ -83,7 +73,7 @@ def _peers(items: list[PeerShape], own: OrderedSelector) -> Peers:
     blocks: list[IntervalSet] = []
     for peer in items:
         if peer.block is not None:
-            blocks.append(_block(peer.block))
+            blocks.append(block_set(*peer.block.networks()))
             continue
         namespaces, space_order = own if peer.namespaces is None else _selector(peer.namespaces)
         chosen, order = _FREE if peer.pods is None else _selector(peer.pods)

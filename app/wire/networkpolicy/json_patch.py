@@ -18,15 +18,14 @@ PatchOperation = dict[str, object]
 def edit_words(edit: Edit) -> str:
     """Return one edit as an instruction."""
     field = "" if edit.direction is None else edit.direction.field
+    ports = ports_words(edit.rule.ports) if edit.rule else "all ports"
     match edit.kind:
         case EditKind.BASELINE:
             return "restore the documented text of this baseline"
         case EditKind.ADD_PEER:
             return f"add to {field}[{edit.index}]: {peers_words(edit.rule.peers if edit.rule else None)}"
         case EditKind.ADD_PORT:
-            return (
-                f"add to {field}[{edit.index}]: {ports_words(edit.rule.ports) if edit.rule else 'all ports'}"
-            )
+            return f"add to {field}[{edit.index}]: {ports}"
         case EditKind.ADD_RULE:
             return f"add an {field} rule for {rule_words(edit.rule) if edit.rule else 'everything'}"
         case EditKind.DROP_TYPE:

@@ -54,9 +54,7 @@ def _parse_odd(raw: bytes | msgspec.Raw, namespace: str) -> ParsedPolicy:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         unusable = FieldError("", f"Invalid value: no usable JSON: {error}")
         return ParsedPolicy(None, (unusable,), (), NO_METADATA)
-    findings = Findings(Validation.STORED)
-    policy, metadata = read_carefully(obj, namespace, findings)
-    return ParsedPolicy(policy, tuple(findings.errors), (), metadata)
+    return parse_policy(obj, validation=Validation.STORED, namespace=namespace)
 
 
 def parse_policy(

@@ -17,9 +17,8 @@ def _values_fit(operator: Operator, values: list[str], path: str, findings: Find
         findings.add(required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
         return False
     if operator not in _WITH_VALUES and values:
-        findings.add(
-            forbidden(f"{path}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
-        )
+        detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+        findings.add(forbidden(f"{path}.values", detail))
         return False
     return True
 
@@ -32,8 +31,7 @@ def _check_key(key: str, path: str, findings: Findings) -> bool:
 
 
 def _requirement(value: object, path: str, findings: Findings) -> tuple[str, LabelSet] | None:
-    members = findings.mapping(value, path)
-    if members is None:
+    if (members := findings.mapping(value, path)) is None:
         return None
     key = findings.text(members.get("key"), f"{path}.key")
     spelled = findings.text(members.get("operator"), f"{path}.operator")
@@ -53,8 +51,7 @@ def _requirement(value: object, path: str, findings: Findings) -> tuple[str, Lab
 
 def read_selector(value: object, path: str, findings: Findings) -> Selector | None:
     """Return the selector that ``value`` is, or None where it is not understood (an error says why)."""
-    members = findings.mapping(value, path)
-    if members is None:
+    if (members := findings.mapping(value, path)) is None:
         return None
     labels = findings.text_map(members.get("matchLabels"), f"{path}.matchLabels")
     expressions = findings.items(members.get("matchExpressions"), f"{path}.matchExpressions")

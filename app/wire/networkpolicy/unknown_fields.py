@@ -10,52 +10,27 @@ from collections.abc import Iterator, Mapping
 
 from app.wire.errors import FieldError
 
+_Fields = Mapping[str, "_Fields | None"]
+"""The members that an object may have; None where nothing below is of interest."""
 
-class _Fields:
-    """The members that an object may have; None where nothing below is of interest."""
-
-    def __init__(self, **members: _Fields | None) -> None:
-        self.members = members
-
-
-_SELECTOR = _Fields(matchLabels=None, matchExpressions=_Fields(key=None, operator=None, values=None))
-_PEER = _Fields(
-    podSelector=_SELECTOR, namespaceSelector=_SELECTOR, ipBlock=_Fields(**dict.fromkeys(("cidr", "except")))
-)
-_PORT = _Fields(protocol=None, port=None, endPort=None)
-_METADATA = _Fields(
-    **dict.fromkeys(
-        (
-            "name",
-            "generateName",
-            "namespace",
-            "selfLink",
-            "uid",
-            "resourceVersion",
-            "generation",
-            "creationTimestamp",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-            "labels",
-            "annotations",
-            "ownerReferences",
-            "finalizers",
-            "managedFields",
-        )
-    )
-)
-_OBJECT = _Fields(
-    apiVersion=None,
-    kind=None,
-    metadata=_METADATA,
-    spec=_Fields(
-        podSelector=_SELECTOR,
-        ingress=_Fields(**{"from": _PEER, "ports": _PORT}),
-        egress=_Fields(to=_PEER, ports=_PORT),
-        policyTypes=None,
-    ),
-    status=None,  # Kubernetes 1.24-1.27 printed an empty one; it never meant anything
-)
+_EXPRESSION: _Fields = {"key": None, "operator": None, "values": None}
+_SELECTOR: _Fields = {"matchLabels": None, "matchExpressions": _EXPRESSION}
+_BLOCK: _Fields = {"cidr": None, "except": None}
+_PEER: _Fields = {"podSelector": _SELECTOR, "namespaceSelector": _SELECTOR, "ipBlock": _BLOCK}
+_PORT: _Fields = {"protocol": None, "port": None, "endPort": None}
+_METADATA: _Fields = dict.fromkeys((
+    "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation",
+    "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations",
+    "ownerReferences", "finalizers", "managedFields",
+))  # fmt: skip
+_SPEC: _Fields = {
+    "podSelector": _SELECTOR,
+    "ingress": {"from": _PEER, "ports": _PORT},
+    "egress": {"to": _PEER, "ports": _PORT},
+    "policyTypes": None,
+}
+# Kubernetes 1.24-1.27 printed an empty status; it never meant anything.
+_OBJECT: _Fields = {"apiVersion": None, "kind": None, "metadata": _METADATA, "spec": _SPEC, "status": None}
 
 
 def _walk(value: object, known: _Fields, path: str) -> Iterator[FieldError]:
@@ -66,11 +41,11 @@ def _walk(value: object, known: _Fields, path: str) -> Iterator[FieldError]:
         return
     for key, member in value.items():
         place = f"{path}.{key}" if path else str(key)
-        if key not in known.members:
-            fields = ", ".join(sorted(known.members))
+        if key not in known:
+            fields = ", ".join(sorted(known))
             message = f'unknown field "{place}": the API server drops it (known here: {fields})'
             yield FieldError(place, message, member)
-        elif (below := known.members[key]) is not None:
+        elif (below := known[key]) is not None:
             yield from _walk(member, below, place)
 
 

@@ -78,8 +78,7 @@ def _port_value(port: object, path: str, findings: Findings) -> bool:
 
 
 def _port(value: object, path: str, findings: Findings) -> IntervalSet | tuple[Protocol, str] | None:
-    members = findings.mapping(value, path)
-    if members is None:
+    if (members := findings.mapping(value, path)) is None:
         return None
     port, end = members.get("port"), members.get("endPort")
     protocol = _protocol(members.get("protocol"), f"{path}.protocol", findings)
@@ -100,8 +99,7 @@ def _port(value: object, path: str, findings: Findings) -> IntervalSet | tuple[P
 
 
 def _ports(value: object, path: str, findings: Findings) -> PortSet:
-    items = findings.items(value, path)
-    if items is None:
+    if (items := findings.items(value, path)) is None:
         return _NOTHING
     if not items:
         return ALL_PORTS
@@ -130,8 +128,7 @@ def _excepted(text: str, path: str, outer: Cidr, findings: Findings) -> Cidr | N
 
 def _block(value: object, path: str, findings: Findings) -> IntervalSet | None:
     """Return the addresses of an ``ipBlock``; an ``except`` that is not understood spoils it whole."""
-    members = findings.mapping(value, path)
-    if members is None:
+    if (members := findings.mapping(value, path)) is None:
         return None
     spelled = findings.text(members.get("cidr"), f"{path}.cidr")
     excepts = findings.texts(members.get("except"), f"{path}.except")
@@ -140,12 +137,9 @@ def _block(value: object, path: str, findings: Findings) -> IntervalSet | None:
     outer = _cidr(spelled, f"{path}.cidr", findings) if spelled else None
     if outer is None or excepts is None:
         return None
-    inner = [
-        _excepted(text, f"{path}.except[{index}]", outer, findings) for index, text in enumerate(excepts)
-    ]
-    if None in inner:
-        return None
-    return block_set(outer.network, [cidr.network for cidr in inner if cidr])
+    places = (f"{path}.except[{index}]" for index in range(len(excepts)))
+    inner = [_excepted(text, place, outer, findings) for text, place in zip(excepts, places, strict=True)]
+    return None if None in inner else block_set(outer.network, [cidr.network for cidr in inner if cidr])
 
 
 def _selectors(
@@ -160,8 +154,7 @@ def _selectors(
 
 
 def _peer(value: object, path: str, namespace: str, findings: Findings) -> Item:
-    members = findings.mapping(value, path)
-    if members is None:
+    if (members := findings.mapping(value, path)) is None:
         return None
     understood, namespaces, pods = _selectors(members, path, findings)
     selected = members.get("podSelector") is not None or members.get("namespaceSelector") is not None
@@ -177,8 +170,7 @@ def _peer(value: object, path: str, namespace: str, findings: Findings) -> Item:
 
 
 def _peers(value: object, path: str, namespace: str, findings: Findings) -> Peers | None:
-    items = findings.items(value, path)
-    if items is None:
+    if (items := findings.items(value, path)) is None:
         return Peers()
     if not items:
         return None
@@ -192,8 +184,7 @@ def _rules(
     rules: list[Rule] = []
     for index, rule in enumerate(findings.items(spec.get(direction.field), path) or []):
         place = f"{path}[{index}]"
-        members = findings.mapping(rule, place)
-        if members is None:
+        if (members := findings.mapping(rule, place)) is None:
             rules.append(Rule(Peers()))
             continue
         ports = _ports(members.get("ports"), f"{place}.ports", findings)

@@ -32,11 +32,13 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 NO_METADATA = Metadata()
 
 
-class _Annotated(msgspec.Struct):
+class MetadataOnly(msgspec.Struct):
+    """An object of any kind, of which only the metadata is wanted."""
+
     metadata: Metadata = NO_METADATA
 
 
-_decode_annotated = msgspec.json.Decoder(_Annotated).decode
+_decode_metadata = msgspec.json.Decoder(MetadataOnly).decode
 
 
 def annotations_of(raw: bytes | msgspec.Raw) -> Mapping[str, str]:
@@ -46,7 +48,7 @@ def annotations_of(raw: bytes | msgspec.Raw) -> Mapping[str, str]:
     ({'a': 'b'}, {})
     """
     try:
-        return _decode_annotated(raw).metadata.annotations
+        return _decode_metadata(raw).metadata.annotations
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}
 

@@ -71,15 +71,12 @@ class NodeFacts:
 def node_facts(source: RawObject) -> NodeFacts:
     """Return the facts of a Node."""
     read = read_object(source, _Node, "Node")
-    reported = read.status.addresses if read.status else None
-    internal = tuple(told.address for told in reported or () if told.type == "InternalIP")
-    spec = read.spec or _NodeSpec()
+    spec, status = read.spec or _NodeSpec(), read.status or _NodeStatus()
+    internal = tuple(told.address for told in status.addresses or () if told.type == "InternalIP")
     cidrs = tuple(spec.pod_cidrs or ([spec.pod_cidr] if spec.pod_cidr else []))
     labels = read.metadata.labels
     is_control_plane = any(label in labels for label in CONTROL_PLANE_LABELS)
     annotations = read.metadata.annotations
     tunnels = {key: annotations[key] for key in TUNNEL_ANNOTATIONS if key in annotations}
-    info = (read.status.node_info if read.status else None) or _NodeInfo()
-    return NodeFacts(
-        read.metadata.name, internal, cidrs, is_control_plane, labels, tunnels, info.kubelet_version
-    )
+    version = "" if status.node_info is None else status.node_info.kubelet_version
+    return NodeFacts(read.metadata.name, internal, cidrs, is_control_plane, labels, tunnels, version)

@@ -145,10 +145,9 @@ def endpointslice_facts(source: RawObject) -> EndpointSliceFacts:
     read = read_object(source, _EndpointSlice, "EndpointSlice")
     endpoints = tuple(
         EndpointFacts(
-            tuple(endpoint.addresses or ()),
-            endpoint.conditions is None or endpoint.conditions.ready is not False,
+            tuple(told.addresses or ()), told.conditions is None or told.conditions.ready is not False
         )
-        for endpoint in read.endpoints or ()
+        for told in read.endpoints or ()
     )
     ports = tuple(
         EndpointPort(port.name or "", port.protocol or Protocol.TCP, port.port) for port in read.ports or ()

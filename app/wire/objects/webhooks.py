@@ -144,9 +144,8 @@ def registrations(source: RawObject, kind: str = "") -> tuple[Registration, ...]
     """
     read = read_object(source, _Configuration, kind or "WebhookConfiguration")
     configuration = f"{read.kind or kind}/{read.metadata.name}"
-    return tuple(
-        _registration(configuration, index, webhook) for index, webhook in enumerate(read.webhooks or ())
-    )
+    found = enumerate(read.webhooks or ())
+    return tuple(_registration(configuration, index, webhook) for index, webhook in found)
 
 
 def _registration(configuration: str, index: int, webhook: _Webhook) -> Registration:
@@ -166,14 +165,8 @@ def _client(configuration: str, webhook: str, config: _ClientConfig) -> WebhookC
     service = config.service
     if service is None:
         return WebhookClient(configuration, webhook, url=config.url or "")
-    return WebhookClient(
-        configuration,
-        webhook,
-        service.namespace,
-        service.name,
-        port=service.port or _HTTPS,
-        path=service.path or "",
-    )
+    port, path = service.port or _HTTPS, service.path or ""
+    return WebhookClient(configuration, webhook, service.namespace, service.name, port, path)
 
 
 def conversion_registrations(source: RawObject) -> tuple[Registration, ...]:

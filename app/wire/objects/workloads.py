@@ -67,16 +67,18 @@ def deployment_facts(source: RawObject) -> DeploymentFacts:
     )
 
 
-class _Data(msgspec.Struct):
+class KeyedData(msgspec.Struct):
+    """A ConfigMap or a Secret, as far as anybody here asks."""
+
     metadata: Metadata = NO_METADATA
     data: dict[str, str] | None = None
 
 
 def config_map_data(source: RawObject) -> Mapping[str, str]:
     """Return the texts of a ConfigMap by key."""
-    return read_object(source, _Data, "ConfigMap").data or {}
+    return read_object(source, KeyedData, "ConfigMap").data or {}
 
 
 def secret_certificate(source: RawObject) -> bytes:
     """Return the serving certificate of a TLS Secret, PEM; empty where it has none. Never its key."""
-    return decoded((read_object(source, _Data, "Secret").data or {}).get("tls.crt"))
+    return decoded((read_object(source, KeyedData, "Secret").data or {}).get("tls.crt"))

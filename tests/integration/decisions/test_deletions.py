@@ -6,6 +6,7 @@ from tests.integration.decisions.conftest import GuardDown
 from tests.integration.decisions.objects import (
     MERGE,
     NAMESPACES,
+    POLICIES,
     baselines,
     create,
     deny,
@@ -13,6 +14,7 @@ from tests.integration.decisions.objects import (
     names,
     open_to_all,
     path_of,
+    policy,
 )
 from tests.kube.control_plane import ControlPlane
 
@@ -25,15 +27,33 @@ def test_a_policy_with_a_finalizer_no_longer_allows_once_it_is_deleted(
     control_plane: ControlPlane, empty: str
 ) -> None:
     going = open_to_all(empty, "going", finalizers=[FINALIZER])
-    create(control_plane, going, open_to_all(empty, "staying"))
+    create(control_plane, going)
     client = control_plane.client()
     assert client.request("DELETE", path_of(going)).ok
-    assert names(control_plane, empty) == {"going", "staying"}
-    refused = client.request("DELETE", path_of(open_to_all(empty, "staying")))
+    assert names(control_plane, empty) == {"going"}
+    refused = client.request("POST", POLICIES.format(empty), deny(empty))
     assert "would cut managed namespaces" in refused.message
-    assert "isolated for Ingress by going" in refused.message
+    assert "no rule lets it through but those of going" in refused.message
     assert client.request("PATCH", path_of(going), NO_FINALIZERS, content_type=MERGE).ok
-    assert names(control_plane, empty) == {"staying"}
+    assert names(control_plane, empty) == set()
+
+
+def test_a_policy_that_is_being_deleted_takes_no_other_spec_but_new_metadata(
+    control_plane: ControlPlane, empty: str
+) -> None:
+    never = [{"key": "a", "operator": operator} for operator in ("Exists", "DoesNotExist")]
+    nobody = {"podSelector": {"matchExpressions": never}, "policyTypes": ["Ingress"]}
+    going = policy(empty, "going", nobody, finalizers=[FINALIZER])
+    create(control_plane, going)
+    client = control_plane.client()
+    assert client.request("DELETE", path_of(going)).ok
+    stored = client.request("GET", path_of(going)).json()
+    refused = client.request("PUT", path_of(going), {**stored, "spec": deny(empty)["spec"]})
+    assert "is being deleted: its spec cannot be changed any more" in refused.message
+    labelled = {"metadata": {"labels": {"team": "a"}}}
+    assert client.request("PATCH", path_of(going), labelled, content_type=MERGE).ok
+    assert client.request("PATCH", path_of(going), NO_FINALIZERS, content_type=MERGE).ok
+    assert names(control_plane, empty) == set()
 
 
 def test_the_last_finalizer_can_be_taken_away_while_the_guard_is_down(
