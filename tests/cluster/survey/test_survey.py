@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -25,7 +25,7 @@ from app.doctor.context import Product
 from app.doctor.examine import examine
 from app.doctor.findings import Check, Report
 from app.errors import StateUnreadable
-from app.model.survey import CallOutcome
+from app.model.survey import CallOutcome, LedgerUse
 from tests.doctor.load import large
 from tests.doctor.paginated import Manifest, Paginated
 from tests.doctor.world import GUARD, OPERATOR, controlled, healthy, with_status
@@ -198,6 +198,43 @@ def test_a_certificate_of_somebody_else_at_a_pods_address_says_nothing() -> None
             if each["kind"] == "EndpointSlice" and each["metadata"]["name"].startswith("spark-operator"):
                 each["endpoints"][0]["addresses"], each["ports"][0]["port"] = ["127.0.0.1"], port
         assert OPERATOR not in look(Paginated(found)).survey.certificates
+
+
+class Scraped(Paginated):
+    """A cluster whose guard answers with metrics."""
+
+    metrics = b""
+
+    def answer(self, path: str, query: Mapping[str, str]) -> tuple[int, bytes]:
+        if path == "/api/v1/namespaces/netpol-guard/services/http:netpol-guard:metrics/proxy/metrics":
+            return 200, self.metrics
+        return super().answer(path, query)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "use"),
+    [
+        (b"# HELP x y\nnetpol_guard_ledger_in_use 1.0\nother 0.0\n", LedgerUse.USED),
+        (b"# HELP x y\nnetpol_guard_ledger_in_use 0.0\nother 1.0\n", LedgerUse.UNUSED),
+        (b"netpol_guard_in_flight_requests 0.0\n", LedgerUse.UNKNOWN),
+        (b"", LedgerUse.UNKNOWN),
+    ],
+)
+def test_whether_the_ledger_is_in_use_is_what_a_replica_says(metrics: bytes, use: LedgerUse) -> None:
+    api = Scraped(objects())
+    api.metrics = metrics
+    assert look(api).survey.ledger is use
+    found = {finding.check for finding in report_of(api).findings}
+    assert (Check.GUARD_LEDGER in found) is (use is LedgerUse.UNUSED)
+    assert look(api, calls=False).survey.ledger is LedgerUse.UNKNOWN
+
+
+def test_a_ledger_that_is_not_there_is_missing_and_one_that_must_not_be_read_is_not() -> None:
+    found = [each for each in objects() if each["metadata"]["name"] != "netpol-guard-ledger"]
+    assert look(Paginated(found)).survey.ledger is LedgerUse.MISSING
+    hidden = Paginated(found, forbidden=frozenset({"configmaps"}))
+    assert look(hidden).survey.ledger is LedgerUse.UNKNOWN
+    assert Check.GUARD_LEDGER not in {finding.check for finding in report_of(hidden).findings}
 
 
 def issue(host: str) -> Pair:
