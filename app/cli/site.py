@@ -12,9 +12,9 @@ from app.cluster.client.objects import Objects
 from app.cluster.client.server import ClusterServer
 from app.cluster.probe.prober import Prober, ProbeTimeouts
 from app.cluster.probe.store import recall, remember
-from app.cluster.state.cilium import plugin_limit
 from app.cluster.state.read_once import read_facts
 from app.cluster.state.snapshot import Snapshot, snapshot_of
+from app.cluster.survey.cilium import plugin_limit
 from app.deadline import Deadline
 from app.errors import StateUnreadable
 from app.install.guard.manifests import SETTINGS

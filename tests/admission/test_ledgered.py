@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,20 +28,20 @@ def cluster(*policies: Policy, **more: Any) -> LedgerWorld:
     return LedgerWorld(list(policies or (KEEPER, ONE, TWO)), **more)  # type: ignore[arg-type]
 
 
-def deletion(policy: Policy, **more: object) -> Object:
-    return {**request("DELETE", old=stored_manifest(policy)), **more}
+def deletion(policy: Policy, **more: Any) -> Object:
+    return request("DELETE", old=stored_manifest(policy), **more)
 
 
-def creation(obj: Object, **more: object) -> Object:
+def creation(obj: Object, **more: Any) -> Object:
     metadata = {**obj["metadata"], "uid": uid_of(obj["metadata"].get("name", "new"))}
-    return {**request("CREATE", {**obj, "metadata": metadata}), **more}
+    return request("CREATE", {**obj, "metadata": metadata}, **more)
 
 
-def labelling(old: dict[str, str], new: dict[str, str], **more: object) -> Object:
+def labelling(old: dict[str, str], new: dict[str, str], **more: Any) -> Object:
     metadata = {"uid": uid_of(NS), "resourceVersion": "40"}
     name = {"kubernetes.io/metadata.name": NS}
     versions = [world.namespace(NS, {**labels, **name}, **metadata) for labels in (new, old)]
-    return {**request("UPDATE", *versions), **more}
+    return request("UPDATE", *versions, **more)
 
 
 class TestWhatIsReadAndWritten:

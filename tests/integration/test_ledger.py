@@ -1,4 +1,4 @@
-"""Changes that meet over replicas, on a real API server with a writer beside it (``changes-that-meet.md``).
+"""Changes that meet over replicas (``docs/design/changes-that-meet.md``), on a real API server with a writer.
 
 ``LEDGER_TRIALS=1000`` makes it as many trials as that.
 """

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from app.cluster.state.cilium import limit_of
 from app.cluster.state.facts import Facts
 from app.cluster.state.snapshot import Snapshot, snapshot_of
+from app.cluster.survey.cilium import limit_of
 from app.engine.cluster import Source
 from app.engine.policy import Policy
 from app.model.survey import OverriddenObject, Survey

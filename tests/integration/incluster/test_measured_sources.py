@@ -18,7 +18,7 @@ from app.cluster.client.connection import Connection, configuration
 from app.cluster.client.objects import Objects
 from app.cluster.probe.prober import Prober, ProbeTimeouts
 from app.cluster.probe.store import recall, remember
-from app.cluster.state.cilium import plugin_limit
+from app.cluster.survey.cilium import plugin_limit
 from app.engine.addresses import networks_of
 from app.engine.cluster import Provenance
 from app.model.measurement import Measurement, Reach

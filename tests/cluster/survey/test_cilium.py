@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from app.cluster.state.cilium import limit_of
 from app.cluster.state.facts import Agent
 from app.cluster.state.sources import discover
+from app.cluster.survey.cilium import limit_of
 from app.engine.cluster import Source
 from app.model.declared_sources import declared_source
 from tests.cluster.builders import facts, node
