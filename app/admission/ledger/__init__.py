@@ -1,1 +1,1 @@
-"""Changes that were admitted and are not seen to be made yet, and judging with them; never I/O, never a clock."""
+"""Changes that were admitted and are not seen to be made yet, and judging by them; never I/O or a clock."""
