@@ -245,13 +245,13 @@ class Reviewer:
         mode = self._rules.mode if namespace is None else self._mode(namespace.labels)
         if mode is _OFF or (namespace is not None and namespace.terminating):
             return _Judged(ADMITTED, mode)
-        if kept.metadata.deletion_timestamp is not None:
-            return _Judged(spec_of_what_goes(review), mode, kept.metadata)
         change = change_of(review, kept, old)
         under_way = ledgered_policy(review, new, old, change)
         try:
             async with asyncio.timeout(deadline.left):
                 outcome = await ledger.policy(change, under_way, deadline)
+            if kept.metadata.deletion_timestamp is not None and outcome.kind is OutcomeKind.REJECT:
+                outcome = spec_of_what_goes(review)
         except TooComplexError:
             outcome = too_complex(change.title)
         except TimeoutError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -23,25 +22,25 @@ UNDER_WAY = "That is together with what was let through a moment ago and is not 
 A_CHANGE_OF_TWO = {"format": "1", f"entry.{NS}.other": "policy moved 50 two"}
 
 
-def cluster(*policies: Policy, **more: Any) -> LedgerWorld:
+def cluster(*policies: Policy, **more: object) -> LedgerWorld:
     """Return a cluster in which one baseline isolates, and two policies let everything in."""
     return LedgerWorld(list(policies or (KEEPER, ONE, TWO)), **more)  # type: ignore[arg-type]
 
 
-def deletion(policy: Policy, **more: Any) -> Object:
-    return request("DELETE", old=stored_manifest(policy), **more)
+def deletion(policy: Policy, **more: object) -> Object:
+    return {**request("DELETE", old=stored_manifest(policy)), **more}
 
 
-def creation(obj: Object, **more: Any) -> Object:
+def creation(obj: Object, **more: object) -> Object:
     metadata = {**obj["metadata"], "uid": uid_of(obj["metadata"].get("name", "new"))}
-    return request("CREATE", {**obj, "metadata": metadata}, **more)
+    return {**request("CREATE", {**obj, "metadata": metadata}), **more}
 
 
-def labelling(old: dict[str, str], new: dict[str, str], **more: Any) -> Object:
+def labelling(old: dict[str, str], new: dict[str, str], **more: object) -> Object:
     metadata = {"uid": uid_of(NS), "resourceVersion": "40"}
     name = {"kubernetes.io/metadata.name": NS}
     versions = [world.namespace(NS, {**labels, **name}, **metadata) for labels in (new, old)]
-    return request("UPDATE", *versions, **more)
+    return {**request("UPDATE", *versions), **more}
 
 
 class TestWhatIsReadAndWritten:
@@ -188,7 +187,7 @@ class TestRefusals:
         assert "there is a policy of this name already" in answer.message
 
     def test_the_spec_of_a_policy_that_is_being_deleted_stays(self) -> None:
-        going: dict[str, Any] = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x/y"]}
+        going: Object = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x/y"]}
         old, new = stored_manifest(ONE, **going), stored_manifest(CLOSED, **going)
         answer = cluster().ask(request("UPDATE", new, old))
         assert not answer.allowed
