@@ -32,7 +32,7 @@ class NamespaceJudgement:
         self._new = new
         self._cluster = cluster
         self._rules, self._budget = context
-        self._judge = Judge(self._rules.options, self._budget)
+        self._judge = Judge(self._rules.options.known_by(cluster), self._budget)
         earlier = new if old is None else old
         # Only the changed namespace is a far end here, so there is no need to know of the others.
         self._before = NamespaceTable({new.name: earlier})

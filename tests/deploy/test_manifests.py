@@ -7,6 +7,7 @@ import yaml
 
 from app import __version__
 from app import names as identity
+from app.cluster.state.resources import CILIUM_CONFIG
 from app.serving.server import CLOSE_SECONDS
 from app.settings.model import Settings
 from app.shipped import DEPLOY, guard_manifests
@@ -79,6 +80,7 @@ def test_the_secret_and_the_sources_that_the_roles_name_are_those_that_the_guard
         ("namespaces", identity.NAME),
         ("secrets", identity.TLS_SECRET),
         ("configmaps", identity.SOURCES_CONFIG_MAP),
+        ("configmaps", CILIUM_CONFIG.name),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.cluster.client.listing import Collection
 from app.cluster.state.facts import AGENT_VALUE, KUBE_SYSTEM
-from app.model.kinds import CONFIG_MAP, CRD, ENDPOINT_SLICE, NAMESPACE, NODE, POD, SERVICE, Kind
+from app.model.kinds import CONFIG_MAP, CRD, ENDPOINT_SLICE, NAMESPACE, NODE, POD, SERVICE, Kind, Reference
 from app.names import SOURCES_CONFIG_MAP
 from app.wire.objects.nodes import CONTROL_PLANE_LABELS
 from app.wire.objects.services import SERVICE_NAME_LABEL
@@ -38,6 +38,16 @@ def agents(key: str) -> Collection:
     """Return the konnectivity agents that carry the label ``key``."""
     labels = f"{key}={AGENT_VALUE}"
     return Collection(f"the konnectivity agents ({labels})", POD, KUBE_SYSTEM, {"labelSelector": labels})
+
+
+CILIUM_CONFIG = Reference(CONFIG_MAP, "cilium-config", "kube-system")
+CILIUM = Collection(
+    "Cilium's configuration (ConfigMap kube-system/cilium-config)",
+    CONFIG_MAP,
+    CILIUM_CONFIG.namespace,
+    {"fieldSelector": f"metadata.name={CILIUM_CONFIG.name}"},
+)
+"""It is there where Cilium is the network plugin. Where it must not be read, nobody knows."""
 
 
 def remembered(namespace: str) -> Collection:

@@ -45,7 +45,7 @@ class Simulation:
         self._options = options
         self._guarded = guarded_namespaces(cluster)
         self._table = NamespaceTable(cluster.namespaces)
-        self._judge = Judge(options, Unlimited())
+        self._judge = Judge(options.known_by(cluster), Unlimited())
 
     def lost(self, namespace: str, before: Iterable[Policy], after: Iterable[Policy]) -> tuple[Loss, ...]:
         """Return the required flows of ``namespace`` that ``after`` loses and ``before`` did not."""

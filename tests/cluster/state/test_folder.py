@@ -366,3 +366,15 @@ webhooks: null
 """
     write(folder, nulls=objects)
     assert "a" in read(DirectoryState(folder)).namespaces
+
+
+def test_cilium_is_known_by_its_configuration(folder: Path) -> None:
+    write(folder, namespace=NAMESPACE.format(name="one"))
+    assert read(DirectoryState(folder)).blocks_match_pods is None
+    write(
+        folder,
+        cilium="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cilium-config, namespace: kube-system}\n",
+    )
+    state = DirectoryState(folder)
+    assert read(state).blocks_match_pods is False
+    assert any("the network plugin is Cilium" in note for note in state.notes)
