@@ -15,12 +15,12 @@ from typing import TypeAlias
 from app.engine.budget import Budget, demand
 from app.engine.cluster import Provenance, TargetPort
 from app.engine.intervals import IntervalSet
-from app.engine.last_source import find_shut_out
 from app.engine.points import Point, isolating
 from app.engine.policy import Direction, Policy
 from app.engine.regions import NamespaceTable, Region, Side, World, policy_covers
 from app.engine.requirements import IpBlockMatchesPods, Options, RequiredFlow, Severity
 from app.engine.search.find import Comparison, find_newly_lost
+from app.engine.search.last_source import find_shut_out
 from app.engine.search.witness import ALWAYS, Proviso, proviso_of, simplified
 from app.engine.selectors import LabelSet, Operator, Selector
 
