@@ -10,7 +10,7 @@ from app.admission.outcome import OutcomeKind, Reason, ReviewOutcome
 from app.admission.rules import Rules
 from app.engine.budget import Budget, TooComplexError
 from app.engine.cluster import MANAGED, MANAGED_LABEL, Cluster
-from app.engine.explain import flow_ids, item_lines, main_losses
+from app.engine.explain import flow_ids, hedge_words, item_lines, loss_lines, main_losses
 from app.engine.judge import Judge, Loss, State, Verdict
 from app.engine.policy import Namespace
 from app.engine.regions import NamespaceTable
@@ -32,7 +32,7 @@ class NamespaceJudgement:
         self._new = new
         self._cluster = cluster
         self._rules, self._budget = context
-        self._judge = Judge(self._rules.options, self._budget)
+        self._judge = Judge(self._rules.options.known_by(cluster), self._budget)
         earlier = new if old is None else old
         # Only the changed namespace is a far end here, so there is no need to know of the others.
         self._before = NamespaceTable({new.name: earlier})
@@ -48,10 +48,11 @@ class NamespaceJudgement:
 
     def _still_managed(self) -> ReviewOutcome:
         """Judge with the namespace still required, whatever its labels become."""
-        verdicts = (found for found in self._verdicts() if found[1].rejected)
-        cutting = list(islice(verdicts, _SHOWN + 1))
+        warned: dict[str, Loss] = {}
+        cutting = list(islice(self._cutting(warned), _SHOWN + 1))
         if not cutting:
-            return ReviewOutcome(OutcomeKind.ADMIT, notes=self._left_notes())
+            notes = (*self._left_notes(), *islice(warned, _MOST_NOTES))
+            return ReviewOutcome(OutcomeKind.ADMIT, notes=notes, flows=flow_ids(warned.values()))
         cut = [loss for _, verdict in cutting for loss in verdict.rejected]
         lines = [self._headline()]
         for state, verdict in cutting[:_SHOWN]:
@@ -65,6 +66,14 @@ class NamespaceJudgement:
             for loss in main_losses(cut)
         )
         return ReviewOutcome(OutcomeKind.REJECT, tuple(lines), reasons, flows=flow_ids(cut))
+
+    def _cutting(self, warned: dict[str, Loss]) -> Iterator[tuple[State, Verdict]]:
+        """Yield what is to be rejected; add to ``warned`` what is only worth a warning, by its words."""
+        for state, verdict in self._verdicts():
+            for loss in main_losses(verdict.warned):
+                warned[loss_lines(loss, state.policies)[0]] = loss
+            if verdict.rejected:
+                yield state, verdict
 
     def _headline(self) -> str:
         name = self._new.name
@@ -139,5 +148,6 @@ class NamespaceJudgement:
 def _cut_note(loss: Loss) -> str:
     isolating = listed(dict.fromkeys(policy.name for policy in loss.isolating))
     return (
-        f"{loss.flow.id.value}: as policies stand, they cut {flow_words(loss.flow)}; isolated by {isolating}"
+        f"{loss.flow.id.value}: as policies stand, they cut {flow_words(loss.flow)}{hedge_words(loss)};"
+        f" isolated by {isolating}"
     )

@@ -51,7 +51,7 @@ class PolicyJudgement:
         self._cluster = standing.cluster
         self._rules = rules
         self._budget = budget
-        self._judge = Judge(rules.options, budget)
+        self._judge = Judge(rules.options.known_by(self._cluster), budget)
         policies = standing.cluster.policies.get(change.namespace, ())
         self._others = tuple([policy for policy in policies if not change.name or policy.name != change.name])
         self._baseline = None if change.new is None else recognise(change.new, self._cluster)

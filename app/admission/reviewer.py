@@ -295,11 +295,12 @@ class Reviewer:
         if new is None or not new.namespace.name:
             return _Judged(missing(review), self._rules.mode)
         earlier = new if old is None else old
-        mode = self._mode(earlier.namespace.labels)
+        was_managed = old is not None and MANAGED.matches(old.namespace.labels)
+        mode = self._mode(earlier.namespace.labels) if was_managed else self._rules.mode
         unchanged = old is not None and old.namespace.labels == new.namespace.labels
         if new.namespace.terminating or unchanged:
             return _Judged(ADMITTED, mode)
-        weaker = _weakening(mode, self._mode(new.namespace.labels), earlier)
+        weaker = _weakening(mode, self._mode(new.namespace.labels), (old, new))
         ruling = OverrideRuling(OverrideOutcome.NOT_ASKED)
         if weaker:
             ruling = await self._overrides.rule(review, weaker, deadline)
@@ -389,8 +390,13 @@ def _unusable(review: Review, *versions: ParsedPolicy | None) -> ReviewOutcome:
     return missing(review) if unread is None else unreadable(review, unread)
 
 
-def _weakening(before: Mode, after: Mode, old: ParsedNamespace) -> str:
-    """Return how the mode of a managed namespace is weakened, "" if it is not."""
-    if not MANAGED.matches(old.namespace.labels) or not after.is_weaker_than(before):
+def _weakening(before: Mode, after: Mode, versions: tuple[ParsedNamespace | None, ParsedNamespace]) -> str:
+    """Return how the mode of a namespace that is managed, or will be now, is weakened, "" if it is not."""
+    old, new = versions
+    if not after.is_weaker_than(before):
         return ""
-    return f"{MODE_LABEL} weakened from {before.value} to {after.value}"
+    if old is not None and MANAGED.matches(old.namespace.labels):
+        return f"{MODE_LABEL} weakened from {before.value} to {after.value}"
+    if MANAGED.matches(new.namespace.labels):
+        return f"namespace becomes managed with {MODE_LABEL}: {after.value}, weaker than {before.value}"
+    return ""

@@ -78,7 +78,7 @@ class Verdicts:
     ) -> tuple[Loss, ...] | None:
         """Return what ``policies`` lose of ``flows``; None where that is too complex to say."""
         try:
-            judge = Judge(self.options, self.budget())
+            judge = Judge(self.options.known_by(self.cluster), self.budget())
             return judge.audit(State(policies, self.table), flows).losses
         except TooComplexError:
             return None

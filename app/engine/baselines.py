@@ -7,14 +7,15 @@ Baselines first).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 from app.engine.cluster import MANAGED, Cluster, Source, WebhookService
-from app.engine.intervals import IntervalSet
+from app.engine.intervals import IntervalSet, Span
 from app.engine.policy import ALLOW_ALL, Direction, Peers, PodPeer, Policy, Rule
-from app.engine.ports import ALL_PORTS
+from app.engine.ports import ALL_NUMBERS
 from app.engine.selectors import EVERYTHING, Selector
 
 OPERATOR_NAME = "iomete-spark-operator"
@@ -95,7 +96,7 @@ def opening(namespace: str, other: str) -> Policy:
 def means_the_same(policy: Policy, other: Policy) -> bool:
     """Tell whether two policies surely say the same, whatever their names and however they are written.
 
-    Told for policies of the kinds that are written here: rules without ports, whose peers add up.
+    Told for policies of the kinds that are written here: rules whose peers and ports add up to every port.
     """
     return (
         (policy.pods, policy.types, policy.terminating) == (other.pods, other.types, other.terminating)
@@ -169,19 +170,48 @@ def _lets_in(peers: Peers, source: Source) -> bool:
 
 
 def _is_open(rules: Sequence[Rule]) -> bool:
-    return any(rule.peers is None and rule.ports == ALL_PORTS for rule in rules)
+    """Tell whether ``rules`` together let everyone through on every port, however many they are."""
+    return _every_port(rule for rule in rules if rule.peers is None)
+
+
+def _every_port(rules: Iterable[Rule]) -> bool:
+    return ALL_NUMBERS.is_subset(IntervalSet.union(rule.ports.numbers for rule in rules))
 
 
 def _merged(rules: Sequence[Rule]) -> Peers | None:
-    """Return the union of the peers of all rules; None if a rule restricts ports or lets everyone in."""
-    pods: dict[PodPeer, None] = {}
-    addresses: list[IntervalSet] = []
-    for rule in rules:
-        if rule.peers is None or rule.ports != ALL_PORTS:
+    """Return whom all rules together let in on every port; None if they let anyone else in on some port.
+
+    Rules that split the ports between them add up, and what another peer holds already is left out.
+    """
+    listed = [(rule, rule.peers) for rule in rules if rule.peers is not None]
+    if len(listed) < len(rules):
+        return None
+    by_peer: dict[PodPeer, list[Rule]] = {}
+    for rule, peers in listed:
+        for peer in peers.pods:
+            if peer.pods and peer.namespaces:
+                by_peer.setdefault(peer, []).append(rule)
+    whole = [peer for peer, naming in by_peer.items() if _every_port(naming)]
+    if not all(any(_is_within(peer, other) for other in whole) for peer in by_peer):
+        return None
+    widest = [peer for peer in whole if not any(other != peer and _is_within(peer, other) for other in whole)]
+    addresses = IntervalSet.union(peers.addresses for _, peers in listed)
+    for first, _ in _parts_of_all_ports(rules):
+        here = IntervalSet.union(peers.addresses for rule, peers in listed if first in rule.ports.numbers)
+        if not addresses.is_subset(here):
             return None
-        pods.update(dict.fromkeys(rule.peers.pods))
-        addresses.append(rule.peers.addresses)
-    return Peers(tuple(pods), IntervalSet.union(addresses))
+    return Peers(tuple(widest), addresses)
+
+
+def _is_within(peer: PodPeer, other: PodPeer) -> bool:
+    return peer.namespaces.is_subset(other.namespaces) and peer.pods.is_subset(other.pods)
+
+
+def _parts_of_all_ports(rules: Iterable[Rule]) -> Iterator[Span]:
+    """Yield spans that together are all ports, none of which a rule lets through by half."""
+    borders = {border for rule in rules for span in rule.ports.numbers.spans for border in span}
+    for low, high in ALL_NUMBERS.spans:
+        yield from pairwise(sorted({low, high, *(border for border in borders if low < border < high)}))
 
 
 def missing_baselines(policies: Iterable[Policy], cluster: Cluster, namespace: str) -> tuple[Policy, ...]:

@@ -96,7 +96,8 @@ class Endpoint:
 class Cluster:
     """Namespaces by name, policies by namespace, and the facts that required flows follow from.
 
-    ``policies`` holds only the namespaces that were read for the question at hand.
+    ``policies`` holds only the namespaces that were read for the question at hand. ``blocks_match_pods``:
+    whether the network plugin lets ``ipBlock`` match pods (rule 13); None where that is not known.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
@@ -104,3 +105,4 @@ class Cluster:
     sources: tuple[Source, ...] = ()
     webhooks: tuple[WebhookService, ...] = ()
     api_server: tuple[Endpoint, ...] = ()
+    blocks_match_pods: bool | None = None

@@ -10,10 +10,18 @@ from dataclasses import replace
 
 from app.engine.cluster import Provenance, Source
 from app.engine.judge import Certainty, Loss
-from app.engine.points import Point, RuleRef, allowing, peers_match
+from app.engine.points import Peer, Point, RuleRef, allowing, peers_match
 from app.engine.policy import Direction, Policy
 from app.engine.requirements import FlowId
-from app.engine.words import flow_words, listed, place_words, rule_words, source_words, witness_words
+from app.engine.words import (
+    far_end_words,
+    flow_words,
+    listed,
+    place_words,
+    rule_words,
+    source_words,
+    witness_words,
+)
 
 _CONSEQUENCES = {
     FlowId.WEBHOOK_INGRESS: "pod creations in every managed namespace hang for up to 30 s, then go through "
@@ -68,11 +76,23 @@ def _source_words(source: Source) -> str:
 def loss_lines(loss: Loss, policies: Sequence[Policy]) -> tuple[str, ...]:
     """Return the lines that explain one lost flow: which, an example, why, what then happens."""
     return (
-        f"{loss.flow.id.value}: cuts {flow_words(loss.flow)}{_hedge(loss)}",
-        f"  example: {witness_words(loss.flow, loss.point)}",
+        f"{loss.flow.id.value}: cuts {flow_words(loss.flow)}{hedge_words(loss)}",
+        f"  example: {example_words(loss)}",
         f"  why:     {why_words(loss, policies)}",
         f"  then:    {_CONSEQUENCES[loss.flow.id]}",
     )
+
+
+def example_words(loss: Loss) -> str:
+    """Return one flow of ``loss``, and where only some addresses or names of ports have it so, which."""
+    example, proviso = witness_words(loss.flow, loss.point), loss.proviso
+    conditions = [f"the port is named {listed(map(repr, proviso.named))}"] if proviso.named else []
+    if proviso.not_named:
+        conditions.append(f"the port is not named {' or '.join(map(repr, proviso.not_named))}")
+    if proviso.address:
+        far = far_end_words(Peer(address=loss.point.peer.address))
+        conditions.insert(0, f"the address of the pod in {loss.point.peer.namespace} is {far}")
+    return f"{example} (where {listed(conditions)})" if conditions else example
 
 
 def item_lines(loss: Loss, policies: Sequence[Policy]) -> tuple[str, ...]:
@@ -86,7 +106,8 @@ def flow_ids(losses: Iterable[Loss]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(loss.flow.id.value for loss in losses))
 
 
-def _hedge(loss: Loss) -> str:
+def hedge_words(loss: Loss) -> str:
+    """Return what is not certain about a loss, in brackets."""
     if loss.certainty is Certainty.IP_BLOCK_ONLY:
         return " (only an ipBlock keeps this open, which not every network plugin applies to pods)"
     if loss.flow.is_future:

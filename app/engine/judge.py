@@ -7,9 +7,10 @@ as it would be after the change.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TypeAlias
 
 from app.engine.budget import Budget, demand
 from app.engine.cluster import Provenance, TargetPort
@@ -17,9 +18,17 @@ from app.engine.intervals import IntervalSet
 from app.engine.points import Point, isolating
 from app.engine.policy import Direction, Policy
 from app.engine.regions import NamespaceTable, Region, Side, World, policy_covers
-from app.engine.requirements import FlowId, IpBlockMatchesPods, Options, RequiredFlow, Severity
+from app.engine.requirements import IpBlockMatchesPods, Options, RequiredFlow, Severity
 from app.engine.search.find import Comparison, find_newly_lost
-from app.engine.search.witness import simplified
+from app.engine.search.last_source import find_shut_out
+from app.engine.search.witness import ALWAYS, Proviso, proviso_of, simplified
+from app.engine.selectors import LabelSet, Operator, Selector
+
+_Target: TypeAlias = "tuple[str, TargetPort | None]"
+"""A webhook and one of its ports."""
+
+
+_ABSENT = LabelSet.of(Operator.DOES_NOT_EXIST)
 
 
 class Age(Enum):
@@ -46,6 +55,7 @@ class Loss:
     severity: Severity
     certainty: Certainty
     isolating: tuple[Policy, ...]
+    proviso: Proviso = ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +144,59 @@ class Judge:
             for flow in asked
             if (found := [loss for change in changes if (loss := change.loss(flow)) is not None])
         ]
-        return Verdict(tuple(_weigh_guessed_sources(losses, flows)))
+        return Verdict(tuple(self._weighed(losses, flows, before, after)))
 
     def audit(self, state: State, flows: Sequence[RequiredFlow]) -> Verdict:
         """Return what ``state`` loses, as if nothing had been lost before."""
         unrestricted = State((), state.table)
         return self.compare(unrestricted, state, flows)
+
+    def _weighed(
+        self, losses: Sequence[Loss], flows: Sequence[RequiredFlow], before: State, after: State
+    ) -> Iterator[Loss]:
+        """Raise lost guessed sources to a rejection where a pod is let in by no source at all any more."""
+        if not any(_is_guess(loss.flow) for loss in losses):
+            yield from losses
+            return
+        cut = _by_target(loss.flow for loss in losses if loss.certainty is Certainty.CUT)
+        shut_out: dict[_Target | None, Mapping[str, str] | None] = {}
+        for target, known in _by_target(flows).items():
+            if len(cut.get(target, ())) == len(known) and any(map(_is_guess, known)):
+                shut_out[target] = self._shut_out([flow.region for flow in known], before, after)
+        for loss in losses:
+            labels = shut_out.get(_target_of(loss.flow)) if _is_guess(loss.flow) else None
+            yield loss if labels is None else self._raised(loss, labels, before, after)
+
+    def _shut_out(self, regions: Sequence[Region], before: State, after: State) -> Mapping[str, str] | None:
+        found = (
+            find_shut_out(regions, before.side(self._pods), state.side(self._pods), self._budget)
+            for state in after.to_come()
+        )
+        return next((labels for labels in found if labels is not None), None)
+
+    def _raised(self, loss: Loss, labels: Mapping[str, str], before: State, after: State) -> Loss:
+        """Return ``loss`` as a rejection, with that pod for its example where it is one."""
+        keys = {key for state in (before, after) for policy in state.policies for key in policy.pods.keys}
+        pod = Selector.of(
+            (key, LabelSet.of(Operator.IN, [labels[key]]) if key in labels else _ABSENT)
+            for key in {*keys, *labels}
+        )
+        region = replace(loss.flow.region, subject=loss.flow.region.subject & pod)
+        earlier = before.side(self._pods)
+        for later in (state.side(self._pods) for state in after.to_come()):
+            point = find_newly_lost(region, earlier, later, self._budget)
+            if point is not None:
+                plain = simplified(region, point, later, earlier, budget=self._budget)
+                found = _loss(loss.flow, plain, loss.age, later)
+                proviso = proviso_of(region, plain, later, earlier)
+                return replace(found, severity=Severity.REJECT, proviso=proviso)
+        return replace(loss, severity=Severity.REJECT)
+
+    @property
+    def _pods(self) -> IntervalSet | None:
+        """The addresses of pods, where ``ipBlock`` may match them."""
+        matches = self._options.ip_block_matches_pods
+        return None if matches is IpBlockMatchesPods.NO else self._options.pod_addresses
 
 
 def _weight(loss: Loss) -> tuple[bool, bool]:
@@ -204,7 +261,8 @@ class _Change:
         if new is None or self._is_lost_without_the_change(flow.region, pod_addresses):
             return None
         plain = simplified(flow.region, new, after, before, budget=self._budget)
-        return _loss(flow, plain, Age.NEW, after)
+        loss = _loss(flow, plain, Age.NEW, after)
+        return replace(loss, proviso=proviso_of(flow.region, plain, after, before))
 
     def _is_lost_without_the_change(self, region: Region, pod_addresses: IntervalSet | None) -> bool:
         """Tell whether only policies that are being deleted kept open what is lost: no change is to blame."""
@@ -252,30 +310,17 @@ def _has_ip_blocks(direction: Direction, *states: State) -> bool:
     )
 
 
-def _weigh_guessed_sources(losses: Iterable[Loss], flows: Sequence[RequiredFlow]) -> Iterable[Loss]:
-    """Raise lost guessed sources to a rejection where none at all is let in to a webhook's port any more."""
-    sources = _sources_by_port(flow for flow in flows if flow.id is FlowId.WEBHOOK_INGRESS)
-    gone = _sources_by_port(
-        loss.flow
-        for loss in losses
-        if loss.flow.id is FlowId.WEBHOOK_INGRESS and loss.certainty is Certainty.CUT
-    )
-    for loss in losses:
-        port = _port_of(loss.flow)
-        is_last = _is_guess(loss.flow) and gone[port] == sources[port]
-        yield replace(loss, severity=Severity.REJECT) if is_last else loss
+def _target_of(flow: RequiredFlow) -> _Target | None:
+    return None if flow.webhook is None else (flow.webhook.name, flow.port)
 
 
-def _port_of(flow: RequiredFlow) -> tuple[str, TargetPort | None]:
-    return "" if flow.webhook is None else flow.webhook.name, flow.port
-
-
-def _sources_by_port(
-    flows: Iterable[RequiredFlow],
-) -> dict[tuple[str, TargetPort | None], set[int]]:
-    found: dict[tuple[str, TargetPort | None], set[int]] = defaultdict(set)
+def _by_target(flows: Iterable[RequiredFlow]) -> dict[_Target, list[RequiredFlow]]:
+    """Return the flows to each target port of each webhook: one for each source."""
+    found: dict[_Target, list[RequiredFlow]] = defaultdict(list)
     for flow in flows:
-        found[_port_of(flow)].add(id(flow.source))
+        target = _target_of(flow)
+        if target is not None:
+            found[target].append(flow)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from app.engine.addresses import ALL_OF, Family
@@ -54,6 +54,13 @@ class Options:
     dns: tuple[PodPeer, ...] = _DNS
     outside: bool = False
     pod_addresses: IntervalSet = field(default=ALL_OF[Family.IPV4])
+
+    def known_by(self, cluster: Cluster) -> Options:
+        """Return the options with what the cluster knows itself, where an admin has not decided."""
+        if cluster.blocks_match_pods is None or self.ip_block_matches_pods is not IpBlockMatchesPods.UNKNOWN:
+            return self
+        matches = IpBlockMatchesPods.YES if cluster.blocks_match_pods else IpBlockMatchesPods.NO
+        return replace(self, ip_block_matches_pods=matches)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,8 @@ class _Namespace:
 
     def findings(self, work: Work) -> Iterator[LintFinding]:
         """Yield the required flows that the change cuts, or that it was too much work to tell."""
-        judge, with_baselines = Judge(work.options, work.budget()), self._change.assumptions.baselines
+        judge = Judge(work.options.known_by(self._change.cluster), work.budget())
+        with_baselines = self._change.assumptions.baselines
         case = self._case(self._beside_baselines if with_baselines else self._bare, work.options)
         try:
             charged = charges(case, judge)

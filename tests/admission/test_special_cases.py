@@ -661,3 +661,20 @@ _ONLY = {
     }
     for port in (80, 81)
 }
+
+
+def test_a_label_that_leaves_pods_hanging_on_an_ip_block_alone_is_a_warning() -> None:
+    rules: list[world.Object] = [
+        {"from": [{"namespaceSelector": {"matchLabels": {"team": "a"}}}]},
+        {"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]},
+    ]
+    by_team = world.manifest("by-team", {"policyTypes": ["Ingress"], "ingress": rules})
+    state = world.cluster(
+        world.parsed(by_team), namespaces={NS: MANAGED, "iomete-system": {**MANAGED, "team": "a"}}
+    )
+    old = world.namespace("iomete-system", {**MANAGED, "team": "a"})
+    answer = ask(state, request("UPDATE", world.namespace("iomete-system", {**MANAGED, "team": "b"}), old))
+    assert answer.allowed
+    assert "managed-ingress: cuts managed namespaces from the pods of data-plane" in answer.warnings
+    assert "only an ipBlock keeps this open" in answer.warnings
+    assert answer.decision.flows == ("managed-ingress",)

@@ -25,6 +25,8 @@ def _sources(state: Object) -> Cluster:
         cluster = world.with_sources(cluster, *made)
     if state.get("webhooks") == "none":
         cluster = replace(cluster, webhooks=())
+    if state.get("plugin") == "Cilium":
+        cluster = replace(cluster, blocks_match_pods=False)
     if "webhook port" in state:
         cluster = replace(cluster, webhooks=(world.webhook(port=_port(state["webhook port"])),))
     return cluster

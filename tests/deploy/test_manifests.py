@@ -7,6 +7,7 @@ import yaml
 
 from app import __version__
 from app import names as identity
+from app.cluster.state.resources import CILIUM_CONFIG
 from app.serving.server import CLOSE_SECONDS
 from app.settings.model import Settings
 from app.shipped import DEPLOY, guard_manifests
@@ -81,6 +82,7 @@ def test_the_objects_that_the_roles_name_are_those_that_the_guard_uses() -> None
         ("configmaps", identity.SOURCES_CONFIG_MAP),
         ("configmaps", identity.LEDGER_CONFIG_MAP),
         ("networkpolicies", identity.NAME),
+        ("configmaps", CILIUM_CONFIG.name),
     }
 
 

@@ -68,10 +68,22 @@ def expected(before: Views, after: Views, small: Small) -> Expected:
     flows = tuple(small.required())
     found = {flow.key: fits for flow in flows if (fits := _expected(flow, before, after, small)) is not None}
     for group in _by_target(flows):
-        if all(one.key in found and found[one.key][2] == "cut" for one in group):
+        is_cut = all(one.key in found and found[one.key][2] == "cut" for one in group)
+        if is_cut and _reached(group, before, small) - _reached(group, after, small):
             for one in group:
                 age, severity, certainty = found[one.key]
                 found[one.key] = age, "reject" if one.last_rejects else severity, certainty
+    return found
+
+
+def _reached(group: Sequence[Required], views: Views, small: Small) -> set[int]:
+    """Return the pods behind the webhook that all of some source reaches; where it may be so, it is."""
+    without = small.matches_pods is IpBlockMatchesPods.NO
+    state = (views.without if without else views.with_addresses)["Ingress"]
+    found: set[int] = set()
+    for one in group:
+        box = one.box if without else one.box_with_addresses
+        found |= box.own - {own for own, _ in brute.lost(box, state)}
     return found
 
 

@@ -49,9 +49,10 @@ def agent_of(source: RawObject) -> Agent | None:
 class Facts:
     """Namespaces by name, and everything that sources and webhook Services are found in.
 
-    ``clients`` are where webhooks are served; ``memory`` is which sources were measured. ``default_assumed``:
-    the configurations that would tell could not be read, so the documented default stands in. ``hidden`` are
-    Services that must not be read, and ``unread`` says in words what could not be.
+    ``has_cilium``: Cilium's configuration is there. ``clients`` are where webhooks are served; ``memory`` is
+    which sources were measured. ``default_assumed``: the configurations that would tell could not be read, so
+    the documented default stands in. ``hidden`` are Services that must not be read, and ``unread`` says in
+    words what could not be.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class Facts:
     nodes: tuple[NodeFacts, ...] = ()
     agents: frozenset[Agent] = frozenset()
     memory: Memory = NOTHING_REMEMBERED
+    has_cilium: bool = False
     default_assumed: bool = False
     unread: tuple[str, ...] = ()
 

@@ -9,13 +9,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import msgspec
+
 from app.cluster.client.listing import Collection
 from app.cluster.state.facts import AGENT_LABELS, KUBERNETES, NOTHING_REMEMBERED, Facts, agent_of
 from app.cluster.state.resources import (
+    CILIUM_CONFIG,
     DEFINITIONS,
     NAMESPACES,
     NODES,
     agents,
+    cilium,
     configurations,
     remembered,
     service,
@@ -33,17 +37,23 @@ from app.model.kinds import (
     SERVICE,
     VALIDATING,
     Kind,
+    Reference,
 )
-from app.model.measured_sources import memory_of
+from app.model.measured_sources import Memory, memory_of
+from app.wire.objects.metadata import NO_METADATA, Metadata
 from app.wire.objects.namespaces import namespace_of
 from app.wire.objects.nodes import node_facts
-from app.wire.objects.read import RawObject
+from app.wire.objects.read import RawObject, read_object
 from app.wire.objects.services import ServiceKey, endpointslice_facts, service_facts
 from app.wire.objects.webhooks import WebhookClient, conversion_registrations, registrations
 
 T = TypeVar("T")
 Parser = Callable[[Any], tuple[Any, ...]]
 """An object -> what it adds to a member of ``Facts``. May raise ``UnusableObject``."""
+
+
+class _Named(msgspec.Struct):
+    metadata: Metadata = NO_METADATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,15 @@ def _namespace(raw: bytes) -> tuple[Namespace]:
     return (namespace_of(raw).namespace,)
 
 
+def _config_map(source: RawObject) -> Memory | Reference | None:
+    """Return what was measured, or that Cilium is configured; None for another ConfigMap."""
+    metadata = read_object(source, _Named, "ConfigMap").metadata
+    if (metadata.namespace, metadata.name) == (CILIUM_CONFIG.namespace, CILIUM_CONFIG.name):
+        return CILIUM_CONFIG
+    found: Memory | None = memory_of(source)
+    return found
+
+
 INVENTORY: Mapping[Kind, Part] = {
     NAMESPACE: Part("namespaces", _namespace, is_optional=False),
     MUTATING: Part("clients", _clients(MUTATING)),
@@ -83,7 +102,7 @@ INVENTORY: Mapping[Kind, Part] = {
     ENDPOINT_SLICE: Part("slices", _single(endpointslice_facts)),
     NODE: Part("nodes", _single(node_facts)),
     POD: Part("agents", _single(agent_of)),
-    CONFIG_MAP: Part("memory", _single(memory_of)),
+    CONFIG_MAP: Part("config_maps", _single(_config_map)),
 }
 
 FIRST = (NAMESPACES, configurations(MUTATING), configurations(VALIDATING), DEFINITIONS, slices(*KUBERNETES))
@@ -97,7 +116,7 @@ def lists_of_service(key: ServiceKey) -> tuple[Collection, ...]:
 
 def lists_of_sources(guard_namespace: str) -> tuple[Collection, ...]:
     """Return the lists that tell where the API server calls from, beside its endpoints."""
-    return (NODES, *map(agents, AGENT_LABELS), remembered(guard_namespace))
+    return (NODES, *map(agents, AGENT_LABELS), remembered(guard_namespace), cilium())
 
 
 def facts_from(
@@ -109,6 +128,7 @@ def facts_from(
 ) -> Facts:
     """Return the facts that values make, by member; the rest are those that no object tells."""
     by_name = sorted(members.get("slices", ()), key=lambda found: (found.namespace, found.name))
+    config_maps = list(members.get("config_maps", ()))
     return Facts(
         namespaces={namespace.name: namespace for namespace in members.get("namespaces", ())},
         clients=tuple(members.get("clients", ())),
@@ -116,7 +136,8 @@ def facts_from(
         slices=tuple(by_name),
         nodes=tuple(members.get("nodes", ())),
         agents=frozenset(members.get("agents", ())),
-        memory=[NOTHING_REMEMBERED, *members.get("memory", ())][-1],
+        memory=[NOTHING_REMEMBERED, *(found for found in config_maps if found != CILIUM_CONFIG)][-1],
+        has_cilium=CILIUM_CONFIG in config_maps,
         hidden=hidden,
         default_assumed=default_assumed,
         unread=unread,

@@ -14,6 +14,7 @@ from app.model.kinds import (
     POD,
     SERVICE,
     Kind,
+    Reference,
 )
 from app.names import LEDGER_CONFIG_MAP, SOURCES_CONFIG_MAP
 from app.wire.objects.nodes import CONTROL_PLANE_LABELS
@@ -49,6 +50,14 @@ def agents(key: str) -> Collection:
     """Return the konnectivity agents that carry the label ``key``."""
     labels = f"{key}={AGENT_VALUE}"
     return Collection(f"the konnectivity agents ({labels})", POD, KUBE_SYSTEM, {"labelSelector": labels})
+
+
+CILIUM_CONFIG = Reference(CONFIG_MAP, "cilium-config", "kube-system")
+
+
+def cilium() -> Collection:
+    """Return Cilium's ConfigMap: it is there where Cilium is the plugin; unread, nobody knows."""
+    return _config_map("Cilium's configuration", CILIUM_CONFIG.namespace, CILIUM_CONFIG.name)
 
 
 def remembered(namespace: str) -> Collection:

@@ -18,6 +18,11 @@ from app.engine.policy import Namespace, Policy
 
 V = TypeVar("V")
 
+_CILIUM = (
+    "the network plugin is Cilium, whose ipBlock never matches pods: ipBlockMatchesPods is taken for no,"
+    " unless it is set"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -27,6 +32,7 @@ class Snapshot:
     sources: tuple[Source, ...] = ()
     webhooks: tuple[WebhookService, ...] = ()
     api_server: tuple[Endpoint, ...] = ()
+    blocks_match_pods: bool | None = None
     notes: tuple[str, ...] = ()
 
     def with_policies(
@@ -34,7 +40,7 @@ class Snapshot:
     ) -> Cluster:
         """Return the cluster with ``policies``; ``namespaces`` are fresher ones, where they differ."""
         known = self.namespaces if namespaces is None else namespaces
-        return Cluster(known, policies, self.sources, self.webhooks, self.api_server)
+        return Cluster(known, policies, self.sources, self.webhooks, self.api_server, self.blocks_match_pods)
 
 
 def snapshot_of(
@@ -53,7 +59,8 @@ def snapshot_of(
         kept(before.sources, found.sources),
         kept(before.webhooks, webhooks.services),
         kept(before.api_server, api_server_endpoints(facts.slices)),
-        (*facts.unread, *found.notes, *webhooks.notes),
+        False if facts.has_cilium else None,
+        (*facts.unread, *found.notes, *webhooks.notes, *([_CILIUM] if facts.has_cilium else [])),
     )
 
 
@@ -71,4 +78,5 @@ def is_same(old: Cluster, new: Cluster) -> bool:
         and old.sources is new.sources
         and old.webhooks is new.webhooks
         and old.api_server is new.api_server
+        and old.blocks_match_pods is new.blocks_match_pods
     )

@@ -11,17 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_network
 
 from app.cluster.client.objects import Objects
+from app.cluster.state.resources import CILIUM_CONFIG
 from app.cluster.state.sources import pod_networks
 from app.engine.addresses import address_of, network_set
 from app.engine.cluster import Source
 from app.engine.intervals import IntervalSet
 from app.engine.words import addresses_words
 from app.errors import StateUnreadable
-from app.model.kinds import CONFIG_MAP, NODE, Reference
+from app.model.kinds import NODE
 from app.model.survey import PluginLimit
 from app.wire.objects.nodes import NodeFacts, node_facts
 
-CILIUM_CONFIG = Reference(CONFIG_MAP, "cilium-config", "kube-system")
 _NODE_MATCHING = "policy-cidr-match-mode"
 
 

@@ -46,7 +46,8 @@ class Collected:
     def judged(self, declared: tuple[Source, ...] = ()) -> Survey:
         """Return the survey, with the API server's sources as declared, or else as measured and found."""
         now = datetime.now(UTC)
-        snapshot = snapshot_of(self.facts, Snapshot(), declared=declared, now=now)
+        facts = replace(self.facts, has_cilium=self.cilium is not None)
+        snapshot = snapshot_of(facts, Snapshot(), declared=declared, now=now)
         limit = None if self.cilium is None else limit_of(self.cilium, snapshot.sources, self.facts.nodes)
         return replace(
             self.survey,

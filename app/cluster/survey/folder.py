@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from app.cluster.state.folder import documents_in, unusable
 from app.cluster.state.manifests import read_state
-from app.cluster.survey.cilium import CILIUM_CONFIG
+from app.cluster.state.resources import CILIUM_CONFIG
 from app.cluster.survey.collected import Collected, overrides_in
 from app.model.kinds import (
     CONFIG_MAP,

@@ -16,9 +16,8 @@ from app.cluster.client.connection import Api
 from app.cluster.client.listing import Collection
 from app.cluster.state.facts import AGENT_LABELS, KUBERNETES, Facts, by_namespace
 from app.cluster.state.inventory import INVENTORY, facts_from
-from app.cluster.state.resources import DEFINITIONS, NODES, agents
+from app.cluster.state.resources import CILIUM_CONFIG, DEFINITIONS, NODES, agents
 from app.cluster.survey.best_effort import BestEffortReader
-from app.cluster.survey.cilium import CILIUM_CONFIG
 from app.cluster.survey.collected import Collected, Questions, overrides_in
 from app.cluster.survey.service_calls import call_service, ledger_use
 from app.cluster.survey.serving_certificates import certificates_of

@@ -6,13 +6,15 @@ as long as the flow stays lost; so the result is checked by evaluation, not by t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from app.engine.budget import Budget, TooComplexError, demand
+from app.engine.intervals import IntervalSet
 from app.engine.points import Peer, Point, is_allowed
-from app.engine.ports import Protocol, position
+from app.engine.policy import Direction, Rule
+from app.engine.ports import Protocol, at, position
 from app.engine.regions import ExistingPods, Outside, Region, Side
 from app.engine.selectors import NAMESPACE_NAME_LABEL
 
@@ -23,6 +25,61 @@ _PLAIN_PORTS = (
 )
 _NAMESPACES_TRIED = 20
 _LABELS_TRIED = 100
+_ADDRESSES_TRIED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Proviso:
+    """What a witness depends on beside what it shows: the far pod's address, names of the port.
+
+    ``named``: it is lost only with these names; ``not_named``: it is not lost with one of these.
+    """
+
+    address: bool = False
+    named: tuple[str, ...] = ()
+    not_named: tuple[str, ...] = ()
+
+
+ALWAYS = Proviso()
+
+
+def proviso_of(region: Region, point: Point, after: Side, before: Side) -> Proviso:
+    """Return on what it depends whether a flow like ``point``, which is lost, is lost."""
+    after, before = _about(after, point), _about(before, point)
+    rules = [
+        rule
+        for side in (after, before)
+        for policy in side.policies
+        for rule in policy.rules(region.direction)
+    ]
+
+    def lost(candidate: Point) -> bool:
+        return is_lost(region, candidate, after, before)
+
+    given = frozenset(name for _, name in region.port_names)
+    protocol = at(point.place)[0]
+    known = sorted({name for rule in rules for kind, name in rule.ports.names if kind is protocol} - given)
+    if isinstance(region.peer, Outside) and region.direction is Direction.EGRESS:
+        known = []  # rule 20: a port has no name at an address outside
+    others = [name for name in known if name not in point.port_names]
+    return Proviso(
+        _depends_on_address(point, rules, after.world.pod_addresses, lost),
+        () if lost(replace(point, port_names=given)) else tuple(sorted(point.port_names - given)),
+        tuple(name for name in others if not lost(replace(point, port_names=point.port_names | {name}))),
+    )
+
+
+def _depends_on_address(
+    point: Point, rules: Iterable[Rule], pods: IntervalSet | None, lost: Callable[[Point], bool]
+) -> bool:
+    if point.peer.namespace is None or point.peer.address is None or pods is None:
+        return False
+    blocks = (rule.peers.addresses for rule in rules if rule.peers is not None)
+    borders = sorted({border for block in blocks for span in block.spans for border in span})
+    places = [low for low, _ in pods.spans] + [border for border in borders if border in pods]
+    return len(places) > _ADDRESSES_TRIED or not all(
+        lost(replace(point, peer=replace(point.peer, address=place))) for place in places
+    )
 
 
 def contains(region: Region, point: Point) -> bool:

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from app.engine.budget import Unlimited
 from app.engine.cluster import Cluster, WebhookService
 from app.engine.effects import everywhere
+from app.engine.explain import example_words
 from app.engine.judge import Age, Judge, Loss, State
 from app.engine.policy import Direction, Policy
 from app.engine.regions import NamespaceTable
 from app.engine.requirements import Options, guarded_namespaces, required_flows
 from app.engine.search.find import find_only_allowed
 from app.engine.selectors import EVERYTHING
-from app.engine.words import flow_words, listed, witness_words
+from app.engine.words import flow_words, listed
 from app.install.policies.changes import PolicyChange, states_along
 
 
@@ -44,7 +45,7 @@ class Simulation:
         self._options = options
         self._guarded = guarded_namespaces(cluster)
         self._table = NamespaceTable(cluster.namespaces)
-        self._judge = Judge(options, Unlimited())
+        self._judge = Judge(options.known_by(cluster), Unlimited())
 
     def lost(self, namespace: str, before: Iterable[Policy], after: Iterable[Policy]) -> tuple[Loss, ...]:
         """Return the required flows of ``namespace`` that ``after`` loses and ``before`` did not."""
@@ -107,4 +108,4 @@ def _meaning(policies: Iterable[Policy]) -> tuple[Policy, ...]:
 def _loss_words(lost: Sequence[Loss]) -> str:
     worst = lost[0]
     by = listed(dict.fromkeys(policy.name for policy in worst.isolating))
-    return f"cuts {flow_words(worst.flow)}, isolated by {by}: {witness_words(worst.flow, worst.point)}"
+    return f"cuts {flow_words(worst.flow)}, isolated by {by}: {example_words(worst)}"

@@ -26,9 +26,18 @@ def read_object(source: RawObject, shape: type[S], kind: str) -> S:
     try:
         if isinstance(source, bytes | Raw):
             return msgspec.json.decode(source, type=shape)
-        return msgspec.convert(source, shape)
+        return msgspec.convert(_without_nulls(source), shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UnusableObject.of(kind, error) from None
+
+
+def _without_nulls(value: object) -> object:
+    """Return ``value`` without the members that are null: an API server takes them for absent (rule 28)."""
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(member) for key, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
 
 
 def _learn(shape: type[msgspec.Struct]) -> None:

@@ -335,3 +335,46 @@ def test_a_folder_cannot_tell_what_users_may_do(folder: Path) -> None:
     answer = asyncio.run(DirectoryState(folder).access(question, Deadline.after(1)))
     assert answer.allowed is None
     assert "cannot tell" in answer.reason
+
+
+def test_what_is_null_is_absent_in_objects_of_every_kind(folder: Path) -> None:
+    objects = """
+metadata: {name: a, labels: null, annotations: null}
+apiVersion: v1
+kind: Namespace
+---
+apiVersion: v1
+kind: Service
+metadata: {name: a, namespace: a, labels: null}
+spec: {selector: null, ports: null}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: a, namespace: a, labels: null}
+addressType: IPv4
+endpoints: null
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: a, namespace: a, labels: null}
+spec: {containers: [{name: a, ports: null}]}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: a, labels: null}
+webhooks: null
+"""
+    write(folder, nulls=objects)
+    assert "a" in read(DirectoryState(folder)).namespaces
+
+
+def test_cilium_is_known_by_its_configuration(folder: Path) -> None:
+    write(folder, namespace=NAMESPACE.format(name="one"))
+    assert read(DirectoryState(folder)).blocks_match_pods is None
+    write(
+        folder,
+        cilium="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cilium-config, namespace: kube-system}\n",
+    )
+    state = DirectoryState(folder)
+    assert read(state).blocks_match_pods is False
+    assert any("the network plugin is Cilium" in note for note in state.notes)
