@@ -67,11 +67,7 @@ class OverrideEvents:
     @classmethod
     def of_cluster(cls, *, kubeconfig: Path | None = None, context: str | None = None) -> OverrideEvents:
         """Return what writes to the cluster that the kubeconfig names, or else to the one that we run in."""
-
-        def connect() -> Objects:
-            return Objects(Connection(configuration(kubeconfig, context)), FIELD_MANAGER, _SECONDS)
-
-        return cls(connect)
+        return cls(lambda: Objects(Connection(configuration(kubeconfig, context)), FIELD_MANAGER, _SECONDS))
 
     def overridden(self, override: Override) -> None:
         """Let ``override`` be known soon; returns at once."""

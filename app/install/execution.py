@@ -29,11 +29,6 @@ class RunReport:
         """Whether everything was done."""
         return not self.trouble and not self.left
 
-    def stop(self, trouble: str, later: Sequence[str]) -> None:
-        """Note why it ends early, and what would have come later."""
-        self.trouble = trouble
-        self.left += later
-
 
 @dataclass(frozen=True, slots=True)
 class RunStep:
@@ -55,11 +50,13 @@ def carry_out(acts: Sequence[RunStep], terminal: Terminal, later: Sequence[str] 
             terminal.end(act.run())
             report.done.append(report.left.pop(0))
     except GuardError as error:
-        terminal.end("failed")
-        report.stop(str(error), later)
+        how, report.trouble = "failed", str(error)
     except KeyboardInterrupt:
-        terminal.end("interrupted")
-        report.stop("interrupted", later)
+        how = report.trouble = "interrupted"
+    else:
+        return report
+    terminal.end(how)
+    report.left += later
     return report
 
 

@@ -100,13 +100,9 @@ def prepare(site: Site, request: BootstrapRequest, needed: Sequence[Permission])
     declared = request.declared or declared_sources(_configured(site), "declared in the guard's settings")
     inventory = site.inventory(declared, labelled=request.labelled, only=request.namespaces)
     chosen = choose(inventory.cluster, request.namespaces)
+    problems = (*chosen.problems, *opening_problems(inventory.cluster, request.openings))
     limit = site.plugin_limit(inventory.cluster.sources)
-    refuse(
-        *chosen.problems,
-        *opening_problems(inventory.cluster, request.openings),
-        source_problem(inventory.cluster),
-        *([] if limit is None else [str(limit)]),
-    )
+    refuse(*problems, source_problem(inventory.cluster), None if limit is None else str(limit))
     return Preparation(inventory, chosen, declared, request)
 
 

@@ -37,9 +37,8 @@ def measurement_lines(measured: Measurement, known: Iterable[Source]) -> Iterato
         yield f"  asked {asked.api_server} ({asked.reach.value}): {answers}"
     for found in measured.found:
         source = found.source
-        news = (
-            "" if (source.addresses, source.pods) in places else "; listed nowhere, so only measuring tells"
-        )
+        is_listed = (source.addresses, source.pods) in places
+        news = "" if is_listed else "; listed nowhere, so only measuring tells"
         yield f"  {found.place}: {found.times} calls, seen by {listed(found.seers)}{news}"
     yield from (f"Note: {note}" for note in measured.notes)
 
@@ -77,9 +76,6 @@ def report_lines(report: RunReport, again: str) -> Iterator[str]:
     if report.left:
         yield f"Done: {len(report.done)} of {len(report.done) + len(report.left)} steps. Left:"
         yield from (f"  - {title}" for title in report.left)
-        yield (
-            "What is done stands, and cuts nothing off: the steps were tried in this order."
-            if report.done
-            else "Nothing was changed."
-        )
+        stands = "What is done stands, and cuts nothing off: the steps were tried in this order."
+        yield stands if report.done else "Nothing was changed."
         yield f"To complete it: {again}"

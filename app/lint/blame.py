@@ -32,7 +32,8 @@ class Charge:
 class NamespaceChange:
     """One namespace before and after a change, with the flows it must leave open.
 
-    ``suspects`` are the policies that the change brings: others are not to blame for it.
+    ``suspects`` are the policies that the change brings: others are not to blame for it. ``neighbours`` are
+    those of the state before, and those of the state after.
     """
 
     cluster: Cluster
@@ -41,19 +42,6 @@ class NamespaceChange:
     flows: Sequence[RequiredFlow]
     suspects: Collection[str]
     neighbours: tuple[Neighbours, Neighbours]
-
-    @classmethod
-    def of(
-        cls,
-        cluster: Cluster,
-        states: tuple[State, State],
-        flows: Sequence[RequiredFlow],
-        suspects: Collection[str],
-    ) -> NamespaceChange:
-        """Return the case of ``states``, before and after."""
-        before, after = states
-        neighbours = Neighbours(before.policies), Neighbours(after.policies)
-        return cls(cluster, before, after, flows, suspects, neighbours)
 
     def around(self, policy: Policy, now: Mapping[str, Policy]) -> tuple[State, State]:
         """Return both states, with only the policies that can select pods of ``policy``.
@@ -143,8 +131,7 @@ def fixes(case: NamespaceChange, charged: Charges, judge: Judge) -> Mapping[str,
     policies = {standing.name: standing for standing in case.after.policies}
     mended: dict[str, Fix] = {}
     for name, lost in losses.items():
-        fix = _fix(tuple(lost), policies.get(name), policies, (case, judge))
-        if fix is not None:
+        if name in policies and (fix := _fix(name, lost, policies, (case, judge))) is not None:
             mended[name], policies[name] = fix, fix.policy
     unmended = [loss.flow for name, lost in losses.items() if name not in mended for loss in lost]
     left_open = {id(flow) for flow in (*unmended, *charged.unfinished)}
@@ -152,21 +139,16 @@ def fixes(case: NamespaceChange, charged: Charges, judge: Judge) -> Mapping[str,
 
 
 def _fix(
-    losses: tuple[Loss, ...],
-    policy: Policy | None,
-    policies: Mapping[str, Policy],
-    context: tuple[NamespaceChange, Judge],
+    name: str, lost: Sequence[Loss], policies: Mapping[str, Policy], context: tuple[NamespaceChange, Judge]
 ) -> Fix | None:
-    case, judge = context
-    if policy is None:
-        return None
+    policy, (case, judge) = policies[name], context
     before, after = case.before, State(tuple(policies.values()), case.after.table)
-    flows = tuple(loss.flow for loss in losses)
-    if all(policy.name in (isolating.name for isolating in loss.isolating) for loss in losses):
+    flows = tuple(loss.flow for loss in lost)
+    if all(policy.name in (isolating.name for isolating in loss.isolating) for loss in lost):
         before, after = case.around(policy, policies)
         flows = tuple(_narrowed(flow, policy) for flow in flows)
     others = tuple(other for other in after.policies if other is not policy)
-    broken = Broken(policy, others, before, case.cluster, flows, losses)
+    broken = Broken(policy, others, before, case.cluster, flows, tuple(lost))
     try:
         return find_fix(broken, judge)
     except TooComplexError:

@@ -88,13 +88,10 @@ class _Reader:
         grouped: dict[str, list[GivenPolicy]] = {}
         for (namespace, _), given in self._policies.items():
             grouped.setdefault(namespace, []).append(given)
+        policies = {name: tuple(found) for name, found in grouped.items()}
+        findings, skipped = tuple(self._findings), dict(sorted(self._skipped.items()))
         return GivenObjects(
-            {name: tuple(policies) for name, policies in grouped.items()},
-            self._namespaces,
-            self._namespace_documents,
-            tuple(self._findings),
-            self._read,
-            dict(sorted(self._skipped.items())),
+            policies, self._namespaces, self._namespace_documents, findings, self._read, skipped
         )
 
     def _namespace_object(self, document: Document) -> None:

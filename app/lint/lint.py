@@ -21,6 +21,7 @@ from app.engine.requirements import FlowId, Options, Severity, guarded_namespace
 from app.lint.blame import Charge, Charges, NamespaceChange, charges, fixes
 from app.lint.findings import Level, LintFinding, LintReport, LintRule
 from app.lint.given import GivenObjects, read_given
+from app.lint.overlap import Neighbours
 from app.wire.networkpolicy.parse import DEFAULT_NAMESPACE
 from app.wire.text.documents import Document
 
@@ -159,7 +160,8 @@ class _Namespace:
     def _case(self, after: State, options: Options) -> NamespaceChange:
         flows = required_flows(self._change.cluster, self._name, options, self._change.guarded)
         suspects = tuple(name for name in self._documents if name)
-        return NamespaceChange.of(self._change.cluster, (self._before, after), flows, suspects)
+        neighbours = Neighbours(self._before.policies), Neighbours(after.policies)
+        return NamespaceChange(self._change.cluster, self._before, after, flows, suspects, neighbours)
 
     def _assumed(self, charged: Charges, work: Work, judge: Judge) -> frozenset[tuple[str, FlowId]]:
         """Return what is only so because the files are taken for all policies of the namespace."""

@@ -20,19 +20,14 @@ _LONGEST_SUBDOMAIN = 253
 _LONGEST_PORT_NAME = 15
 _LAST_PORT = 65_535
 
-_SHAPE = (
-    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
-    "character"
-)
+_ENDS = "and must start and end with an alphanumeric character"
+_SHAPE = f"must consist of alphanumeric characters, '-', '_' or '.', {_ENDS}"
 
 
-def _size(text: str) -> int:
-    """Return the length in bytes, which is what Go counts."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-def _too_long(most: int, unit: str = "bytes") -> str:
-    return f"must be no more than {most} {unit}"
+def _too_long(text: str, most: int, unit: str = "bytes") -> list[str]:
+    """Return the complaint about a text of more than ``most`` bytes, which is what Go counts."""
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return [f"must be no more than {most} {unit}"] if size > most else []
 
 
 def _pattern(message: str, pattern: str, *examples: str) -> str:
@@ -44,37 +39,25 @@ _BAD_NAME = _pattern(_SHAPE, _LABEL_NAME, "MyName", "my.name", "123-abc")
 _BAD_KEY = (
     f"a valid label key {_BAD_NAME} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
 )
-_BAD_VALUE = _pattern(
-    f"a valid label must be an empty string or {_SHAPE.removeprefix('must ')}",
-    f"({_LABEL_NAME})?",
-    "MyValue",
-    "my_value",
-    "12345",
-)
-_BAD_SUBDOMAIN = _pattern(
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
-    "start and end with an alphanumeric character",
-    _DNS_SUBDOMAIN,
-    "example.com",
-)
+_VALUE_SHAPE = f"a valid label must be an empty string or {_SHAPE.removeprefix('must ')}"
+_BAD_VALUE = _pattern(_VALUE_SHAPE, f"({_LABEL_NAME})?", "MyValue", "my_value", "12345")
+_LOWER = "must consist of lower case alphanumeric characters"
+_SUBDOMAIN_SHAPE = f"a lowercase RFC 1123 subdomain {_LOWER}, '-' or '.', {_ENDS}"
+_BAD_SUBDOMAIN = _pattern(_SUBDOMAIN_SHAPE, _DNS_SUBDOMAIN, "example.com")
 _BAD_DNS_LABEL = _pattern(
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
-    "and end with an alphanumeric character",
-    _DNS_LABEL,
-    "my-name",
-    "123-abc",
+    f"a lowercase RFC 1123 label {_LOWER} or '-', {_ENDS}", _DNS_LABEL, "my-name", "123-abc"
 )
 
 
 def dns_subdomain(text: str) -> list[str]:
     """Return what keeps ``text`` from being a DNS subdomain (names of most objects)."""
-    complaints = [_too_long(_LONGEST_SUBDOMAIN, "characters")] if _size(text) > _LONGEST_SUBDOMAIN else []
+    complaints = _too_long(text, _LONGEST_SUBDOMAIN, "characters")
     return complaints if _DNS_SUBDOMAIN_RE.fullmatch(text) else [*complaints, _BAD_SUBDOMAIN]
 
 
 def dns_label(text: str) -> list[str]:
     """Return what keeps ``text`` from being a DNS label (names of namespaces)."""
-    complaints = [_too_long(_LONGEST_LABEL, "characters")] if _size(text) > _LONGEST_LABEL else []
+    complaints = _too_long(text, _LONGEST_LABEL, "characters")
     if _DNS_LABEL_RE.fullmatch(text):
         return complaints
     return [*complaints, "must not contain dots" if _DNS_SUBDOMAIN_RE.fullmatch(text) else _BAD_DNS_LABEL]
@@ -91,7 +74,7 @@ def generated_name(prefix: str) -> list[str]:
 def _prefix(text: str) -> list[str]:
     if not text:
         return ["prefix part must be non-empty"]
-    complaints = [_too_long(_LONGEST_SUBDOMAIN)] if _size(text) > _LONGEST_SUBDOMAIN else []
+    complaints = _too_long(text, _LONGEST_SUBDOMAIN)
     if not _DNS_SUBDOMAIN_RE.fullmatch(text):
         complaints.append(_BAD_SUBDOMAIN)
     return [f"prefix part {complaint}" for complaint in complaints]
@@ -109,8 +92,7 @@ def label_key(text: str) -> list[str]:
     complaints = _prefix(prefix) if slash else []
     if not name:
         complaints.append("name part must be non-empty")
-    elif _size(name) > _LONGEST_LABEL:
-        complaints.append(f"name part {_too_long(_LONGEST_LABEL)}")
+    complaints += [f"name part {complaint}" for complaint in _too_long(name, _LONGEST_LABEL)]
     if not _LABEL_NAME_RE.fullmatch(name):
         complaints.append(f"name part {_BAD_NAME}")
     return complaints
@@ -118,7 +100,7 @@ def label_key(text: str) -> list[str]:
 
 def label_value(text: str) -> list[str]:
     """Return what keeps ``text`` from being a label value; the empty one is fine (rule 16)."""
-    complaints = [_too_long(_LONGEST_LABEL)] if _size(text) > _LONGEST_LABEL else []
+    complaints = _too_long(text, _LONGEST_LABEL)
     return complaints if not text or _LABEL_NAME_RE.fullmatch(text) else [*complaints, _BAD_VALUE]
 
 
@@ -129,7 +111,7 @@ def port_number(number: int) -> list[str]:
 
 def port_name(text: str) -> list[str]:
     """Return what keeps ``text`` from being an IANA service name."""
-    complaints = [_too_long(_LONGEST_PORT_NAME, "characters")] if _size(text) > _LONGEST_PORT_NAME else []
+    complaints = _too_long(text, _LONGEST_PORT_NAME, "characters")
     if not re.fullmatch(r"[-a-z0-9]+", text):
         complaints.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
     if not re.search(r"[a-z]", text):

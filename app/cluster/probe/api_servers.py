@@ -49,7 +49,8 @@ def find_endpoints(config: ClientConfiguration, objects: Objects) -> ApiServerEn
 
     Raises ``StateUnreadable`` where the API server cannot be reached.
     """
-    own, connection = _own_name(config), Connection(copy.copy(config))
+    parts, connection = urlsplit(config.host), Connection(copy.copy(config))
+    own = _host_port(parts.hostname or "", parts.port or _HTTPS)
     try:
         endpoints = _endpoints(objects)
     except HttpRefusal as error:
@@ -91,11 +92,6 @@ def _single(config: ClientConfiguration, name: str) -> ApiServerEndpoint | str:
 
 def _cannot(name: str, why: str) -> str:
     return f"API server {name} cannot be asked by itself: {why}"
-
-
-def _own_name(config: ClientConfiguration) -> str:
-    parts = urlsplit(config.host)
-    return _host_port(parts.hostname or "", parts.port or _HTTPS)
 
 
 def _host_port(host: str, port: int) -> str:

@@ -40,13 +40,8 @@ def conclude(
             by_place.setdefault(str(place), (place, []))[1].extend(seen)
     found = tuple(ObservedPlace(place, tuple(seen)) for place, seen in by_place.values())
     derived = tuple(other for observed in found for other in siblings(observed.place, owners.nodes))
-    told += [
-        *_coverage_notes(coverage),
-        *_unreached_notes(coverage, owners.guards),
-        *_family_notes(found, owners),
-        *_platform_notes(owners),
-        *owners.notes,
-    ]
+    told += (*_coverage_notes(coverage), *_unreached_notes(coverage, owners.guards))
+    told += (*_family_notes(found, owners), *_platform_notes(owners), *owners.notes)
     return Measurement(found, coverage, derived, tuple(dict.fromkeys(told)))
 
 

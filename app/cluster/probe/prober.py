@@ -205,15 +205,11 @@ def _probe(objects: Objects, namespace: str) -> ProbeAnswer | _Silence:
         return answer
     if failure is None:
         return _Silence(_NOT_ANSWERED, _HOW_TO_BE_ANSWERED)
-    if _is_lasting(failure.status):
+    refused = HTTPStatus.BAD_REQUEST <= failure.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    # Refused for good, that is: not for a moment of overload, nor for want of a webhook.
+    if refused and failure.status != HTTPStatus.TOO_MANY_REQUESTS:
         raise StateUnreadable(_WHAT, failure.why, failure.how)
     return _Silence(failure.why, _HOW_TO_BE_ANSWERED if _NOT_CALLED in failure.said else failure.how)
-
-
-def _is_lasting(status: int) -> bool:
-    """Tell whether a request is refused for good: not for a moment of overload, nor for want of a webhook."""
-    refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-    return refused and status != HTTPStatus.TOO_MANY_REQUESTS
 
 
 _NOT_ANSWERED = "no guard answered: the webhook was not called, or could not be reached and is skipped"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -21,11 +20,11 @@ from app.logs import EventLog
 from app.model.access import Access, AccessQuestion, Scope
 from app.wire.errors import UnusableInput
 from app.wire.text.documents import Document, decode_text, read_documents
+from app.wire.text.files import manifests_below
 
 _LOG = EventLog(__name__)
 
 POLL_SECONDS = 1.0
-_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _SHOWN_PROBLEMS = 5
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
@@ -123,9 +122,8 @@ def unusable(folder: Path, *problems: str) -> StateUnreadable:
     shown = list(problems[:_SHOWN_PROBLEMS])
     if len(problems) > len(shown):
         shown.append(f"and {len(problems) - len(shown)} more")
-    return StateUnreadable(
-        f"the manifests in {folder}", "\n".join(shown), "correct this; it is read again by itself"
-    )
+    how = "correct this; it is read again by itself"
+    return StateUnreadable(f"the manifests in {folder}", "\n".join(shown), how)
 
 
 def _documents(folder: Path, files: list[Path]) -> list[Document]:
@@ -148,22 +146,14 @@ def _documents(folder: Path, files: list[Path]) -> list[Document]:
 
 
 def _fingerprint(folder: Path) -> Iterator[tuple[str, int, int, int]]:
-    """Yield every manifest below ``folder``.
-
-    Hidden names are left out: a mounted ConfigMap keeps its files in a hidden folder and links to them.
-    """
-    for parent, folders, names in os.walk(folder, followlinks=False):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(parent, name)
-            if name.startswith(".") or path.suffix.lower() not in _SUFFIXES:
-                continue
-            try:
-                told = path.stat()
-            except OSError:  # it went away just now, or is a link to nowhere: reading it says so
-                yield str(path), 0, 0, 0
-            else:
-                yield str(path), told.st_size, told.st_mtime_ns, told.st_ino
+    """Yield every manifest below ``folder``."""
+    for path in manifests_below(folder):
+        try:
+            told = path.stat()
+        except OSError:  # it went away just now, or is a link to nowhere: reading it says so
+            yield str(path), 0, 0, 0
+        else:
+            yield str(path), told.st_size, told.st_mtime_ns, told.st_ino
 
 
 def _kept_policies(
@@ -171,11 +161,8 @@ def _kept_policies(
 ) -> Mapping[str, tuple[Policy, ...]]:
     """Return ``new`` made of the objects of ``old`` where nothing changed: verdicts go by identity."""
     known = {(policy.namespace, policy.name): policy for policies in old.values() for policy in policies}
-    merged = {
-        name: kept(
-            old.get(name, ()),
-            tuple(kept(known.get((policy.namespace, policy.name), policy), policy) for policy in policies),
-        )
-        for name, policies in new.items()
-    }
+    merged = {}
+    for name, policies in new.items():
+        same = tuple(kept(known.get((policy.namespace, policy.name), policy), policy) for policy in policies)
+        merged[name] = kept(old.get(name, ()), same)
     return old if merged == old else merged

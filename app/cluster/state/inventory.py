@@ -25,7 +25,6 @@ from app.cluster.state.resources import (
     service,
     slices,
 )
-from app.engine.policy import Namespace
 from app.model.kinds import (
     CONFIG_MAP,
     CRD,
@@ -45,7 +44,7 @@ from app.wire.objects.namespaces import namespace_of
 from app.wire.objects.nodes import node_facts
 from app.wire.objects.read import RawObject, read_object
 from app.wire.objects.services import ServiceKey, endpointslice_facts, service_facts
-from app.wire.objects.webhooks import WebhookClient, conversion_registrations, registrations
+from app.wire.objects.webhooks import Registration, WebhookClient, conversion_registrations, registrations
 
 T = TypeVar("T")
 Parser = Callable[[Any], tuple[Any, ...]]
@@ -73,15 +72,8 @@ def _single(parse: Callable[[RawObject], T | None]) -> Parser:
     return parsed
 
 
-def _clients(kind: Kind) -> Parser:
-    def parsed(source: RawObject) -> tuple[WebhookClient, ...]:
-        return tuple(found.client for found in registrations(source, kind.name))
-
-    return parsed
-
-
-def _namespace(raw: bytes) -> tuple[Namespace]:
-    return (namespace_of(raw).namespace,)
+def _clients(found: Iterable[Registration]) -> tuple[WebhookClient, ...]:
+    return tuple(registration.client for registration in found)
 
 
 def _config_map(source: RawObject) -> Memory | Reference | None:
@@ -94,10 +86,10 @@ def _config_map(source: RawObject) -> Memory | Reference | None:
 
 
 INVENTORY: Mapping[Kind, Part] = {
-    NAMESPACE: Part("namespaces", _namespace, is_optional=False),
-    MUTATING: Part("clients", _clients(MUTATING)),
-    VALIDATING: Part("clients", _clients(VALIDATING)),
-    CRD: Part("clients", lambda source: tuple(found.client for found in conversion_registrations(source))),
+    NAMESPACE: Part("namespaces", lambda raw: (namespace_of(raw).namespace,), is_optional=False),
+    MUTATING: Part("clients", lambda source: _clients(registrations(source, MUTATING.name))),
+    VALIDATING: Part("clients", lambda source: _clients(registrations(source, VALIDATING.name))),
+    CRD: Part("clients", lambda source: _clients(conversion_registrations(source))),
     SERVICE: Part("services", _single(service_facts)),
     ENDPOINT_SLICE: Part("slices", _single(endpointslice_facts)),
     NODE: Part("nodes", _single(node_facts)),

@@ -92,11 +92,9 @@ class _Reader:
                 why = f"is in namespace {namespace}, for which there is no Namespace object"
                 self.problems.append(f"{place}: NetworkPolicy {name} {why}")
         is_assumed = self.kinds.isdisjoint((MUTATING, VALIDATING))
-        facts = facts_from(
-            {**self.members, "namespaces": self.namespaces.values()},
-            default_assumed=is_assumed,
-            unread=(_NO_CONFIGURATIONS,) if is_assumed else (),
-        )
+        members = {**self.members, "namespaces": self.namespaces.values()}
+        unread = (_NO_CONFIGURATIONS,) if is_assumed else ()
+        facts = facts_from(members, default_assumed=is_assumed, unread=unread)
         ordered = (policy for _, policy in sorted(self.policies.items()))
         return ManifestState(facts, by_namespace(self.namespaces, ordered), tuple(self.problems))
 

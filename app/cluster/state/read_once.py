@@ -70,12 +70,8 @@ def read_facts(
         if SERVICE in lists.read(*lists_of_service(key)):
             hidden.add(key)
     lists.read(*lists_of_sources(guard_namespace))
-    return facts_from(
-        {**lists.members, "namespaces": namespaces.values()},
-        hidden=frozenset(hidden),
-        default_assumed=default_assumed,
-        unread=tuple(lists.unread),
-    )
+    members, unread = {**lists.members, "namespaces": namespaces.values()}, tuple(lists.unread)
+    return facts_from(members, hidden=frozenset(hidden), default_assumed=default_assumed, unread=unread)
 
 
 @dataclass(slots=True)

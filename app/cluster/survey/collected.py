@@ -49,12 +49,8 @@ class Collected:
         facts = replace(self.facts, has_cilium=self.cilium is not None)
         snapshot = snapshot_of(facts, Snapshot(), declared=declared, now=now)
         limit = None if self.cilium is None else limit_of(self.cilium, snapshot.sources, self.facts.nodes)
-        return replace(
-            self.survey,
-            cluster=snapshot.with_policies(self.policies),
-            unknown_peers=self.facts.memory.unknown,
-            limit=limit,
-        )
+        cluster, unknown = snapshot.with_policies(self.policies), self.facts.memory.unknown
+        return replace(self.survey, cluster=cluster, unknown_peers=unknown, limit=limit)
 
 
 def overrides_in(kind: str, found: Iterable[Metadata]) -> Iterable[OverriddenObject]:

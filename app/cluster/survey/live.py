@@ -134,20 +134,14 @@ class Surveyor:
         )
         memory = read_memory(measured.result())
         hidden = frozenset(self._reader.hidden)
-        facts = replace(
-            facts,
-            hidden=watched if "services" in hidden else frozenset(),
-            slices=slices,
-            memory=memory,
-            default_assumed=MUTATING.resource in hidden,
-        )
-        return Collected(
-            facts,
-            replace(survey, unread=tuple(self._reader.unread), hidden=hidden, ledger=ledger.result()),
-            by_namespace(facts.namespaces, [found.policy for found in lists.policies]),
-            settings.result().get(SETTINGS_KEY, ""),
-            cilium.result(),
-        )
+        unseen = watched if "services" in hidden else frozenset[ServiceKey]()
+        assumed = MUTATING.resource in hidden
+        facts = replace(facts, hidden=unseen, slices=slices, memory=memory, default_assumed=assumed)
+        use = ledger.result()  # first: it may add to what is unread
+        unread = tuple(self._reader.unread)
+        survey = replace(survey, unread=unread, hidden=hidden, ledger=use)
+        policies = by_namespace(facts.namespaces, [found.policy for found in lists.policies])
+        return Collected(facts, survey, policies, settings.result().get(SETTINGS_KEY, ""), cilium.result())
 
     def _deployments(self, facts: Facts, watched: frozenset[ServiceKey]) -> tuple[DeploymentFacts, ...]:
         """Return the guard's Deployment; all of them, in one list, where a webhook has no ready pod."""

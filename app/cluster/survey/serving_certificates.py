@@ -59,10 +59,8 @@ def _mounted(key: ServiceKey, facts: Facts, pods: tuple[PodFacts, ...]) -> list[
 def _endpoints(key: ServiceKey, facts: Facts) -> Iterator[tuple[str, int]]:
     """Yield one address and port of each EndpointSlice of a Service, of a pod that is ready."""
     for each in facts.slices_of((key,)):
-        address = next(
-            (endpoint.addresses[0] for endpoint in each.endpoints if endpoint.ready and endpoint.addresses),
-            None,
-        )
+        ready = (found.addresses[0] for found in each.endpoints if found.ready and found.addresses)
+        address = next(ready, None)
         number = next((port.number for port in each.ports if port.number), None)
         if address is not None and number is not None:
             yield address, number

@@ -108,9 +108,8 @@ def declared_in(text: str) -> tuple[str, ...]:
 def _fit_workload(manifest: Manifest, there: Manifest | None, image: str, settings: str) -> None:
     spec, old = manifest["spec"], (there or {}).get("spec") or {}
     container = spec["template"]["spec"]["containers"][0]
-    running = [
-        container["image"] for container in old.get("template", {}).get("spec", {}).get("containers", ())
-    ]
+    standing = old.get("template", {}).get("spec", {}).get("containers", ())
+    running = [container["image"] for container in standing]
     if not image and not running:
         raise InputError("--image", "required: no image is published; build one with the Dockerfile")
     container["image"] = image or running[0]

@@ -43,9 +43,8 @@ class CannotPlan(Exception):  # noqa: N818 - reads as what it is
     """There is no order in which the changes do no harm on the way."""
 
     def __init__(self, namespace: str, harm: Harm) -> None:
-        super().__init__(
-            f"namespace {namespace}: to {harm.change.action.value} {harm.change.policy.name} {harm.words}"
-        )
+        what = f"to {harm.change.action.value} {harm.change.policy.name} {harm.words}"
+        super().__init__(f"namespace {namespace}: {what}")
 
 
 def plan_baselines(
@@ -216,10 +215,8 @@ class _Assignment:
                 continue
             self._used.add(found.name)
             if found.role is not role:
-                self.notes.append(
-                    f"{found.name}, written by {found.managed_by}, already says what {wanted.name} is to say:"
-                    " left alone"
-                )
+                said = f"already says what {wanted.name} is to say: left alone"
+                self.notes.append(f"{found.name}, written by {found.managed_by}, {said}")
             return True
         return False
 

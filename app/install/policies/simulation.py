@@ -91,11 +91,8 @@ class Simulation:
         )
 
     def _webhooks(self, namespace: str) -> tuple[WebhookService, ...]:
-        return tuple(
-            replace(webhook, namespace="")
-            for webhook in self._cluster.webhooks
-            if webhook.namespace == namespace
-        )
+        webhooks = (webhook for webhook in self._cluster.webhooks if webhook.namespace == namespace)
+        return tuple(replace(webhook, namespace="") for webhook in webhooks)
 
     def _state(self, policies: Iterable[Policy]) -> State:
         return State(tuple(policies), self._table)

@@ -26,7 +26,6 @@ _LAST_OCTET = 255
 _LAST_GROUP = 0xFFFF
 _GROUP_DIGITS = 4
 _DIGITS = re.compile(r"0*[0-9]{1,3}")
-_OCTET = re.compile(r"0*[0-9]{1,3}")
 _GROUP = re.compile(r"0*[0-9a-fA-F]{1,4}")
 _ZEROS_V4 = re.compile(r"(?:^|[.:])0[0-9]+(?:\.|$)")
 
@@ -47,7 +46,7 @@ class Cidr:
 
 def _v4(text: str) -> str | None:
     octets = text.split(".")
-    if len(octets) != 4 or not all(_OCTET.fullmatch(octet) for octet in octets):  # noqa: PLR2004 - IPv4 has four
+    if len(octets) != 4 or not all(_DIGITS.fullmatch(octet) for octet in octets):  # noqa: PLR2004 - IPv4 has four
         return None
     numbers = [int(octet) for octet in octets]
     return None if max(numbers) > _LAST_OCTET else ".".join(map(str, numbers))

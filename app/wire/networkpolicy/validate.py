@@ -50,16 +50,15 @@ def _protocol(value: object, path: str, findings: Findings) -> Protocol | None:
 
 def _end_port(last: int, port: object, path: str, findings: Findings) -> bool:
     """Tell whether ``endPort`` may stand beside ``port`` (rule 18)."""
-    before = len(findings.errors)
+    complaints = port_number(last)
     if port is None:
-        findings.add(invalid(path, last, "may not be specified when `port` is not specified"))
+        complaints = ["may not be specified when `port` is not specified"]
     elif isinstance(port, str):
-        findings.add(invalid(path, last, "may not be specified when `port` is non-numeric"))
-    else:
-        if isinstance(port, int) and last < port:
-            findings.add(invalid(path, last, "must be greater than or equal to `port`"))
-        findings.complain(path, last, port_number(last))
-    return len(findings.errors) == before
+        complaints = ["may not be specified when `port` is non-numeric"]
+    elif isinstance(port, int) and last < port:
+        complaints = ["must be greater than or equal to `port`", *complaints]
+    findings.complain(path, last, complaints)
+    return not complaints
 
 
 def _port_value(port: object, path: str, findings: Findings) -> bool:

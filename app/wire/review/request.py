@@ -187,9 +187,8 @@ def _explain(body: bytes, error: msgspec.ValidationError) -> NoReturn:
     found = _PLACED.fullmatch(str(error))
     message, path = (found[1], found[2] or "") if found else (str(error), "")
     if missing := _MISSING.fullmatch(message):
-        raise BadReview(
-            _NOT_A_REVIEW, f"{path}.{missing[1]}".lstrip("."), "Required value", uid=uid
-        ) from None
+        place = f"{path}.{missing[1]}".lstrip(".")
+        raise BadReview(_NOT_A_REVIEW, place, "Required value", uid=uid) from None
     if path == "request.uid" and "length" in message:
         raise BadReview(_NOT_A_REVIEW, path, "Required value") from None
     if wrong := _NO_ENUM.fullmatch(message):

@@ -133,7 +133,9 @@ class Editor:
         begin = last.start if last.key < 0 else last.key
         before = self._text[line_start(self._text, begin) : begin]
         indent = None if before.strip() else before
-        spelled = f"{self._separator(inside, indent)}{self._entry(inside, entry, indent)}"
+        space = " " if self._is_spaced(inside) else ""
+        separator = f",{space}" if indent is None else f",{self._layout.newline}{indent}"
+        spelled = f"{separator}{self._entry(inside, entry, indent)}"
         self._pieces.append(Piece(last.end, last.end, spelled, depth))
 
     def _indent_below(self, inside: TextSpan) -> str | None:
@@ -141,11 +143,6 @@ class Editor:
         if inside.style is not Style.JSON or "\n" not in self._text[self._root.start : self._root.end]:
             return None
         return indent_of(self._text, inside.start) + self._layout.unit
-
-    def _separator(self, inside: TextSpan, indent: str | None) -> str:
-        if indent is not None:
-            return f",{self._layout.newline}{indent}"
-        return ", " if self._is_spaced(inside) else ","
 
     def _is_spaced(self, inside: TextSpan) -> bool:
         return self._layout.spaced or inside.style is not Style.JSON

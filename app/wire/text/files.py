@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,31 +54,32 @@ def read_manifests(paths: Iterable[str]) -> tuple[Manifests, ...]:
 
 
 def _files(paths: Iterable[str], problems: list[str]) -> Iterator[Path | None]:
+    def report(error: OSError) -> None:
+        problems.append(f"{error.filename}: {error.strerror}")
+
     for path in paths:
         if path == "-":
             yield None
         elif not Path(path).is_dir():
             yield Path(path)
         else:
-            files = sorted(_below(Path(path), problems))
+            files = sorted(manifests_below(Path(path), report))
             if not files:
                 problems.append(f"{path}: there is no .yaml, .yml or .json file in this folder")
             yield from files
 
 
-def _below(folder: Path, problems: list[str]) -> Iterator[Path]:
-    """Yield the manifests below ``folder``; hidden folders (.git, .github) hold none."""
+def manifests_below(folder: Path, report: Callable[[OSError], None] | None = None) -> Iterator[Path]:
+    """Yield the manifests below ``folder``; ``report`` hears of folders that cannot be read.
 
-    def report(error: OSError) -> None:
-        problems.append(f"{error.filename}: {error.strerror}")
-
+    Hidden names are left out: .git and .github hold none, and a mounted ConfigMap keeps its files in a hidden
+    folder and links to them.
+    """
     for parent, folders, names in os.walk(folder, onerror=report):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (
-            Path(parent, name)
-            for name in names
-            if Path(name).suffix.lower() in _ENDINGS and not name.startswith(".")
-        )
+        for name in names:
+            if Path(name).suffix.lower() in _ENDINGS and not name.startswith("."):
+                yield Path(parent, name)
 
 
 def _read(path: Path | None) -> Manifests:

@@ -116,11 +116,8 @@ def in_brackets(value: object) -> str:
     '{matchLabels: {a: "true", b: x}, ports: [80]}'
     """
     if isinstance(value, Mapping):
-        return (
-            "{"
-            + ", ".join(f"{in_brackets(name)}: {in_brackets(member)}" for name, member in value.items())
-            + "}"
-        )
+        members = ", ".join(f"{in_brackets(name)}: {in_brackets(member)}" for name, member in value.items())
+        return f"{{{members}}}"
     if isinstance(value, list):
         return "[" + ", ".join(in_brackets(item) for item in value) + "]"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and plain_scalar(value) == value:

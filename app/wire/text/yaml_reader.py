@@ -181,12 +181,8 @@ def _place_of_offset(text: str, offset: int) -> tuple[int, int]:
 def _explained(text: str, error: yaml.MarkedYAMLError) -> str:
     """Return libyaml's complaint as a sentence; a tab, its most common cause, is named."""
     mark = error.problem_mark
-    lines = text.split("\n") if mark is not None else []
-    if (
-        mark is not None
-        and mark.line < len(lines)
-        and lines[mark.line][mark.column : mark.column + 1] == "\t"
-    ):
+    line = "".join(text.split("\n")[mark.line : mark.line + 1]) if mark is not None else ""
+    if mark is not None and line[mark.column : mark.column + 1] == "\t":
         return "a tab stands where YAML wants spaces"
     problem = error.problem or "not valid YAML"
     return f"{problem} {error.context}" if error.context else problem
