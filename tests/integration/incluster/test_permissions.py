@@ -88,6 +88,8 @@ NEEDED_BY = {
     Permission("", "pods", "patch", NAME): f"{ROTATOR}._announce",
     Permission("", "configmaps", "list", NAME, SOURCES_CONFIG_MAP): "app.cluster.state.resources:remembered",
     Permission("", "configmaps", "watch", NAME, SOURCES_CONFIG_MAP): "app.cluster.state.resources:remembered",
+    Permission("", "configmaps", "list", "", "cilium-config"): "app.cluster.state.resources:CILIUM",
+    Permission("", "configmaps", "watch", "", "cilium-config"): "app.cluster.state.resources:CILIUM",
     Permission("", "configmaps", "patch", NAME, SOURCES_CONFIG_MAP): "app.cluster.probe.peer_watch",
     Permission("", "configmaps", "get", NAME, LEDGER_CONFIG_MAP): f"{LEDGER}.read",
     Permission("", "configmaps", "list", NAME, LEDGER_CONFIG_MAP): "app.cluster.state.resources:ledger",
