@@ -48,6 +48,12 @@ def _pytest(path: str, variable: str) -> Command:
     return lambda size, seed: ["env", f"{variable}={size}", *run, f"--random-order-seed={seed}"]
 
 
+def _ledger(*options: str) -> Command:
+    """Run the simulation of the ledger; each slice has seeds of its own."""
+    run = (sys.executable, "-m", "tests.admission.ledger")
+    return lambda size, seed: [*run, str(size), "--seed", str(seed * size), *options]
+
+
 def _suite(size: int, seed: int) -> list[str]:
     """Run everything that often, in random order, with all cores kept busy and a writer in each cluster."""
     run = f"make test PYTEST_ARGS=--random-order-seed={seed}"
@@ -57,6 +63,8 @@ def _suite(size: int, seed: int) -> list[str]:
 
 AGREEMENT = "tests.engine.agreement"
 ENGINE, ANSWERS = "tests/engine/test_agreement.py", "tests/admission/test_fixes.py"
+SIMULATION = "tests/admission/ledger/test_simulation.py"
+MEETINGS = "tests/integration/test_ledger.py"
 REPLICAS = "tests/integration/test_replicas.py"
 ROTATION = "tests/integration/incluster/test_rotation.py"
 VERSIONS = "tests/kube/test_binaries.py"
@@ -72,6 +80,10 @@ PARTS = (
     Part("no-effect", 100_000, 20, _module(AGREEMENT, "no-effect"), "tests/engine/test_effects.py"),
     Part("fuzz-reviews", 100_000, 10, _module("tests.fuzz.reviews"), "tests/fuzz/test_reviews.py"),
     Part("fuzz-sockets", 100_000, 10, _module("tests.fuzz.sockets"), "tests/fuzz/test_sockets.py"),
+    Part("ledger", 500_000, 20, _ledger(), SIMULATION),
+    Part("ledger-three", 500_000, 20, _ledger("--replicas", "3"), SIMULATION),
+    Part("ledger-engine", 10_000, 10, _ledger("--engine", "--replicas", "3"), SIMULATION),
+    Part("meetings", 1_000, 4, _pytest(MEETINGS, "LEDGER_TRIALS"), MEETINGS),
     Part("deletions", 1_000, 4, _pytest(REPLICAS, "DELETION_TRIALS"), REPLICAS),
     Part("rotation", 90, 1, _pytest(ROTATION, "ROTATION_LAG_SECONDS"), ROTATION),
     Part("suite", 5, 5, _suite, "tests/test_soak.py"),

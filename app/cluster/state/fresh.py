@@ -1,7 +1,7 @@
 """Reads for one decision, straight from the API server.
 
 A cache that lags would let two changes pass that are harmless alone and together are not
-(``docs/design/decisions.md``, Two changes in a row). What has not changed keeps its identity: verdicts are
+(``docs/design/decisions.md``, Changes that meet). What has not changed keeps its identity: verdicts are
 remembered by it.
 """
 
