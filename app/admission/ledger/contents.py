@@ -57,7 +57,7 @@ class Contents:
 
     def count(self, namespace: str) -> int:
         """Return how many changes of a namespace are under way."""
-        return sum(1 for one in self.entries.values() if one.namespace == namespace)
+        return sum(1 for entry in self.entries.values() if entry.namespace == namespace)
 
 
 def made_anew(token: str) -> dict[str, str]:

@@ -83,14 +83,14 @@ class EngineJudge:
 
     def is_pair(self, namespace: str, policies: Policies[Policy]) -> bool:
         """Tell whether both baselines stand."""
-        standing = [one.value for one in policies.values() if not one.terminating]
+        standing = [stored.value for stored in policies.values() if not stored.terminating]
         return not missing_baselines(standing, self._facts(), namespace)
 
     def assumed(self, namespace: str, policies: Policies[Policy], new: Policy) -> tuple[Policy, ...]:
         """Return what is to be assumed beside ``new``, if that is a baseline: those that are missing."""
         if recognise(new, self._facts()) is None:
             return ()
-        standing = (*(one.value for one in policies.values() if not one.terminating), new)
+        standing = (*(stored.value for stored in policies.values() if not stored.terminating), new)
         return missing_baselines(standing, self._facts(), namespace)
 
     def _state(self, side: Side[Policy], namespace: str) -> State:
@@ -129,4 +129,4 @@ class EngineJudge:
 
 
 def _rejecting(flows: Iterable[RequiredFlow]) -> Flows:
-    return tuple(one for one in flows if one.id is not FlowId.PLATFORM_EGRESS and not one.is_future)
+    return tuple(flow for flow in flows if flow.id is not FlowId.PLATFORM_EGRESS and not flow.is_future)

@@ -204,7 +204,7 @@ def _labels_entry(namespace: str, awaited: Awaited, parts: dict[str, Any]) -> La
 
 
 def _labels(raw: dict[str, Any]) -> dict[str, str]:
-    if not all(isinstance(one, str) for one in raw.values()):
+    if not all(isinstance(value, str) for value in raw.values()):
         raise ValueError(raw)
     return dict(raw)
 

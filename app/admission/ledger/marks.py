@@ -57,7 +57,7 @@ def mark_of(key: str) -> tuple[Resource, int] | None:
     return None if resource is None else (resource, int(parts[2]))
 
 
-_RESOURCES = {one.value: one for one in Resource}
+_RESOURCES = {resource.value: resource for resource in Resource}
 
 
 def raised(versions: Mapping[Resource, int], keys: Iterable[str]) -> dict[str, str | None]:

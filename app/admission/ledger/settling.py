@@ -67,7 +67,7 @@ class Settler(Generic[P]):
             return
         now = self._runtime.now()
         self._first_seen = {key: self._first_seen.get(key, now) for key in contents.entries}
-        self._touched = {key: one for key, one in self._touched.items() if key in self._first_seen}
+        self._touched = {key: versions for key, versions in self._touched.items() if key in self._first_seen}
 
     def settled(self, snapshot: Watched[P], contents: Contents) -> tuple[set[str], Mapping[Resource, int]]:
         """Return the entries that may be dropped, and the versions that show it."""
@@ -137,7 +137,9 @@ class Settler(Generic[P]):
         for resource in Resource:
             if any(resource in resources for resources in wanted.values()):
                 versions[resource] = await self._reader.touch(resource)
-        self._touched |= {key: {one: versions[one] for one in resources} for key, resources in wanted.items()}
+        self._touched |= {
+            key: {resource: versions[resource] for resource in resources} for key, resources in wanted.items()
+        }
 
     def _resources(self, entry: Entry) -> tuple[Resource, ...]:
         """Return the resources in which an entry may have had an effect."""

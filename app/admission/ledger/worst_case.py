@@ -73,20 +73,20 @@ NOTHING = Pending()
 
 def pending(entries: Iterable[Entry], snapshot: Watched[P]) -> Pending:
     """Return what is under way of ``entries``: those that ``snapshot`` shows to be settled are not."""
-    left = tuple([one for one in entries if settled_at(one, snapshot) is None])
+    left = tuple([entry for entry in entries if settled_at(entry, snapshot) is None])
     if not left:
         return NOTHING
     policies: dict[str, frozenset[str]] = {}
     labels: dict[str, tuple[LabelsEntry, ...]] = {}
     anything: set[str] = set()
-    for one in left:
-        match one:
+    for entry in left:
+        match entry:
             case PolicyEntry() | HalfEntry():
-                policies[one.namespace] = policies.get(one.namespace, frozenset()) | {one.name}
+                policies[entry.namespace] = policies.get(entry.namespace, frozenset()) | {entry.name}
             case LabelsEntry():
-                labels[one.namespace] = (*labels.get(one.namespace, ()), one)
+                labels[entry.namespace] = (*labels.get(entry.namespace, ()), entry)
             case WholeEntry() | UnknownEntry():
-                anything.add(one.namespace)
+                anything.add(entry.namespace)
     return Pending(left, policies, labels, frozenset(anything))
 
 
@@ -133,7 +133,7 @@ class WorstCase(Generic[P]):
     def before(self, change: PolicyChange[P], snapshot: Watched[P], peers: Peers) -> Side[P]:
         """Return the namespace as it was read, nothing under way; what is being deleted counts."""
         stored = snapshot.policies.get(change.namespace, {})
-        others = [one.value for name, one in stored.items() if name != change.name]
+        others = [policy.value for name, policy in stored.items() if name != change.name]
         own = () if change.old is None else (change.old.value,)
         return Side((*others, *own), peers.before)
 
@@ -164,18 +164,18 @@ class WorstCase(Generic[P]):
             return (Side(own_after, peers.after, blanket=True),)
         stored = snapshot.policies.get(namespace, {})
         staying = [
-            one.value
-            for name, one in stored.items()
-            if name != own and not one.terminating and name not in named
+            policy.value
+            for name, policy in stored.items()
+            if name != own and not policy.terminating and name not in named
         ]
         standing = (*staying, *own_after)
         if named:
             return (Side(standing, peers.after, blanket=True),)
-        going = [one.value for name, one in stored.items() if one.terminating and name != own]
+        going = [policy.value for name, policy in stored.items() if policy.terminating and name != own]
         # Each alone is enough: a point that none of them lets through is isolated by one of them.
         return (
             Side(standing, peers.after),
-            *[Side((*standing, one), peers.after) for one in going],
+            *[Side((*standing, policy), peers.after) for policy in going],
         )
 
     def _label_cases(
@@ -193,14 +193,16 @@ class WorstCase(Generic[P]):
             if name != change.name and not self.is_guarded(name, snapshot, under_way):
                 continue
             stored = snapshot.policies.get(name, {})
-            before = None if all_open else Side(tuple([one.value for one in stored.values()]), peers.before)
+            before = (
+                None if all_open else Side(tuple([policy.value for policy in stored.values()]), peers.before)
+            )
             yield Case(name, before, self.worst(name, "", (), (snapshot, under_way, peers)), key)
 
     def _peers(self, namespaces: Mapping[str, StoredNamespace], under_way: Pending) -> Peers:
         known, standing = self._known
         if known is not namespaces:
-            labels = {name: one.labels for name, one in namespaces.items()}
-            required = frozenset(name for name, one in labels.items() if self._is_managed(one))
+            labels = {name: namespace.labels for name, namespace in namespaces.items()}
+            required = frozenset(name for name, namespace in labels.items() if self._is_managed(namespace))
             standing = Peers(labels, labels, required)
             self._known = (namespaces, standing)
         if not under_way.labels:
@@ -220,15 +222,15 @@ class WorstCase(Generic[P]):
 
 
 def _changing(entries: Iterable[LabelsEntry]) -> Iterator[Labels]:
-    for one in entries:
-        if one.old is not None:
-            yield one.old
-        yield one.new
+    for entry in entries:
+        if entry.old is not None:
+            yield entry.old
+        yield entry.new
 
 
 def _distinct(labels: Iterable[Labels | None]) -> list[Labels]:
     found: list[Labels] = []
-    for one in labels:
-        if one is not None and one not in found:
-            found.append(one)
+    for variant in labels:
+        if variant is not None and variant not in found:
+            found.append(variant)
     return found

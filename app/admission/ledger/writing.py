@@ -61,7 +61,7 @@ class Writer:
         """Return the entries that count."""
         if not self.outlived:
             return entries
-        return {key: one for key, one in entries.items() if key not in self.outlived}
+        return {key: entry for key, entry in entries.items() if key not in self.outlived}
 
     async def add(self, entry: Entry) -> Written:
         """Write an entry; return what stands in the ledger then. Raises ``StateUnreadable``."""
@@ -97,17 +97,17 @@ class Writer:
             self._is_writing = False
             if mine in self._queue:
                 self._queue.remove(mine)
-            self._queue[:0] = [one for one in group if one is not mine and not one.is_answered]
-            for one in group:
-                if one.is_answered and not one.told.done():
-                    one.told.set_result(False)
+            self._queue[:0] = [review for review in group if review is not mine and not review.is_answered]
+            for review in group:
+                if review.is_answered and not review.told.done():
+                    review.told.set_result(False)
             self._hand_over()
 
     def _hand_over(self) -> None:
-        for one in self._queue:
-            if not one.told.done():
+        for review in self._queue:
+            if not review.told.done():
                 self._is_writing = True
-                one.told.set_result(True)
+                review.told.set_result(True)
                 return
 
     async def _pause(self) -> None:
@@ -116,20 +116,20 @@ class Writer:
             await self._runtime.sleep(wait)
 
     async def _write(self, group: list[_Waiting]) -> None:
-        keys: dict[str, str | None] = {one.key: encoded(one.entry) for one in group}
+        keys: dict[str, str | None] = {review.key: encoded(review.entry) for review in group}
         try:
             contents = Contents.decode(await self._ledger.merge({FORMAT_KEY: FORMAT, **keys}))
         except StateUnreadable as error:
-            for one in group:
-                one.failed = error
+            for review in group:
+                review.failed = error
             return
         self._free_at = self._runtime.now() + contents.size / BYTES_PER_SECOND
-        for one, earlier in zip(group, self.earlier(contents, list(keys)), strict=True):
-            one.written = Written(one.key, contents, earlier)
+        for review, earlier in zip(group, self.earlier(contents, list(keys)), strict=True):
+            review.written = Written(review.key, contents, earlier)
 
     def earlier(self, contents: Contents, keys: list[str]) -> list[Mapping[str, Entry]]:
         """Return, for each of the ``keys`` of one write, what stands before it."""
-        before = {key: one for key, one in contents.entries.items() if key not in keys}
+        before = {key: entry for key, entry in contents.entries.items() if key not in keys}
         found: list[Mapping[str, Entry]] = []
         for key in keys:
             found.append(before)
