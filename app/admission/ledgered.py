@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from app.admission.ledger.engine import EngineJudge
 from app.admission.ledger.entries import Entry, HalfEntry, LabelsEntry, PolicyEntry
-from app.admission.ledger.protocol import Admission, Refusal, Reviews
+from app.admission.ledger.protocol import Admission, Decision, Refusal, Reviews
 from app.admission.ledger.protocol import Reason as Ground
 from app.admission.ledger.settling import LONGEST_SECONDS
 from app.admission.ledger.values import Change, Effect, LabelChange
@@ -106,17 +106,43 @@ class LedgerJudge:
         await self._reviews.note(change)
 
     async def policy(
-        self, change: PolicyChange, ledgered: LedgerPolicyChange[Policy], deadline: Deadline
+        self,
+        change: PolicyChange,
+        ledgered: LedgerPolicyChange[Policy],
+        may_override: Callable[[], Awaitable[bool]],
+        deadline: Deadline,
     ) -> ReviewOutcome:
-        """Return what a change of a policy comes to. Raises ``TooComplexError`` and ``StateUnreadable``."""
+        """Return what a change of a policy comes to; ``may_override`` tells whether its user may.
+
+        Raises ``TooComplexError`` and ``StateUnreadable``.
+        """
         with _within(deadline):
             decision = await self._reviews.review(ledgered)
-        cluster = self._watched.cluster(decision.basis or self._watched.snapshot(), (change.namespace,))
+            partners = await self._partners(change, decision, deadline)
+            # Half of a pair makes things worse for a moment: nobody else is to leave it at that.
+            if partners and await may_override():
+                decision = await self._reviews.review(replace(ledgered, assumed=partners))
+        cluster = self._cluster_of(decision, change)
         if isinstance(decision, Admission):
             return await self._courtesy(partial(self._judged, change, cluster), deadline)
         question = partial(self._refused, change, cluster, decision)
         outcome, _ = await self._offload.ask(question, deadline)
         return outcome
+
+    def _cluster_of(self, decision: Decision[Policy, Verdict], change: PolicyChange) -> Cluster:
+        return self._watched.cluster(decision.basis or self._watched.snapshot(), (change.namespace,))
+
+    async def _partners(
+        self, change: PolicyChange, decision: Decision[Policy, Verdict], deadline: Deadline
+    ) -> tuple[Policy, ...]:
+        """Return the other half of a pair, where a half is refused for want of it."""
+        if not isinstance(decision, Refusal) or decision.loss is None or change.new is None:
+            return ()
+        cluster = self._cluster_of(decision, change)
+        partners, _ = await self._offload.ask(
+            lambda budget: self._judgement(change, cluster, budget).assumed, deadline
+        )
+        return partners
 
     async def labels(
         self, review: Review, versions: tuple[ParsedNamespace | None, ParsedNamespace], deadline: Deadline
@@ -164,10 +190,21 @@ class LedgerJudge:
         judgement = self._judgement(change, cluster, budget)
         if refusal.reason is Ground.LOSS:
             outcome = judgement.outcome()
-            return outcome if outcome.kind is OutcomeKind.REJECT else judgement.rejection(refusal.loss)
+            if outcome.kind is not OutcomeKind.REJECT:
+                outcome = judgement.rejection(refusal.loss)
+            return _as_half(outcome, change.namespace) if judgement.assumed else outcome
         # What mends the policy by itself is no way out of this: it does no harm by itself.
         rejection = judgement.rejection(refusal.loss)
         return with_others_under_way(replace(rejection, lines=rejection.lines[:1]), refusal.under_way)
+
+
+def _as_half(outcome: ReviewOutcome, namespace: str) -> ReviewOutcome:
+    """Return the refusal of half of a pair to somebody who may not override."""
+    lines = (
+        "Either baseline alone cuts off until the other stands, so only who may override applies one alone.",
+        f"Both at once: netpol-guard bootstrap --baselines-only -n {namespace}",
+    )
+    return replace(outcome, lines=(*outcome.lines, *lines))
 
 
 @contextmanager

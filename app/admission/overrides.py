@@ -52,6 +52,10 @@ class Overrides:
             what = "whether the override is allowed could not be found out"
         return OverrideRuling(outcome, f"The override was not honoured: {what}. {access.reason}".rstrip())
 
+    async def is_allowed(self, review: Review, deadline: Deadline) -> bool:
+        """Tell whether the user of ``review`` may override; not where nobody can tell."""
+        return bool((await self._state.access(question(review, OVERRIDE_VERB), deadline)).allowed)
+
     def announce(self, review: Review, metadata: Metadata, reason: str, outcome: ReviewOutcome) -> None:
         """Let an honoured override be known; a dry run leaves no trace."""
         if review.dry_run:

@@ -99,6 +99,11 @@ class PolicyJudgement:
             else ADMITTED
         )
 
+    @property
+    def assumed(self) -> tuple[Policy, ...]:
+        """The baselines that are judged as if they stood beside this one."""
+        return self._assumed
+
     def rejection(self, verdict: Verdict) -> ReviewOutcome:
         """Return the refusal for what was found to be lost already."""
         return self._rejection(verdict, self._standing.flows)

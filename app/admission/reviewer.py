@@ -249,7 +249,9 @@ class Reviewer:
         under_way = ledgered_policy(review, new, old, change)
         try:
             async with asyncio.timeout(deadline.left):
-                outcome = await ledger.policy(change, under_way, deadline)
+                outcome = await ledger.policy(
+                    change, under_way, partial(self._overrides.is_allowed, review, deadline), deadline
+                )
             if kept.metadata.deletion_timestamp is not None and outcome.kind is OutcomeKind.REJECT:
                 outcome = spec_of_what_goes(review)
         except TooComplexError:

@@ -327,3 +327,35 @@ class TestLabels:
         long = {f"key-{number}": "x" * 63 for number in range(300)}
         answer = cluster(KEEPER, OTHER_HALF).ask(labelling(MANAGED, {**MANAGED, **long}))
         assert "these labels are too long to be kept in mind" in answer.message
+
+
+class TestHalfOfAPair:
+    """Either baseline alone makes a namespace worse for a moment."""
+
+    @staticmethod
+    def apply(grants: Access, half: Policy) -> tuple[LedgerWorld, world.Answer]:
+        found = LedgerWorld([])
+        found.fresh.grants = grants
+        return found, found.ask(creation(stored_manifest(half)))
+
+    @pytest.mark.parametrize("half", [KEEPER, OTHER_HALF], ids=lambda policy: policy.name)
+    def test_it_is_admitted_for_who_may_override_and_stands_in_the_ledger_until_the_other_comes(
+        self, half: Policy
+    ) -> None:
+        found, answer = self.apply(Access(allowed=True), half)
+        assert answer.allowed
+        assert "apply the missing baseline too" in answer.warnings
+        assert found.entries == [f"half created {uid_of(half.name)} {half.name}"]
+
+    @pytest.mark.parametrize("grants", [Access(allowed=False), Access.unknown("no answer")], ids=str)
+    def test_others_are_refused_and_told_how_both_come_at_once(self, grants: Access) -> None:
+        found, answer = self.apply(grants, OTHER_HALF)
+        assert not answer.allowed
+        assert "only who may override applies one alone" in answer.message
+        assert f"netpol-guard bootstrap --baselines-only -n {NS}" in answer.message
+        assert not found.entries
+
+    def test_who_may_is_only_asked_where_it_matters(self) -> None:
+        found, answer = self.apply(Access(allowed=True), ONE)
+        assert answer.allowed
+        assert not found.fresh.asked
