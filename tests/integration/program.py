@@ -14,6 +14,7 @@ from pathlib import Path
 from app.cli.site import MANAGER, LiveSite
 from app.cluster.client.objects import Objects
 from app.model.kinds import DryRun, Manifest, Reference, Written
+from app.names import LEDGER_CONFIG_MAP, NAME
 from tests.integration.guard import ROOT
 from tests.kube import writer
 from tests.kube.api import ApiClient
@@ -24,6 +25,7 @@ _SECONDS = 300.0
 _NAMESPACES = "/api/v1/namespaces"
 _ACCOUNTS = "/api/v1/serviceaccounts"
 _MAPS = "/api/v1/configmaps"
+_POLICIES = "/apis/networking.k8s.io/v1/networkpolicies"
 _WATCHED = (
     _NAMESPACES,
     "/api/v1/secrets",
@@ -31,7 +33,7 @@ _WATCHED = (
     "/api/v1/services",
     _ACCOUNTS,
     "/apis/apps/v1/deployments",
-    "/apis/networking.k8s.io/v1/networkpolicies",
+    _POLICIES,
     "/apis/policy/v1/poddisruptionbudgets",
     "/apis/rbac.authorization.k8s.io/v1/roles",
     "/apis/rbac.authorization.k8s.io/v1/rolebindings",
@@ -91,10 +93,20 @@ def inventory(control_plane: ControlPlane) -> dict[str, str]:
     return inventory_of(control_plane.client())
 
 
+_OTHERS = (
+    (_MAPS, "kube-root-ca.crt"),
+    (_MAPS, writer.NAME),
+    (_ACCOUNTS, "default"),
+    (_MAPS, LEDGER_CONFIG_MAP),
+    (_POLICIES, NAME),
+)
+
+
 def inventory_of(client: ApiClient) -> dict[str, str]:
     """Return the version of every object of the cluster that we could have touched, by its path.
 
-    Left out is what others do meanwhile: a namespace's first objects, the end of one that goes, the writer.
+    Left out is what others do meanwhile: a namespace's first objects, the end of one that goes, the writer, and
+    what the running guard writes for changes that are under way.
     """
     listed = {path: client.request("GET", path).json()["items"] for path in _WATCHED}
     going = {
@@ -104,9 +116,7 @@ def inventory_of(client: ApiClient) -> dict[str, str]:
         f"{path} {each.get('namespace', '')}/{each['name']}": each["resourceVersion"]
         for path, items in listed.items()
         for each in (item["metadata"] for item in items)
-        if each.get("namespace", each["name"]) not in going
-        and (path, each["name"])
-        not in ((_MAPS, "kube-root-ca.crt"), (_MAPS, writer.NAME), (_ACCOUNTS, "default"))
+        if each.get("namespace", each["name"]) not in going and (path, each["name"]) not in _OTHERS
     }
 
 

@@ -53,13 +53,14 @@ class Settler(Generic[P]):
             return
         snapshot = self._informers.snapshot()
         drops, versions = self.settled(snapshot, contents)
-        await self._touch(contents, drops)
         abandoned = set(self._writer.abandoned)
         keys = (drops | abandoned) & contents.keys | abandoned
         if keys:
             written = {**dict.fromkeys(keys), **raised(versions, contents.keys)}
             await self._ledger.merge(written)
             self._writer.abandoned -= abandoned
+        # Last: where no event can be written, what is settled goes all the same.
+        await self._touch(contents, drops)
 
     def _look(self, contents: Contents) -> None:
         """Note since when each entry stands; no clock but the own one is asked."""

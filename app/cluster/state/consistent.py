@@ -16,7 +16,7 @@ from app.cluster.state.resources import NAMESPACES, POLICIES
 from app.cluster.state.watched import namespaces_in, policies_in
 from app.deadline import Deadline
 from app.engine.policy import Policy
-from app.model.kinds import CONFIG_MAP, NAMESPACE, NETWORK_POLICY
+from app.model.kinds import CONFIG_MAP, NAMESPACE, NETWORK_POLICY, Kind
 from app.model.snapshot import Policies, Resource, StoredNamespace, Version, version_of
 from app.names import DOMAIN, LEDGER_CONFIG_MAP, NAME
 from app.wire.objects.metadata import NO_METADATA, Metadata
@@ -72,7 +72,22 @@ class ConsistentReads:
             own if resource is Resource.POLICIES else (NAMESPACE, "", self._guard_namespace)
         )
         purpose = Purpose(f"the guard's own {kind.name}", "patch", kind.group, kind.resource, namespace)
-        body = await self._patch(purpose, kind.path(namespace, name), _touching())
+        try:
+            body = await self._patch(purpose, kind.path(namespace, name), _touching())
+        except HttpRefusal as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return await self._listed_version(kind)
+        version = version_of(_read(body, purpose).metadata.resource_version)
+        if version is None:
+            raise nonsense(purpose, "its resourceVersion is no number")
+        return version
+
+    async def _listed_version(self, kind: Kind) -> int:
+        """Return the version of a list: a watch that comes as far, by a bookmark at the latest, has all of it."""
+        purpose = Purpose(f"the version of the {kind.resource}", "list", kind.group, kind.resource)
+        request = ApiRequest(purpose, kind.path(), {"limit": "1"})
+        body = await self._api.fetch(request, Deadline.after(_SECONDS))
         version = version_of(_read(body, purpose).metadata.resource_version)
         if version is None:
             raise nonsense(purpose, "its resourceVersion is no number")

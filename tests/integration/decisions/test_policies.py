@@ -47,7 +47,8 @@ def test_both_baselines_can_be_applied_in_either_order(
     pair = baselines(empty)
     first = control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(pair[order[0]]))
     second = control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(pair[order[1]]))
-    assert "apply the missing baseline too" in first.stderr
+    # No webhook is served here: only what lets in the API server alone cuts anything until the other comes.
+    assert ("apply the missing baseline too" in first.stderr) is (order[0] == 0)
     assert second.stderr == ""
 
 

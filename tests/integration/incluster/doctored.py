@@ -113,7 +113,8 @@ class Doctored:
         with self.unguarded():
             for each in known:
                 self._change(each)
-        if all(REGISTRATION[2] not in str(each.get("delete", each.get("edit", ""))) for each in known):
+        named = (each.get("delete") or each.get("edit") for each in known)
+        if all(name is None or parse_key(name) != REGISTRATION for name in named):
             self.register()
         elif any("edit" in each for each in known):
             self.put(changed(self.objects, known)[REGISTRATION])
