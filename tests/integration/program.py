@@ -99,13 +99,14 @@ _OTHERS = (
     (_ACCOUNTS, "default"),
     (_MAPS, LEDGER_CONFIG_MAP),
     (_POLICIES, NAME),
+    (_NAMESPACES, NAME),
 )
 
 
 def inventory_of(client: ApiClient) -> dict[str, str]:
     """Return the version of every object of the cluster that we could have touched, by its path.
 
-    Left out is what others do meanwhile: a namespace's first objects, the end of one that goes, the writer, and
+    Left out is what others do meanwhile: a namespace's first objects, the end of one that goes, a writer, and
     what the running guard writes for changes that are under way.
     """
     listed = {path: client.request("GET", path).json()["items"] for path in _WATCHED}

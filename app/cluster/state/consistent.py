@@ -84,7 +84,7 @@ class ConsistentReads:
         return version
 
     async def _listed_version(self, kind: Kind) -> int:
-        """Return the version of a list: a watch that comes as far, by a bookmark at the latest, has all of it."""
+        """Return the version of a list; a watch that comes as far, by a bookmark if need be, has it all."""
         purpose = Purpose(f"the version of the {kind.resource}", "list", kind.group, kind.resource)
         request = ApiRequest(purpose, kind.path(), {"limit": "1"})
         body = await self._api.fetch(request, Deadline.after(_SECONDS))
