@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from app.cli.site import MANAGER, LiveSite
 from app.cluster.client.objects import Objects
@@ -93,6 +95,15 @@ def inventory(control_plane: ControlPlane) -> dict[str, str]:
     return inventory_of(control_plane.client())
 
 
+def _version_in(metadata: dict[str, Any]) -> str:
+    """Return what moves when somebody changes the object, but not with its status, which controllers write."""
+    if "generation" not in metadata:
+        return str(metadata["resourceVersion"])
+    annotations = metadata.get("annotations", {})
+    mine = {key: value for key, value in annotations.items() if key != "deployment.kubernetes.io/revision"}
+    return json.dumps([metadata["generation"], metadata.get("labels"), mine], sort_keys=True)
+
+
 _OTHERS = (
     (_MAPS, "kube-root-ca.crt"),
     (_MAPS, writer.NAME),
@@ -114,7 +125,7 @@ def inventory_of(client: ApiClient) -> dict[str, str]:
         each["metadata"]["name"] for each in listed[_NAMESPACES] if "deletionTimestamp" in each["metadata"]
     }
     return {
-        f"{path} {each.get('namespace', '')}/{each['name']}": each["resourceVersion"]
+        f"{path} {each.get('namespace', '')}/{each['name']}": _version_in(each)
         for path, items in listed.items()
         for each in (item["metadata"] for item in items)
         if each.get("namespace", each["name"]) not in going and (path, each["name"]) not in _OTHERS

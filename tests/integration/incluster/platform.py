@@ -76,4 +76,6 @@ def unchanged(cluster: Cluster) -> Iterator[None]:
     before = inventory_of(cluster.client())
     yield
     after = inventory_of(cluster.client())
-    assert after == before
+    changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+    if changed:
+        raise AssertionError(f"changed: {changed}")

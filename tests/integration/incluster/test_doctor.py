@@ -18,8 +18,8 @@ from tests.integration.incluster.doctored import Doctored
 from tests.integration.incluster.scenes import eventually
 from tests.kube.cluster import Cluster
 
-# A ledger that is made anew counts everything as changing for a minute, which would be in the way of the repairs that
-# come next; `test_permissions.py` takes it away and brings it back.
+# A ledger that is made anew counts everything as changing for a minute, in the way of the repairs that come
+# next; `test_permissions.py` takes it away and brings it back.
 _ANEW = "the guard's ledger is missing"
 CASES = tuple(case for case in world.cases() if case.scene == "any" and case.name != _ANEW)
 FIXED = tuple(case for case in CASES if case.repair == "fix")
