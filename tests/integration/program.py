@@ -96,7 +96,7 @@ def inventory(control_plane: ControlPlane) -> dict[str, str]:
 
 
 def _version_in(metadata: dict[str, Any]) -> str:
-    """Return what moves when somebody changes the object, but not with its status, which controllers write."""
+    """Return what moves when somebody changes the object, not its status, which controllers write."""
     if "generation" not in metadata:
         return str(metadata["resourceVersion"])
     annotations = metadata.get("annotations", {})
