@@ -85,7 +85,9 @@ def test_comments_name_pages_and_sections_of_the_design_that_exist() -> None:
             elif words:
                 missing = [section for section in _sections(words) if not section.startswith(tuple(headings))]
                 # In small letters, a sentence goes on.
-                wrong += [f"{_name(source)}: {page}, {one}" for one in missing if one[0].isupper()]
+                wrong += [
+                    f"{_name(source)}: {page}, {section}" for section in missing if section[0].isupper()
+                ]
     assert wrong == []
     assert found > 30
 

@@ -42,11 +42,11 @@ def random_change(chance: Random, small: Small) -> Change:
     generator = Generator(chance, SMALL)
     standing = generator.policies(2) + _some_baselines(chance, small)
     name = chance.choice(standing)["metadata"]["name"] if standing and chance.random() < 0.5 else "new"
-    old = next((one for one in standing if one["metadata"]["name"] == name), None)
+    old = next((policy for policy in standing if policy["metadata"]["name"] == name), None)
     new = generator.policy(name)
     if old is not None and chance.random() < 0.5:
         new = _narrowed(chance, old, new)
-    return Change(tuple(one for one in standing if one is not old), old, new)
+    return Change(tuple(policy for policy in standing if policy is not old), old, new)
 
 
 def _some_baselines(chance: Random, small: Small) -> list[Object]:
@@ -66,7 +66,7 @@ def _narrowed(chance: Random, old: Object, other: Object) -> Object:
 
 def answer_to(change: Change, small: Small) -> Answer:
     """Return the guard's answer."""
-    policies = tuple(_parsed(one) for one in change.before)
+    policies = tuple(_parsed(policy) for policy in change.before)
     cluster = replace(small.cluster, policies={OWN: policies})
     operation = "CREATE" if change.old is None else "DELETE" if change.new is None else "UPDATE"
     return ask(cluster, request(operation, change.new, change.old), Rules(options=small.options))
@@ -84,7 +84,10 @@ def _needs_a_baseline(change: Change, small: Small) -> bool:
     made = [
         json.loads(json.dumps(render_policy(baseline))) for baseline in written_baselines(small.cluster, OWN)
     ]
-    named = [{**one, "metadata": {**one["metadata"], "name": f"{index}"}} for index, one in enumerate(made)]
+    named = [
+        {**manifest, "metadata": {**manifest["metadata"], "name": f"{index}"}}
+        for index, manifest in enumerate(made)
+    ]
     complete, alone = Views.of([*change.after, *named], small), Views.of(change.after, small)
     return any(fate[0] == "new" for fate in expected(complete, alone, small).values())
 

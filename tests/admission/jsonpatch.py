@@ -20,7 +20,7 @@ def apply_patch(document: Any, operations: Sequence[dict[str, Any]]) -> Any:  # 
 
 
 def _apply(document: Any, operation: dict[str, Any]) -> None:  # noqa: ANN401 - any JSON
-    *parents, last = [_unescaped(one) for one in operation["path"].split("/")[1:]]
+    *parents, last = [_unescaped(part) for part in operation["path"].split("/")[1:]]
     container = document
     for key in parents:
         try:

@@ -31,7 +31,7 @@ class Clock:
 
 
 def _states(changes: AssumedChanges, *policies: Policy) -> list[set[str]]:
-    return [{one.name for one in state} for state, _ in changes.possible(NS, policies)]
+    return [{policy.name for policy in state} for state, _ in changes.possible(NS, policies)]
 
 
 def _deletion(policy: Policy) -> PolicyChange:

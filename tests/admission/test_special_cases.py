@@ -416,7 +416,7 @@ def test_weakening_the_mode_label_leaves_the_traces_of_an_override() -> None:
     assert "override by dev: netpol-guard.iomete.com/mode weakened from enforce to off" in answer.warnings
     assert "enforce to off" in answer.response["auditAnnotations"]["override"]
     assert answer.decision.override is OverrideOutcome.HONOURED
-    assert [one.name for one in answer.announced] == [NS]
+    assert [override.name for override in answer.announced] == [NS]
 
 
 def test_weakening_the_mode_label_needs_the_right_also_where_the_mode_is_weak_already() -> None:
@@ -642,7 +642,7 @@ def test_a_change_known_to_do_harm_is_rejected_also_where_no_time_is_left_for_a_
 
 
 def test_a_change_known_to_do_no_harm_is_admitted_also_where_no_time_is_left_for_its_effect() -> None:
-    others = [world.parsed(world.manifest(f"only-{one}", _ONLY[one])) for one in _ONLY]
+    others = [world.parsed(world.manifest(f"only-{direction}", _ONLY[direction])) for direction in _ONLY]
     both = world.parsed(world.manifest("both", {"policyTypes": ["Ingress"], "ingress": _BOTH_PORTS}))
     state = world.cluster(*world.baselines(), *others)
     full = _Looks(10**9)

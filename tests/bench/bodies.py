@@ -20,12 +20,12 @@ def policy(name: str, rules: int, salt: int = 0) -> Object:
     ingress = [
         {
             "from": [
-                {"podSelector": {"matchLabels": {"app": f"client-{salt}-{one}"}}},
-                {"namespaceSelector": {"matchLabels": {"team": f"team-{one}"}}},
+                {"podSelector": {"matchLabels": {"app": f"client-{salt}-{number}"}}},
+                {"namespaceSelector": {"matchLabels": {"team": f"team-{number}"}}},
             ],
-            "ports": [{"protocol": "TCP", "port": 8000 + one}],
+            "ports": [{"protocol": "TCP", "port": 8000 + number}],
         }
-        for one in range(rules)
+        for number in range(rules)
     ]
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -47,7 +47,7 @@ def policy(name: str, rules: int, salt: int = 0) -> Object:
 
 def standing_policies() -> list[Object]:
     """Return the five policies that stand beside the baselines."""
-    return [policy(f"app-{one}", 2) for one in range(5)]
+    return [policy(f"app-{number}", 2) for number in range(5)]
 
 
 def write_bodies(folder: Path, size: int, count: int) -> tuple[Path, ...]:
@@ -77,7 +77,7 @@ def _review(size: int, rules: int, salt: int) -> str:
     review = {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
     missing = max(0, size - len(json.dumps(review, separators=(",", ":"))) - 300)
     # What fills real reviews: who manages which field, once in the new object and once in the old one.
-    for one in (new, old):
+    for version in (new, old):
         fields: Object = {f"f:field-{number}": {} for number in range(missing // 2 // 18)}
-        one["metadata"]["managedFields"] = [{**_MANAGER, "fieldsV1": fields}]
+        version["metadata"]["managedFields"] = [{**_MANAGER, "fieldsV1": fields}]
     return json.dumps(review, separators=(",", ":"))

@@ -70,11 +70,11 @@ def time_decisions(shape: Shape, count: int, repeats: int) -> Timing:
     cluster = Cluster(namespaces=NAMESPACES, sources=(source(),), webhooks=(webhook(OWN),))
     cpu, slowest, answers = [], 0.0, []
     for repeat in range(repeats):
-        made = [engine_policy(one) for one in shape.make(Random(_SEED + repeat), count)]
+        made = [engine_policy(manifest) for manifest in shape.make(Random(_SEED + repeat), count)]
         standing = written_baselines(cluster, OWN) if shape.with_baselines else ()
         tries = [_decide(cluster, (*standing, *made)) for _ in range(1 if shape.is_hostile else _TRIES)]
-        cpu.append(min(one.cpu_seconds for one in tries))
-        slowest = max(slowest, min(one.seconds for one in tries))
+        cpu.append(min(run.cpu_seconds for run in tries))
+        slowest = max(slowest, min(run.seconds for run in tries))
         answers.append(tries[0].answer)
     counted = ", ".join(f"{answers.count(answer)} {answer}" for answer in dict.fromkeys(answers))
     return Timing(shape, count, median(cpu), slowest, counted)

@@ -8,8 +8,8 @@ from random import Random
 from tests.engine.oracle import Object
 from tests.engine.universe import Generator
 
-_KEYS = tuple(f"key-{one}" for one in range(12))
-_VALUES = tuple(f"value-{one}" for one in range(20))
+_KEYS = tuple(f"key-{number}" for number in range(12))
+_VALUES = tuple(f"value-{number}" for number in range(20))
 _CLAUSES_PER_VARIABLE = 4.26
 """Where random 3-SAT turns from satisfiable to not, and is hardest."""
 
@@ -26,7 +26,7 @@ class BusyNamespace(Generator):
 def random_policies(chance: Random, count: int) -> list[Object]:
     """Return ``count`` random policies, most of which isolate some pods and allow some flows."""
     make = BusyNamespace(chance)
-    return [make.policy(f"random-{one}") for one in range(count)]
+    return [make.policy(f"random-{number}") for number in range(count)]
 
 
 def narrow_policies(chance: Random, count: int) -> list[Object]:
@@ -52,8 +52,8 @@ def satisfiability(chance: Random, count: int) -> list[Object]:
     policies = [_policy("isolate", {}, [])]
     for index in range(count - 1):
         terms = [
-            {"key": f"k{one}", "operator": chance.choice(("Exists", "DoesNotExist"))}
-            for one in chance.sample(range(keys), 3)
+            {"key": f"k{key}", "operator": chance.choice(("Exists", "DoesNotExist"))}
+            for key in chance.sample(range(keys), 3)
         ]
         policies.append(_policy(f"clause-{index}", {"matchExpressions": terms}, [{}]))
     return policies
@@ -65,9 +65,9 @@ def many_values(chance: Random, count: int) -> list[Object]:
     policies = [_policy("isolate", {}, [])]
     for index in range(count - 1):
         terms = []
-        for one in chance.sample(range(keys), 4):
+        for key in chance.sample(range(keys), 4):
             operator = chance.choice(("In", "NotIn", "NotIn"))
             values = chance.sample([f"v{value}" for value in range(6)], 3)
-            terms.append({"key": f"k{one}", "operator": operator, "values": values})
+            terms.append({"key": f"k{key}", "operator": operator, "values": values})
         policies.append(_policy(f"values-{index}", {"matchExpressions": terms}, [{}]))
     return policies

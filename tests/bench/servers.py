@@ -117,7 +117,7 @@ def resident_mb(pid: int) -> float:
 def cpu_seconds(pid: int) -> float:
     """Return the processor time that a process has taken, NaN where the system does not tell."""
     try:
-        threads = [one.read_text() for one in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+        threads = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
     except OSError:
         return float("nan")
     return sum(int(thread.split()[0]) for thread in threads) / 1e9 if threads else float("nan")

@@ -88,7 +88,7 @@ def requests_table(measured: Requests) -> Table:
             best = measured.best(case, server)
             absolute = (best.p50_us, best.p99_us, best.rps, best.cpu_us)
             ratios = (best.p50_us / raw.p50_us, best.p50_us / go.p50_us, best.rps / go.rps)
-            numbers = (*(f"{one:,.0f}" for one in absolute), *(f"{ratio:.2f}" for ratio in ratios))
+            numbers = (*(f"{figure:,.0f}" for figure in absolute), *(f"{ratio:.2f}" for ratio in ratios))
             table.add_row(case.title, server, *numbers, end_section=server is GO)
     table.caption = (
         "Load: size of a review x clients. guard: each object is new to it; known: the same 8 again.\n"

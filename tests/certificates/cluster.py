@@ -106,7 +106,7 @@ class FakeCluster:
         assert force
         self._same_version("apply", manifest)
         live = copy.deepcopy(self.objects[Reference.of(manifest)])
-        fields = {one["name"]: one for one in manifest["webhooks"]}
+        fields = {webhook["name"]: webhook for webhook in manifest["webhooks"]}
         for webhook in live["webhooks"]:
             given = fields.get(webhook["name"], {})
             webhook["clientConfig"] = {**webhook["clientConfig"], **given.get("clientConfig", {})}

@@ -62,7 +62,10 @@ def test_addresses_become_address_names_and_not_host_names() -> None:
     names = x509.load_pem_x509_certificate(serving.certificate).extensions.get_extension_for_class(
         x509.SubjectAlternativeName
     )
-    assert [str(one) for one in names.value.get_values_for_type(x509.IPAddress)] == ["10.0.0.1", "fd00::1"]
+    assert [str(address) for address in names.value.get_values_for_type(x509.IPAddress)] == [
+        "10.0.0.1",
+        "fd00::1",
+    ]
     assert names.value.get_values_for_type(x509.DNSName) == ["guard"]
 
 

@@ -352,7 +352,7 @@ def test_guards_that_were_away_for_however_long_come_back_trusted(
     assert is_trusted(cluster, back)
     held = holding_of(secret(cluster))
     now = cluster.clock()
-    assert all(validity_of(one.certificate).end > now for one in (back.served, held.authority))
+    assert all(validity_of(pair.certificate).end > now for pair in (back.served, held.authority))
 
 
 def test_a_secret_that_somebody_damages_again_and_again_does_not_make_the_bundle_grow_for_ever(

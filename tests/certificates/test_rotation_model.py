@@ -157,11 +157,13 @@ class Rotation(RuleBasedStateMachine):
         since = self.cluster.now - LAG
         ended = [when for when, _ in self.cluster.history[1:]] + [self.cluster.now]
         recent = [
-            one
-            for (_, one), end in zip(self.cluster.history, ended, strict=True)
+            configuration
+            for (_, configuration), end in zip(self.cluster.history, ended, strict=True)
             if end > since or end == self.cluster.now
         ]
-        return {configuration_of(one).bundle for one in recent if one is not None} - {b""}
+        return {
+            configuration_of(configuration).bundle for configuration in recent if configuration is not None
+        } - {b""}
 
     def _add(self) -> Replica:
         self.made += 1

@@ -28,10 +28,10 @@ FILES = {
 
 def examples(*chapters: str) -> list[tuple[str, str]]:
     """Return the commands of the chapters, each with the output below it."""
-    text = "".join(README.partition(f"\n## {one}\n")[2].partition("\n## ")[0] for one in chapters)
+    text = "".join(README.partition(f"\n## {chapter}\n")[2].partition("\n## ")[0] for chapter in chapters)
     blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
     command = re.compile(r"^\$ (.*)\n((?:[^$].*\n|\n)*)", re.MULTILINE)
-    return [(one[1], one[2]) for block in blocks for one in command.finditer(block)]
+    return [(found[1], found[2]) for block in blocks for found in command.finditer(block)]
 
 
 EXAMPLES = examples("Lint manifests before they are applied", "Is this flow allowed?")

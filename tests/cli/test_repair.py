@@ -86,7 +86,9 @@ class TestKinds:
     def test_a_policy_gets_its_documented_text_back(self) -> None:
         site = FakeSite.of(manifest("iomete-ingress-egress", {"ingress": [], "policyTypes": ["Ingress"]}))
         documented = next(
-            one for one in written_baselines(CLUSTER, NS) if one.name == "iomete-ingress-egress"
+            baseline
+            for baseline in written_baselines(CLUSTER, NS)
+            if baseline.name == "iomete-ingress-egress"
         )
         repaired(site, report(restored(documented)))
         stands = site.objects.get(Reference(NETWORK_POLICY, documented.name, NS))

@@ -44,8 +44,8 @@ def _read(folder: str) -> Iterator[Object]:
         yield from yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-FLOW_CASES = [one for one in _read("rules") if "flow" in one]
-MANIFEST_CASES = [one for one in _read("rules") if "manifest" in one]
+FLOW_CASES = [rule for rule in _read("rules") if "flow" in rule]
+MANIFEST_CASES = [rule for rule in _read("rules") if "manifest" in rule]
 SPECIAL_CASES = list(_read("special"))
 ALL_CASES = [*FLOW_CASES, *MANIFEST_CASES, *SPECIAL_CASES]
 
@@ -54,12 +54,12 @@ def gaps(cases: Iterable[Object]) -> list[str]:
     """Return the rules and special cases that have no passing case, or no failing one."""
     known = list(cases)
     subjects: list[tuple[str, int | str]] = [("rule", rule) for rule in RULES]
-    subjects += [("case", one) for one in SPECIAL]
+    subjects += [("case", case) for case in SPECIAL]
     return [
         f"{kind} {subject}: no {word} case"
         for kind, subject in subjects
         for word, is_one in (("passing", passes), ("failing", fails))
-        if not any(one.get(kind) == subject and is_one(one) for one in known)
+        if not any(case.get(kind) == subject and is_one(case) for case in known)
     ]
 
 

@@ -26,14 +26,14 @@ NAMESPACES = {
 def manifests(case: Object) -> list[Object]:
     """Return the policies of a case as objects: each item is a spec, with ``namespace`` where not HOME."""
     made = []
-    for index, one in enumerate(copy.deepcopy(case["policies"])):
-        namespace = one.pop("namespace", HOME)
+    for index, policy in enumerate(copy.deepcopy(case["policies"])):
+        namespace = policy.pop("namespace", HOME)
         made.append(
             {
                 "apiVersion": "networking.k8s.io/v1",
                 "kind": "NetworkPolicy",
                 "metadata": {"name": f"policy-{index + 1}", "namespace": namespace},
-                "spec": one,
+                "spec": policy,
             }
         )
     return made
@@ -62,8 +62,8 @@ def product_allows(case: Object) -> bool:
     """Return the verdict of the product: the source's egress and the destination's ingress (rule 4)."""
     flow = read_flow(case["flow"])
     parsed = [parse_policy(manifest, validation=Validation.NEW) for manifest in manifests(case)]
-    assert [error for one in parsed for error in one.errors] == []
-    policies = [one.policy for one in parsed if one.policy is not None]
+    assert [error for read in parsed for error in read.errors] == []
+    policies = [read.policy for read in parsed if read.policy is not None]
     place = position(Protocol(flow.protocol), flow.port)
     judged = (
         (Direction.EGRESS, flow.source, flow.destination),

@@ -21,7 +21,7 @@ def _sources(state: Object) -> Cluster:
     cluster = world.cluster(namespaces=state.get("namespaces"))
     described = state.get("sources")
     if described is not None:
-        made = [world.source(one["cidr"], Provenance(one["known"])) for one in described]
+        made = [world.source(source["cidr"], Provenance(source["known"])) for source in described]
         cluster = world.with_sources(cluster, *made)
     if state.get("webhooks") == "none":
         cluster = replace(cluster, webhooks=())
@@ -90,7 +90,7 @@ def _rules(settings: Object) -> Rules:
 def _changed(cluster: Cluster, asked: Object) -> Cluster:
     """Return the cluster after an admitted change of a policy."""
     name = (asked["object"] or asked["oldObject"])["metadata"]["name"]
-    kept = [one for one in cluster.policies[world.NS] if one.name != name]
+    kept = [policy for policy in cluster.policies[world.NS] if policy.name != name]
     if asked["object"] is not None:
         kept.append(world.parsed(asked["object"]))
     return replace(cluster, policies={world.NS: tuple(kept)})

@@ -31,7 +31,7 @@ def test_flow(case: Object) -> None:
     assert product_allows(case) is (case["expect"] == "allowed")
 
 
-@pytest.mark.parametrize("case", [one for one in FLOW_CASES if is_for_oracle(one)], ids=_name)
+@pytest.mark.parametrize("case", [case for case in FLOW_CASES if is_for_oracle(case)], ids=_name)
 def test_flow_by_the_independent_oracle(case: Object) -> None:
     assert oracle_allows(case) is (case["expect"] == "allowed")
 
@@ -69,7 +69,7 @@ def test_every_rule_and_every_special_case_has_a_passing_and_a_failing_case() ->
 
 @pytest.mark.parametrize(("word", "is_one"), [("passing", passes), ("failing", fails)])
 @pytest.mark.parametrize(
-    ("kind", "subject"), [*(("rule", rule) for rule in RULES), *(("case", one) for one in SPECIAL)]
+    ("kind", "subject"), [*(("rule", rule) for rule in RULES), *(("case", case) for case in SPECIAL)]
 )
 def test_a_rule_or_special_case_that_loses_its_cases_is_noticed(
     kind: str, subject: object, word: str, is_one: Callable[[Object], bool]
@@ -85,7 +85,7 @@ def test_there_are_at_least_120_cases_and_each_has_a_name_of_its_own() -> None:
 
 def test_every_case_belongs_to_a_known_rule_or_special_case() -> None:
     assert {case["case"] for case in SPECIAL_CASES} == set(SPECIAL)
-    assert {one["rule"] for one in (*FLOW_CASES, *MANIFEST_CASES)} == set(RULES)
+    assert {case["rule"] for case in (*FLOW_CASES, *MANIFEST_CASES)} == set(RULES)
     outcomes = {case["expect"] for case in ALL_CASES}
     assert outcomes <= {
         *("allowed", "denied", "valid", "invalid", "dropped"),

@@ -19,7 +19,7 @@ DEFAULTS = Settings()
 
 
 def only(kind: str) -> dict[str, Any]:
-    (found,) = (one for one in guard_manifests() if one["kind"] == kind)
+    (found,) = (manifest for manifest in guard_manifests() if manifest["kind"] == kind)
     return found
 
 
@@ -40,7 +40,7 @@ def test_the_kustomization_lists_every_manifest_and_does_nothing_else() -> None:
     assert sorted(kustomization["resources"]) == sorted(manifests)
 
 
-@pytest.mark.parametrize("manifest", guard_manifests(), ids=lambda one: str(one["kind"]))
+@pytest.mark.parametrize("manifest", guard_manifests(), ids=lambda manifest: str(manifest["kind"]))
 def test_every_object_carries_our_name_and_labels(manifest: dict[str, Any]) -> None:
     metadata = manifest["metadata"]
     assert metadata["name"] in NAMES.get(manifest["kind"], {identity.NAME})
@@ -53,7 +53,10 @@ def test_every_object_carries_our_name_and_labels(manifest: dict[str, Any]) -> N
 
 def test_the_webhooks_ship_ignore_and_no_bundle_for_the_guard_owns_both() -> None:
     webhooks = only("ValidatingWebhookConfiguration")["webhooks"]
-    assert [one["name"] for one in webhooks] == [identity.POLICIES_WEBHOOK, identity.NAMESPACES_WEBHOOK]
+    assert [webhook["name"] for webhook in webhooks] == [
+        identity.POLICIES_WEBHOOK,
+        identity.NAMESPACES_WEBHOOK,
+    ]
     for webhook in webhooks:
         assert webhook["failurePolicy"] == "Ignore"
         assert webhook["timeoutSeconds"] == 5
@@ -72,7 +75,7 @@ def test_the_guards_own_namespace_is_out_of_scope_but_for_its_own_dry_run() -> N
 
 
 def test_the_objects_that_the_roles_name_are_those_that_the_guard_uses() -> None:
-    roles = [one for one in guard_manifests() if one["kind"] in ("Role", "ClusterRole")]
+    roles = [manifest for manifest in guard_manifests() if manifest["kind"] in ("Role", "ClusterRole")]
     rules = [rule for role in roles for rule in role["rules"] if "resourceNames" in rule]
     named = {(rule["resources"][0], *rule["resourceNames"]) for rule in rules}
     assert named == {
@@ -87,12 +90,12 @@ def test_the_objects_that_the_roles_name_are_those_that_the_guard_uses() -> None
 
 
 def test_ports_are_those_that_the_guard_listens_on_by_default() -> None:
-    ports = {one["name"]: one["containerPort"] for one in container()["ports"]}
+    ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
     assert ports == {"webhook": DEFAULTS.listen.port, "health": DEFAULTS.listen.health_port}
-    assert {one["targetPort"] for one in only("Service")["spec"]["ports"]} == ports.keys()
+    assert {port["targetPort"] for port in only("Service")["spec"]["ports"]} == ports.keys()
     (rule,) = only("NetworkPolicy")["spec"]["ingress"]
     assert "from" not in rule
-    assert {one["port"] for one in rule["ports"]} == set(ports.values())
+    assert {port["port"] for port in rule["ports"]} == set(ports.values())
 
 
 def test_a_pod_is_given_the_time_to_drain_and_to_close() -> None:
@@ -131,8 +134,8 @@ def test_selectors_find_the_guards_pods() -> None:
 
 def test_the_shipped_settings_are_understood() -> None:
     (text,) = (
-        one["data"][identity.SETTINGS_KEY]
-        for one in guard_manifests()
-        if one["metadata"]["name"] == identity.SETTINGS_CONFIG_MAP
+        manifest["data"][identity.SETTINGS_KEY]
+        for manifest in guard_manifests()
+        if manifest["metadata"]["name"] == identity.SETTINGS_CONFIG_MAP
     )
     assert Settings.model_validate(yaml.safe_load(text)) == DEFAULTS

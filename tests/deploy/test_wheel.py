@@ -57,5 +57,5 @@ def test_an_installed_wheel_has_the_same_manifests_as_the_checkout(installed: Pa
 
 
 def test_an_installed_wheel_holds_nothing_but_the_program(installed: Path) -> None:
-    folders = {one.name for one in installed.iterdir() if not one.name.endswith(".dist-info")}
+    folders = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
     assert folders - {"bin"} == {"app"}

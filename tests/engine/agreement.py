@@ -60,9 +60,9 @@ def brute_force_agrees(count: int, seed: int) -> int:
     """Compare the exact search with brute force on ``count`` random pairs of states; return the count."""
     chance = Random(seed)
     for _ in range(count):
-        before = [engine_policy(one) for one in Generator(chance, SMALL).policies(3)]
+        before = [engine_policy(policy) for policy in Generator(chance, SMALL).policies(3)]
         after = [*chance.sample(before, chance.randint(0, len(before)))]
-        after += [engine_policy(one) for one in Generator(chance, SMALL).policies(2)]
+        after += [engine_policy(policy) for policy in Generator(chance, SMALL).policies(2)]
         direction = chance.choice(tuple(Direction))
         region = chance.choice(_regions(direction))
         _compare(region, Side(before, FACTS), Side(after, FACTS))
@@ -81,8 +81,10 @@ def _regions(direction: Direction) -> list[Region]:
 
 
 def _compare(region: Region, before: Side, after: Side) -> None:
-    lost = [one for one in FEW_POINTS if is_lost(region, one, after) and not _names_outside(region, one)]
-    newly = [one for one in lost if is_lost(region, one, after, before)]
+    lost = [
+        point for point in FEW_POINTS if is_lost(region, point, after) and not _names_outside(region, point)
+    ]
+    newly = [point for point in lost if is_lost(region, point, after, before)]
     found = find_lost(region, after, Unlimited())
     assert (found is not None) == bool(lost), (region, after.policies, lost[:1])
     new = find_newly_lost(region, before, after, Unlimited())
@@ -112,9 +114,9 @@ def cyclonus_agrees(count: int, seed: int) -> int:
             manifests = Generator(chance).policies(4)
             policies = [engine_policy(manifest) for manifest in manifests]
             keys = set(_not_in_keys(manifests))
-            points = [one for one in chance.sample(POINTS, _ROUND) if not _is_rule_15(one, keys)]
+            points = [point for point in chance.sample(POINTS, _ROUND) if not _is_rule_15(point, keys)]
             for direction in Direction:
-                flows = [_question(one, direction) for one in points]
+                flows = [_question(point, direction) for point in points]
                 answers = other.ask(manifests, flows)
                 ingress = direction is Direction.INGRESS
                 verdicts = [answer.ingress if ingress else answer.egress for answer in answers]
@@ -129,11 +131,11 @@ def _not_in_keys(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
     if isinstance(value, dict):
         if value.get("operator") == "NotIn":
             yield value["key"]
-        for one in value.values():
-            yield from _not_in_keys(one)
+        for item in value.values():
+            yield from _not_in_keys(item)
     elif isinstance(value, list):
-        for one in value:
-            yield from _not_in_keys(one)
+        for item in value:
+            yield from _not_in_keys(item)
 
 
 def _is_rule_15(point: Point, keys: set[str]) -> bool:

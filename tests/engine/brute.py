@@ -73,7 +73,7 @@ class Space:
     def _ports_of(self, item: Object) -> int:
         nobody = End()
         flows = (Flow(nobody, nobody, port.protocol, port.number, port.names) for port in self.ports)
-        return sum(1 << index for index, one in enumerate(flows) if oracle.port_matches(item, one))
+        return sum(1 << index for index, flow in enumerate(flows) if oracle.port_matches(item, flow))
 
 
 Allowed = tuple[tuple[int, ...], ...]
@@ -100,10 +100,10 @@ class _Policy:
 
 
 def _ports_by_peer(space: Space, judged: Sequence[_Policy], labels: dict[str, str]) -> tuple[int, ...]:
-    selecting = [one for one in judged if oracle.selects(one.selector, labels)]
+    selecting = [policy for policy in judged if oracle.selects(policy.selector, labels)]
     if not selecting:
         return (space.all_ports,) * len(space.peers)
-    rules = [rule for one in selecting for rule in one.rules]
+    rules = [rule for policy in selecting for rule in policy.rules]
     found = []
     for index in range(len(space.peers)):
         ports = 0

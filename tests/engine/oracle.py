@@ -60,7 +60,7 @@ def peer_matches(peer: Object, other: End, own_namespace: str) -> bool:
             return False
         address = ip_address(other.ip)
         inside = address in ip_network(block["cidr"])
-        return inside and not any(address in ip_network(one) for one in block.get("except") or [])
+        return inside and not any(address in ip_network(excepted) for excepted in block.get("except") or [])
     if other.namespace is None:
         return False
     if (namespaces := peer.get("namespaceSelector")) is not None:

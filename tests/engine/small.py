@@ -64,7 +64,7 @@ def _labels(selector: dict[str, str]) -> frozenset[int]:
 
 
 def _far_ends(addresses: tuple[str | None, ...]) -> Iterator[End]:
-    teams: tuple[dict[str, str], ...] = ({}, *({"team": one} for one in ("x", "true", "zz")))
+    teams: tuple[dict[str, str], ...] = ({}, *({"team": team} for team in ("x", "true", "zz")))
     for name, labels, ip in product(NAMESPACES, SMALL.labels, addresses):
         yield End(name, dict(NAMESPACES[name].labels), labels, ip)
     for name, team, labels, ip in product(FUTURE, teams, SMALL.labels, addresses):
@@ -87,7 +87,7 @@ def _within(address: str, cidr: str) -> bool:
 
 
 WITHOUT_ADDRESSES = space(None)
-WITH_ADDRESSES = {one: space(one) for one in POD_ADDRESSES}
+WITH_ADDRESSES = {address: space(address) for address in POD_ADDRESSES}
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Small:
         """Return a cluster with one or two sources and target ports."""
         kinds = chance.choices(tuple(Provenance), k=chance.choice((1, 2)))
         chosen = chance.sample((*ADDRESSES, _PODS), len(kinds))
-        sources = tuple(_source(kind, one) for kind, one in zip(kinds, chosen, strict=True))
+        sources = tuple(_source(kind, place) for kind, place in zip(kinds, chosen, strict=True))
         targets = tuple(chance.sample(_TARGETS, chance.choice((1, 1, 2))))
         mode = chance.choice(tuple(IpBlockMatchesPods))
         return cls(sources, targets, chance.random() < 0.1, mode, chance.choice(POD_ADDRESSES))

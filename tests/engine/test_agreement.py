@@ -31,7 +31,7 @@ def test_brute_force_says_of_every_flow_what_the_oracle_does(pod_cidr: str | Non
         policies = Generator(chance, SMALL).policies(3)
         allowed = brute.allowed(flows, policies, direction)
         for _ in range(200):
-            place = tuple(chance.randrange(len(one)) for one in (flows.own, flows.peers, flows.ports))
+            place = tuple(chance.randrange(len(axis)) for axis in (flows.own, flows.peers, flows.ports))
             own, peer, port = place
             expected = oracle.allowed(policies, flows.flow((own, peer, port), direction), direction)
             assert bool(allowed[own][peer] >> port & 1) is expected

@@ -44,22 +44,26 @@ class Looks:
 
 
 def _single_addresses(count: int) -> tuple[Rule, ...]:
-    return tuple(Rule(Peers(addresses=IntervalSet.of((2 * one, 2 * one + 1)))) for one in range(count))
+    return tuple(
+        Rule(Peers(addresses=IntervalSet.of((2 * number, 2 * number + 1)))) for number in range(count)
+    )
 
 
 def _everyone_port_by_port(count: int) -> Policy:
-    single = [Rule(ports=PortSet.of([port_range(Protocol.TCP, one, one)])) for one in range(1, count)]
+    single = [
+        Rule(ports=PortSet.of([port_range(Protocol.TCP, number, number)])) for number in range(1, count)
+    ]
     others = [port_range(Protocol.TCP, count), port_range(Protocol.UDP), port_range(Protocol.SCTP)]
     return Policy("ns-0", "by-port", EVERYTHING, INGRESS, (*single, Rule(ports=PortSet.of(others))))
 
 
 def test_classes_that_leave_each_something_else_are_not_all_held_against_each_other() -> None:
     with pytest.raises(GaveUpError):
-        minimal([(one, 1 << one) for one in range(60_000)], alive=(1 << 60_000) - 1)
+        minimal([(number, 1 << number) for number in range(60_000)], alive=(1 << 60_000) - 1)
 
 
 def test_a_single_class_that_leaves_nothing_needs_no_comparison() -> None:
-    options = [(None, 0), *((one, 1 << one) for one in range(60_000))]
+    options = [(None, 0), *((number, 1 << number) for number in range(60_000))]
     assert minimal(options, alive=(1 << 60_000) - 1) == [(None, 0)]
 
 
@@ -70,7 +74,7 @@ def test_what_is_allowed_port_by_port_is_allowed() -> None:
 
 
 def test_the_budget_is_looked_at_while_one_large_policy_becomes_boxes() -> None:
-    peers = Peers(tuple(PodPeer(pods=Selector.label("a", str(one))) for one in range(5_000)))
+    peers = Peers(tuple(PodPeer(pods=Selector.label("a", str(number))) for number in range(5_000)))
     large = Policy("ns-0", "large", EVERYTHING, INGRESS, (Rule(peers),))
     with pytest.raises(TooComplexError):
         Boxes(Direction.INGRESS, (large,), (), Looks(5))
@@ -78,7 +82,7 @@ def test_the_budget_is_looked_at_while_one_large_policy_becomes_boxes() -> None:
 
 def test_the_budget_is_looked_at_while_namespaces_are_told_apart() -> None:
     chance = Random(1)
-    spaces = [Selector.label("team", str(one)) for one in range(5_000)]
+    spaces = [Selector.label("team", str(number)) for number in range(5_000)]
     peers = Peers(tuple(PodPeer(space, Selector.label("a", "b")) for space in spaces))
     labels = {name: Namespace.of(name, {"team": str(chance.randrange(5_000))}) for name in NAMES}
     table = NamespaceTable(labels)
@@ -90,7 +94,9 @@ def test_the_budget_is_looked_at_while_namespaces_are_told_apart() -> None:
 
 
 def test_the_budget_is_looked_at_along_an_axis() -> None:
-    sets: dict[tuple[Span, ...], int] = {((2 * one, 2 * one + 1),): 1 << one for one in range(3_000)}
+    sets: dict[tuple[Span, ...], int] = {
+        ((2 * number, 2 * number + 1),): 1 << number for number in range(3_000)
+    }
     with pytest.raises(TooComplexError):
         interval_options(IntervalSet.of((0, 10_000)), sets, 0, Looks(8))
 
@@ -108,7 +114,7 @@ def test_a_copy_of_a_large_policy_is_not_compared_rule_by_rule(monkeypatch: pyte
 def test_a_copy_of_a_rule_with_many_peers_is_not_compared_peer_by_peer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pods = tuple(PodPeer(EVERYTHING, Selector.label("a", str(one))) for one in range(20_000))
+    pods = tuple(PodPeer(EVERYTHING, Selector.label("a", str(number))) for number in range(20_000))
     one, other = (Policy("ns-0", name, EVERYTHING, INGRESS, (Rule(Peers(pods)),)) for name in "ab")
     looks = iter(range(200_000))
     within = effects._peer_within
@@ -132,7 +138,7 @@ def test_a_baseline_of_very_many_rules_is_recognised() -> None:
 
 @pytest.mark.parametrize("looks", [0, 1, 3, 50])
 def test_a_witness_is_as_plain_as_there_is_time_for_and_a_witness_all_the_same(looks: int) -> None:
-    labels = {f"k-{one}": "v" for one in range(20)}
+    labels = {f"k-{number}": "v" for number in range(20)}
     deny = Policy("ns-0", "deny", Selector.label("k-0", "v"), INGRESS)
     side = Side((deny,), FACTS)
     region = Region(
@@ -147,7 +153,7 @@ def test_a_witness_is_as_plain_as_there_is_time_for_and_a_witness_all_the_same(l
 
 
 def test_not_every_label_of_very_many_is_tried() -> None:
-    labels = {f"k-{one:05}": "v" for one in range(20_000)}
+    labels = {f"k-{number:05}": "v" for number in range(20_000)}
     deny = Policy("ns-0", "deny", Selector.labels(labels), INGRESS)
     side = Side((deny,), FACTS)
     region = Region(Direction.INGRESS, EVERYTHING, ExistingPods(frozenset(NAMES)), ALL_NUMBERS)

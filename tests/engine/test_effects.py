@@ -73,7 +73,7 @@ def test_no_effect_is_told_whenever_it_is_true_and_never_otherwise() -> None:
 def test_samples_settle_most_random_policies() -> None:
     shown = searched = 0
     for seed in range(300):
-        questions = [_question(seed, one) for one in Direction]
+        questions = [_question(seed, direction) for direction in Direction]
         policy, others = questions[0].policy, questions[0].others
         if any(question.shows_effect() for question in questions):
             shown += 1

@@ -32,7 +32,7 @@ SEEDS = st.integers(0, 2**32)
 def _policies(chance: Random, most: int) -> list[Policy]:
     make = chance.choice((random_policies, narrow_policies))
     few = Generator(chance).policies(most)
-    return [engine_policy(one) for one in (*few, *make(chance, chance.randint(0, most)))]
+    return [engine_policy(manifest) for manifest in (*few, *make(chance, chance.randint(0, most)))]
 
 
 def _region(chance: Random) -> Region:
@@ -128,7 +128,7 @@ def test_a_pod_that_nobody_selects_is_found_either_way(seed: int) -> None:
 
 def test_what_takes_too_many_choices_goes_to_the_solver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sieve, "_MOST_WORK", 0)
-    policies = [engine_policy(one) for one in satisfiability(Random(3), 60)]
+    policies = [engine_policy(manifest) for manifest in satisfiability(Random(3), 60)]
     side = Side(policies, World(TABLE))
     region = Region(Direction.INGRESS, EVERYTHING, ExistingPods(frozenset(NAMES)), ALL_NUMBERS)
     _check(region, find_lost(region, side, Unlimited()), side)

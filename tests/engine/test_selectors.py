@@ -37,5 +37,5 @@ def test_a_selector_that_matches_fewer_labels_matches_some_of_them(
 ) -> None:
     fewer = [labels]
     for key in labels:
-        fewer += [{name: one[name] for name in one if name != key} for one in fewer]
+        fewer += [{name: labels[name] for name in labels if name != key} for labels in fewer]
     assert selector.matches_some_of(labels) == any(map(selector.matches, fewer))

@@ -56,9 +56,9 @@ class Universe:
         labels = self.labels
         peers = [Peer(name, NAMESPACES[name].labels, label) for name in namespaces for label in labels]
         peers += [Peer(address=place_of(address)) for address in self.addresses]
-        numbers = sorted({1, *self.ports, *(one + 1 for one in self.ports if one < PORTS[-1])})
+        numbers = sorted({1, *self.ports, *(port + 1 for port in self.ports if port < PORTS[-1])})
         places = [position(protocol, port) for protocol in self.protocols for port in numbers]
-        named = ((), *((one,) for one in self.port_names))
+        named = ((), *((name,) for name in self.port_names))
         return [
             Point(label, peer, place, frozenset(names))
             for label in labels
@@ -127,7 +127,9 @@ class Generator:
         match self.chance.randrange(4):
             case 0:
                 cidr = self.chance.choice(self.universe.cidrs)
-                inner = [one for one in self.universe.cidrs if one != cidr and _is_within(one, cidr)]
+                inner = [
+                    within for within in self.universe.cidrs if within != cidr and _is_within(within, cidr)
+                ]
                 block: Object = {"cidr": cidr}
                 if inner and self.chance.random() < 0.5:
                     block["except"] = self.chance.sample(inner, 1)
@@ -183,8 +185,8 @@ def engine_policy(manifest: Object) -> Policy:
         meta["name"],
         Selector.parse(spec["podSelector"]),
         frozenset(Direction(policytype) for policytype in spec["policyTypes"]),
-        tuple(_engine_rule(one, "from", meta["namespace"]) for one in spec["ingress"]),
-        tuple(_engine_rule(one, "to", meta["namespace"]) for one in spec["egress"]),
+        tuple(_engine_rule(rule, "from", meta["namespace"]) for rule in spec["ingress"]),
+        tuple(_engine_rule(rule, "to", meta["namespace"]) for rule in spec["egress"]),
     )
 
 
@@ -212,14 +214,14 @@ def _engine_peer(peer: Object, namespace: str) -> PodPeer:
 
 def _engine_ports(ports: list[Object]) -> PortSet:
     numbers, names = [], []
-    for one in ports:
-        protocol, port = Protocol(one["protocol"]), one.get("port")
+    for item in ports:
+        protocol, port = Protocol(item["protocol"]), item.get("port")
         if port is None:
             numbers.append(port_range(protocol))
         elif isinstance(port, str):
             names.append((protocol, port))
         else:
-            numbers.append(port_range(protocol, port, one.get("endPort") or port))
+            numbers.append(port_range(protocol, port, item.get("endPort") or port))
     return PortSet.of(numbers, names)
 
 

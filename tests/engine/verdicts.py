@@ -43,7 +43,8 @@ def fate(flow: Required, before: Views, after: Views, *, with_addresses: bool) -
     """Return ``new``, ``old`` or "" for what becomes of ``flow`` in one of the views."""
     box = flow.box_with_addresses if with_addresses else flow.box
     earlier, later = (
-        (one.with_addresses if with_addresses else one.without)[flow.direction] for one in (before, after)
+        (version.with_addresses if with_addresses else version.without)[flow.direction]
+        for version in (before, after)
     )
     if brute.newly_lost(box, earlier, later):
         return "new"
@@ -68,11 +69,11 @@ def expected(before: Views, after: Views, small: Small) -> Expected:
     flows = tuple(small.required())
     found = {flow.key: fits for flow in flows if (fits := _expected(flow, before, after, small)) is not None}
     for group in _by_target(flows):
-        is_cut = all(one.key in found and found[one.key][2] == "cut" for one in group)
+        is_cut = all(loss.key in found and found[loss.key][2] == "cut" for loss in group)
         if is_cut and _reached(group, before, small) - _reached(group, after, small):
-            for one in group:
-                age, severity, certainty = found[one.key]
-                found[one.key] = age, "reject" if one.last_rejects else severity, certainty
+            for loss in group:
+                age, severity, certainty = found[loss.key]
+                found[loss.key] = age, "reject" if loss.last_rejects else severity, certainty
     return found
 
 
@@ -81,8 +82,8 @@ def _reached(group: Sequence[Required], views: Views, small: Small) -> set[int]:
     without = small.matches_pods is IpBlockMatchesPods.NO
     state = (views.without if without else views.with_addresses)["Ingress"]
     found: set[int] = set()
-    for one in group:
-        box = one.box if without else one.box_with_addresses
+    for loss in group:
+        box = loss.box if without else loss.box_with_addresses
         found |= box.own - {own for own, _ in brute.lost(box, state)}
     return found
 
@@ -112,7 +113,8 @@ def verdicts_agree(count: int, seed: int) -> int:
         before, after = random_change(chance)
         losses = _judged(before, after, small)
         told = {
-            key_of(one, small): (one.age.value, one.severity.value, one.certainty.value) for one in losses
+            key_of(loss, small): (loss.age.value, loss.severity.value, loss.certainty.value)
+            for loss in losses
         }
         wanted = expected(Views.of(before, small), Views.of(after, small), small)
         assert told == wanted, (seed, small, before, after, told, wanted)
@@ -126,16 +128,17 @@ def _is_true(loss: Loss, before: Sequence[Object], after: Sequence[Object]) -> b
     direction = loss.flow.region.direction
     flow = as_flow(loss.point, direction)
     lost_before, lost_after = (
-        not oracle.allowed(list(one), flow, direction.value) for one in (before, after)
+        not oracle.allowed(list(version), flow, direction.value) for version in (before, after)
     )
     return lost_after and (loss.age is Age.OLD or not lost_before) and contains(loss.flow.region, loss.point)
 
 
 def _judged(before: Sequence[Object], after: Sequence[Object], small: Small) -> tuple[Loss, ...]:
     cluster, options = small.cluster, small.options
-    known = {one["metadata"]["name"]: engine_policy(one) for one in (*before, *after)}
+    known = {manifest["metadata"]["name"]: engine_policy(manifest) for manifest in (*before, *after)}
     earlier, later = (
-        State(tuple(known[one["metadata"]["name"]] for one in side), TABLE) for side in (before, after)
+        State(tuple(known[manifest["metadata"]["name"]] for manifest in side), TABLE)
+        for side in (before, after)
     )
     flows = required_flows(cluster, OWN, options, guarded_namespaces(cluster))
     return Judge(options, Unlimited()).compare(earlier, later, flows).losses

@@ -32,20 +32,20 @@ def explained(cluster: Cluster, source: End, destination: End | None = None) -> 
 def test_both_ends_must_allow_and_an_address_has_no_policies() -> None:
     explanation = explained(shop(ingress(OFFICE)), End(address=ONE))
     assert explanation.answer is FlowAnswer.ALLOWED
-    assert [one.direction for one in explanation.halves] == [Direction.INGRESS]
+    assert [half.direction for half in explanation.halves] == [Direction.INGRESS]
 
 
 def test_a_denial_names_who_isolates_and_the_closest_rule() -> None:
     (_, half) = explained(shop(ingress(FRONT)), End("shop", {"app": "back"})).halves
     assert half.answer is FlowAnswer.DENIED
-    assert [one.name for one in half.isolating] == ["p"]
+    assert [policy.name for policy in half.isolating] == ["p"]
     assert str(half.closest) == "ingress[0] of p"
 
 
 def test_a_pod_that_only_an_ip_block_lets_in_depends_on_the_network_plugin() -> None:
     explanation = explained(shop(ingress(OFFICE)), End("shop", {}, ONE))
     assert explanation.answer is FlowAnswer.UNCERTAIN
-    assert [str(one) for one in explanation.halves[1].allowing] == ["ingress[0] of p"]
+    assert [str(half) for half in explanation.halves[1].allowing] == ["ingress[0] of p"]
 
 
 def test_a_pod_in_its_hosts_network_is_an_address_to_others_and_has_no_policies() -> None:

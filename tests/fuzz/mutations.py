@@ -61,8 +61,8 @@ def valid_reviews(chance: Random) -> tuple[Object, ...]:
     first, second = (rendered(baseline) for baseline in baselines())
     plain = manifest("random", {**Generator(chance).policy("random")["spec"]})
     return tuple(
-        review(one)
-        for one in (
+        review(asked)
+        for asked in (
             request("CREATE", DENY_ALL),
             request("CREATE", plain),
             request("UPDATE", plain, first),
@@ -230,11 +230,11 @@ def _thousands(chance: Random, valid: Object) -> bytes:
             case 0:
                 rules: list[Object] = [{} for _ in range(_MANY)]
             case 1:
-                rules = [{"ports": [{"protocol": "TCP", "port": 1 + one}]} for one in range(_MANY)]
+                rules = [{"ports": [{"protocol": "TCP", "port": 1 + number}]} for number in range(_MANY)]
             case 2:
                 rules = [
-                    {"from": [{"ipBlock": {"cidr": f"10.{one >> 8}.{one & 255}.0/24"}}]}
-                    for one in range(_MANY)
+                    {"from": [{"ipBlock": {"cidr": f"10.{number >> 8}.{number & 255}.0/24"}}]}
+                    for number in range(_MANY)
                 ]
             case _:
                 rules = [{"from": [{"podSelector": _valid_terms(chance)}]} for _ in range(_MANY)]

@@ -179,7 +179,9 @@ class FakeSite:
             going = "deletionTimestamp" in manifest["metadata"]
             labels = {**labels, **coming.get(name, {})}
             namespaces[name] = replace(Namespace.of(name, labels), terminating=going)
-        policies = [one for name in only or ("",) for one in self.objects.list(NETWORK_POLICY, name)]
+        policies = [
+            manifest for name in only or ("",) for manifest in self.objects.list(NETWORK_POLICY, name)
+        ]
         stored = by_namespace(policies)
         cluster = Cluster(
             namespaces,
@@ -210,7 +212,7 @@ class FakeSite:
 
     def policies(self, namespace: str = NS) -> set[str]:
         """Return the names of the policies of a namespace."""
-        return {one["metadata"]["name"] for one in self.objects.list(NETWORK_POLICY, namespace)}
+        return {manifest["metadata"]["name"] for manifest in self.objects.list(NETWORK_POLICY, namespace)}
 
     @property
     def writes(self) -> int:

@@ -36,8 +36,8 @@ class MemoryStore:
     def of(cls, *manifests: Manifest, manager: str = "kubectl") -> Self:
         """Return a store that holds ``manifests``, written by ``manager``."""
         store = cls()
-        for one in manifests:
-            store._put(one, manager)
+        for manifest in manifests:
+            store._put(manifest, manager)
         store._remember()
         return store
 
@@ -102,7 +102,7 @@ class MemoryStore:
 
     def policies(self) -> tuple[Policy, ...]:
         """Return all policies as the engine has them."""
-        return tuple(one.policy for one in self.stored())
+        return tuple(stored.policy for stored in self.stored())
 
     def stored(self) -> tuple[Stored, ...]:
         """Return all policies with whose they are."""

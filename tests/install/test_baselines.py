@@ -15,13 +15,13 @@ from tests.install.store import MemoryStore, NoTime
 from tests.install.world import CLUSTER, NS, carried_out, manifest, planned, removal, rendered, titles
 
 BY_HAND = rendered(written_baselines(CLUSTER, NS))
-BRIDGED = ["create netpol-guard-bridge", *(f"create {one}" for one in (OPERATOR_NAME, MANAGED_NAME))]
+BRIDGED = ["create netpol-guard-bridge", *(f"create {name}" for name in (OPERATOR_NAME, MANAGED_NAME))]
 ADOPTING = Choices(adopt=True)
 
 
 def documented(*addresses: str) -> world.Object:
     """Return the operator's baseline as the platform's page has it, with these addresses."""
-    peers = [{"ipBlock": {"cidr": f"{one}/32"}} for one in addresses]
+    peers = [{"ipBlock": {"cidr": f"{address}/32"}} for address in addresses]
     spec = {
         "podSelector": {"matchLabels": {"service": "spark-operator"}},
         "ingress": [{"from": peers}],
@@ -32,7 +32,7 @@ def documented(*addresses: str) -> world.Object:
 
 
 def names(store: MemoryStore) -> set[str]:
-    return {one.name for one in store.policies()}
+    return {policy.name for policy in store.policies()}
 
 
 def notes(plan: Plan) -> str:
@@ -119,7 +119,7 @@ class TestBringing:
         plan = planned(store, real)
         assert "carry app=spark-operator-webhook, not service=spark-operator as documented" in notes(plan)
         assert carried_out(plan, store, real).is_complete
-        operator = next(one for one in store.policies() if one.name == OPERATOR_NAME)
+        operator = next(policy for policy in store.policies() if policy.name == OPERATOR_NAME)
         assert operator.pods == Selector.labels({"app": "spark-operator-webhook"})
 
     def test_each_webhook_service_gets_its_policy_and_its_bridge(self) -> None:

@@ -138,7 +138,9 @@ class TestTheGuard:
         assert site.writes == 0
 
     def test_a_configuration_of_our_name_that_is_not_ours_is_refused(self) -> None:
-        theirs = copy.deepcopy(next(one for one in guard_manifests() if one["kind"].startswith("Validating")))
+        theirs = copy.deepcopy(
+            next(manifest for manifest in guard_manifests() if manifest["kind"].startswith("Validating"))
+        )
         theirs["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "Helm"}
         assert f"{CONFIGURATION} is there and not ours" in refusal(bring_guard, FakeSite.of(theirs))
 
@@ -352,7 +354,7 @@ def damage_at_the_end(site: FakeSite) -> None:
 
     def damage() -> None:
         if next(looks) == last:
-            for reference in [one for one in site.objects.objects if one.name in BASELINES]:
+            for reference in [known for known in site.objects.objects if known.name in BASELINES]:
                 del site.objects.objects[reference]
             site.objects._put(DENY_ALL, "developer")
 
@@ -366,9 +368,9 @@ class TestTheBaselines:
         site = FakeSite.of()
         told = shown(bring_baselines, site)
         assert told.endswith(f"Done: both baselines stand in {NS}, and every required flow passes.")
-        assert any(one["metadata"]["name"] == BRIDGE for state in site.objects.history for one in state), (
-            "a bridge stood"
-        )
+        assert any(
+            manifest["metadata"]["name"] == BRIDGE for state in site.objects.history for manifest in state
+        ), "a bridge stood"
         assert site.policies() == BASELINES
         assert_nothing_was_lost(site)
         before = site.writes
@@ -589,9 +591,11 @@ class TestOutput:
         site = FakeSite.of()
         text = manifests_as_yaml(site, replace(REQUEST, openings=("istio-system",)), guard=True)
         made = list(yaml.safe_load_all(text))
-        references = [Reference.of(one) for one in made]
-        assert references[: len(guard_manifests())] == [Reference.of(one) for one in guard_manifests()]
-        names = [(one.name, one.namespace) for one in references[len(guard_manifests()) :]]
+        references = [Reference.of(manifest) for manifest in made]
+        assert references[: len(guard_manifests())] == [
+            Reference.of(manifest) for manifest in guard_manifests()
+        ]
+        names = [(reference.name, reference.namespace) for reference in references[len(guard_manifests()) :]]
         assert names == [
             ("iomete-spark-operator", NS),
             ("iomete-ingress-egress", NS),
@@ -604,7 +608,7 @@ class TestOutput:
     def test_it_keeps_what_stands_in_the_cluster(self) -> None:
         site = guarded()
         made = yaml.safe_load_all(manifests_as_yaml(site, BootstrapRequest(), guard=True))
-        by_reference = {Reference.of(one): one for one in made}
+        by_reference = {Reference.of(manifest): manifest for manifest in made}
         container = by_reference[WORKLOAD]["spec"]["template"]["spec"]["containers"][0]
         assert container["image"] == IMAGE
         webhooks = by_reference[CONFIGURATION]["webhooks"]
@@ -612,7 +616,9 @@ class TestOutput:
 
     def test_the_baselines_alone_are_two_policies_for_each_namespace(self) -> None:
         text = manifests_as_yaml(FakeSite.of(), BootstrapRequest(), guard=False)
-        kinds = [(one["kind"], one["metadata"]["namespace"]) for one in yaml.safe_load_all(text)]
+        kinds = [
+            (manifest["kind"], manifest["metadata"]["namespace"]) for manifest in yaml.safe_load_all(text)
+        ]
         assert kinds == [("NetworkPolicy", NS)] * 2
 
     def test_the_image_is_asked_for(self) -> None:

@@ -61,14 +61,14 @@ def test_a_step_that_would_do_harm_by_now_is_not_made() -> None:
     store.before_write = lambda: store._put(DENY_ALL, "developer")
     report = carried_out(plan, store)
     assert "were changed meanwhile, and now it would cut" in report.trouble
-    assert MANAGED_NAME in {one.name for one in store.policies()}
+    assert MANAGED_NAME in {policy.name for policy in store.policies()}
 
 
 def test_a_policy_that_was_replaced_meanwhile_is_not_deleted() -> None:
     store = MemoryStore.of()
     carried_out(planned(store), store)
     plan = removal(store)
-    baseline = next(one for one in store.objects if one.name == MANAGED_NAME)
+    baseline = next(stored for stored in store.objects if stored.name == MANAGED_NAME)
     store.objects[baseline]["metadata"]["uid"] = "another"
     assert "precondition failed" in carried_out(plan, store).trouble
 
@@ -76,7 +76,7 @@ def test_a_policy_that_was_replaced_meanwhile_is_not_deleted() -> None:
 def test_the_pause_comes_once_and_before_anything_is_taken_away() -> None:
     store, clock = MemoryStore.of(), NoTime()
     acts = PolicyRun(store, clock, Simulation(CLUSTER, Options()), 10.0).of(planned(store).steps)
-    titles = [one.title for one in acts]
+    titles = [act.title for act in acts]
     assert titles.count("give the network plugin 10 s") == 1
     assert titles.index("give the network plugin 10 s") == len(titles) - 2
 
@@ -84,7 +84,7 @@ def test_the_pause_comes_once_and_before_anything_is_taken_away() -> None:
 def test_a_conflict_names_the_way_to_take_over() -> None:
     store = MemoryStore.of()
     carried_out(planned(store), store)
-    operator = next(one for one in store.objects if one.name == "iomete-spark-operator")
+    operator = next(stored for stored in store.objects if stored.name == "iomete-spark-operator")
     store.objects[operator]["metadata"]["managedFields"][0]["manager"] = "gitops"
     store.objects[operator]["spec"]["ingress"] = []
     tried = dry_run(store, planned(store).steps)

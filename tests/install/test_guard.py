@@ -38,7 +38,11 @@ def made(
     reference: Reference, found: Mapping[Reference, Manifest] = NOTHING, choices: GuardChoices = CHOICES
 ) -> Manifest:
     """Return one of the fitted manifests."""
-    return next(one for one in fitted(guard_manifests(), found, choices) if Reference.of(one) == reference)
+    return next(
+        manifest
+        for manifest in fitted(guard_manifests(), found, choices)
+        if Reference.of(manifest) == reference
+    )
 
 
 def raised() -> Manifest:
@@ -99,12 +103,12 @@ class TestFitting:
     def test_a_new_configuration_is_held_at_ignore(self) -> None:
         configuration = made(CONFIGURATION)
         assert is_held(configuration)
-        assert {one["failurePolicy"] for one in configuration["webhooks"]} == {"Ignore"}
+        assert {webhook["failurePolicy"] for webhook in configuration["webhooks"]} == {"Ignore"}
         assert not is_armed(configuration)
 
     def test_one_that_fails_closed_already_stays_so(self) -> None:
         again = made(CONFIGURATION, {CONFIGURATION: raised()})
-        assert {one["failurePolicy"] for one in again["webhooks"]} == {"Fail"}
+        assert {webhook["failurePolicy"] for webhook in again["webhooks"]} == {"Fail"}
         assert not is_held(again)
 
     def test_one_that_an_interrupted_run_left_stays_held_until_it_is_released(self) -> None:
@@ -112,7 +116,7 @@ class TestFitting:
         assert is_held(made(CONFIGURATION, {CONFIGURATION: left}))
         free = released(guard_manifests(), left)
         assert not is_held(free)
-        assert {one["failurePolicy"] for one in free["webhooks"]} == {"Ignore"}
+        assert {webhook["failurePolicy"] for webhook in free["webhooks"]} == {"Ignore"}
 
     def test_what_ships_is_not_changed_by_fitting_it(self) -> None:
         shipped = guard_manifests()
@@ -121,8 +125,8 @@ class TestFitting:
 
     def test_no_step_carries_a_private_key(self) -> None:
         steps = guard_steps(guard_manifests(), NOTHING, CHOICES)
-        assert not [one for one in steps if one.reference.kind.name == "Secret"]
-        assert "PRIVATE KEY" not in "".join("\n".join(one.diff()) for one in steps)
+        assert not [step for step in steps if step.reference.kind.name == "Secret"]
+        assert "PRIVATE KEY" not in "".join("\n".join(step.diff()) for step in steps)
 
 
 class TestWhoseItIs:

@@ -24,7 +24,7 @@ CHOICES = (Choices(), Choices(openings=("ns-c",)), Choices(adopt=True))
 
 
 def view(policies: Sequence[Manifest]) -> View:
-    return {one: brute.allowed(WITHOUT_ADDRESSES, policies, one) for one in DIRECTIONS}
+    return {direction: brute.allowed(WITHOUT_ADDRESSES, policies, direction) for direction in DIRECTIONS}
 
 
 def assert_no_harm(small: Small, states: Sequence[Sequence[Manifest]], end: Sequence[Manifest]) -> None:
@@ -32,7 +32,7 @@ def assert_no_harm(small: Small, states: Sequence[Sequence[Manifest]], end: Sequ
     first, last = view(states[0]), view(end)
     for policies in states[1:]:
         now = view(policies)
-        names = [one["metadata"]["name"] for one in policies]
+        names = [policy["metadata"]["name"] for policy in policies]
         for flow in small.required():
             lost = brute.newly_lost(flow.box, first[flow.direction], now[flow.direction])
             assert not lost, (flow.key, names)

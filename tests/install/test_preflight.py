@@ -52,7 +52,7 @@ class Rights:
 
 def test_all_that_is_missing_is_listed_and_nothing_else() -> None:
     wanted = policy_permissions(["one", "two"])
-    rights = Rights(*(one for one in wanted if one.namespace == "one"), *wanted[4:5])
+    rights = Rights(*(permission for permission in wanted if permission.namespace == "one"), *wanted[4:5])
     told = permission_problem(rights, wanted) or ""
     assert told.splitlines()[1:] == [
         "  - create networkpolicies.networking.k8s.io in namespace two",
@@ -63,7 +63,7 @@ def test_all_that_is_missing_is_listed_and_nothing_else() -> None:
 
 def test_who_may_do_it_everywhere_is_not_asked_namespace_by_namespace() -> None:
     wanted = policy_permissions([f"ns-{number}" for number in range(100)])
-    rights = Rights(*(replace(one, namespace="") for one in wanted))
+    rights = Rights(*(replace(permission, namespace="") for permission in wanted))
     assert permission_problem(rights, wanted) is None
     assert len(rights.asked) == 4
 
@@ -86,7 +86,7 @@ def test_all_managed_namespaces_are_chosen_but_those_being_deleted() -> None:
 def test_namespaces_that_are_named_must_exist_and_be_managed() -> None:
     chosen = choose(CLUSTER, [NS, "nowhere", "web"])
     assert chosen.names == (NS,)
-    assert [one.partition(";")[0] for one in chosen.problems] == [
+    assert [problem.partition(";")[0] for problem in chosen.problems] == [
         "there is no namespace nowhere",
         "namespace web does not carry iomete.com/managed=true",
     ]

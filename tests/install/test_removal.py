@@ -11,13 +11,13 @@ from app.shipped import guard_manifests
 from tests.install.store import MemoryStore
 
 SHIPPED = tuple(guard_manifests())
-ELSEWHERE = [Reference.of(one) for one in SHIPPED if Reference.of(one).namespace != NAME]
+ELSEWHERE = [Reference.of(manifest) for manifest in SHIPPED if Reference.of(manifest).namespace != NAME]
 
 
 def test_everything_that_was_shipped_goes_the_configuration_first_and_the_namespace_last() -> None:
     leaving = leave(MemoryStore.of(*SHIPPED), SHIPPED)
-    assert {one.reference for one in leaving.steps} == {Reference.of(one) for one in SHIPPED}
-    assert [str(one.reference) for one in (leaving.steps[0], leaving.steps[-1])] == [
+    assert {step.reference for step in leaving.steps} == {Reference.of(manifest) for manifest in SHIPPED}
+    assert [str(step.reference) for step in (leaving.steps[0], leaving.steps[-1])] == [
         "ValidatingWebhookConfiguration netpol-guard",
         "Namespace netpol-guard",
     ]
@@ -27,8 +27,8 @@ def test_everything_that_was_shipped_goes_the_configuration_first_and_the_namesp
 @pytest.mark.parametrize("foreign", ELSEWHERE, ids=str)
 def test_what_bears_our_name_outside_our_namespace_but_not_our_label_stays(foreign: Reference) -> None:
     objects = copy.deepcopy(SHIPPED)
-    theirs = next(one for one in objects if Reference.of(one) == foreign)
+    theirs = next(manifest for manifest in objects if Reference.of(manifest) == foreign)
     theirs["metadata"]["labels"] = {"team": "somebody"}
     leaving = leave(MemoryStore.of(*objects), SHIPPED)
-    assert foreign not in [one.reference for one in leaving.steps]
+    assert foreign not in [step.reference for step in leaving.steps]
     assert f"{foreign} stays: it lacks the label {'='.join(OURS)}, so it is not ours" in leaving.notes

@@ -48,8 +48,8 @@ class Guarded(MemoryStore):
 
 def guarded() -> Guarded:
     store = Guarded()
-    for one in rendered(written_baselines(CLUSTER, NS)):
-        store._put(one, "kubectl")
+    for baseline in rendered(written_baselines(CLUSTER, NS)):
+        store._put(baseline, "kubectl")
     return store
 
 

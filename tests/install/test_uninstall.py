@@ -69,7 +69,7 @@ class TestTheGuard:
         terminal = RecordingTerminal()
         assert take_away(site, terminal, GUARD) == 0
         left = set(site.objects.objects) - before
-        assert {(one.kind, one.namespace) for one in left} == {(NETWORK_POLICY, NS)}
+        assert {(reference.kind, reference.namespace) for reference in left} == {(NETWORK_POLICY, NS)}
         removed = [line for line in terminal.lines if line.endswith((": done", ": gone"))]
         assert removed[:3] == [
             f"remove {CONFIGURATION}: done",
@@ -101,7 +101,7 @@ class TestTheGuard:
         assert set(MADE) <= set(site.objects.objects)
         site.objects.stuck = False
         shown(site, GUARD)
-        assert {one.namespace for one in set(site.objects.objects) - before} == {NS}
+        assert {reference.namespace for reference in set(site.objects.objects) - before} == {NS}
 
     def test_what_is_not_ours_in_its_namespace_keeps_the_namespace(self) -> None:
         site, _ = guarded()
@@ -112,7 +112,9 @@ class TestTheGuard:
         assert site.objects.get(WORKLOAD) is None
 
     def test_what_bears_our_name_and_not_our_label_stays(self) -> None:
-        theirs = copy.deepcopy(next(one for one in guard_manifests() if Reference.of(one) == CONFIGURATION))
+        theirs = copy.deepcopy(
+            next(manifest for manifest in guard_manifests() if Reference.of(manifest) == CONFIGURATION)
+        )
         theirs["metadata"]["labels"] = {}
         site = FakeSite.of(theirs)
         told = shown(site, GUARD)
@@ -267,7 +269,7 @@ class TestInterruptions:
         assert site.objects.failure_policies == (set() if writes else {"Fail"})
         site.objects.writes = 1_000
         assert take_away(site, RecordingTerminal(), GUARD) == 0
-        assert {one.namespace for one in set(site.objects.objects) - before} == {NS}
+        assert {reference.namespace for reference in set(site.objects.objects) - before} == {NS}
 
     def test_there_is_no_further_write(self, end: str) -> None:
         site, _ = guarded()

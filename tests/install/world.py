@@ -104,7 +104,7 @@ def carried_out(
 
 def titles(plan: Plan) -> list[str]:
     """Return the steps of ``plan`` without what is the same everywhere."""
-    return [one.title.replace(f"NetworkPolicy {NS}/", "") for one in plan.steps]
+    return [step.title.replace(f"NetworkPolicy {NS}/", "") for step in plan.steps]
 
 
 def manifest(name: str, spec: Object, **metadata: object) -> Object:
@@ -119,7 +119,7 @@ def manifest(name: str, spec: Object, **metadata: object) -> Object:
 
 def rendered(policies: Sequence[Policy]) -> list[Object]:
     """Return policies as somebody would write them by hand: without our labels."""
-    return [json.loads(json.dumps(render_policy(one))) for one in policies]
+    return [json.loads(json.dumps(render_policy(policy))) for policy in policies]
 
 
 DENY_ALL = manifest("default-deny", {"policyTypes": ["Ingress", "Egress"]})

@@ -10,16 +10,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from app.shipped import DEPLOY
+from tests.integration.balancer import balancer
 from tests.kube.control_plane import ControlPlane
+from tests.kube.webhook import register_webhook
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_SECONDS = 180.0
@@ -56,6 +59,21 @@ def running_guard(control_plane: ControlPlane, folder: Path, **settings: Any) ->
 
 
 @contextmanager
+def registered_replicas(control_plane: ControlPlane, folders: Sequence[Path], source: str) -> Iterator[None]:
+    """Run a replica for each folder, behind one address that the API server calls, from `source`."""
+    with ExitStack() as stack:
+        guards = [
+            stack.enter_context(running_guard(control_plane, folder, apiServer={"sources": [source]}))
+            for folder in folders
+        ]
+        backends = [("127.0.0.1", urlsplit(guard.url).port or 0) for guard in guards]
+        host, port = stack.enter_context(balancer(backends))
+        url = f"https://{host}:{port}"
+        stack.enter_context(register_webhook(control_plane, url, control_plane.ca_pem, configuration()))
+        yield
+
+
+@contextmanager
 def guard_process(folder: Path, settings: dict[str, Any]) -> Iterator[Guard]:
     """Start `serve` with the settings, on free ports of loopback, and wait until it is ready; then end it."""
     config, log = folder / "settings.yaml", folder / "guard.log"
@@ -79,7 +97,7 @@ def guard_process(folder: Path, settings: dict[str, Any]) -> Iterator[Guard]:
 def _when_ready(process: subprocess.Popen[str], log: Path) -> Guard:
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        ports = next((one for one in _lines(log) if one.get("msg") == "serving"), None)
+        ports = next((line for line in _lines(log) if line.get("msg") == "serving"), None)
         if ports is not None:
             guard = Guard(
                 f"https://127.0.0.1:{ports['port']}", f"http://127.0.0.1:{ports['health_port']}", process

@@ -12,25 +12,22 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from app.names import LEDGER_CONFIG_MAP, NAME
 from app.shipped import DEPLOY
-from tests.integration.balancer import balancer
 from tests.integration.decisions.objects import API_SERVER, MERGE, create, names, open_to_all, path_of, policy
-from tests.integration.guard import configuration, running_guard
+from tests.integration.guard import registered_replicas
 from tests.kube.api import ApiResponse
 from tests.kube.control_plane import ControlPlane
-from tests.kube.webhook import MANAGED_LABEL, register_webhook
+from tests.kube.webhook import MANAGED_LABEL
+from tests.kube.writer import written_to
 
 TRIALS = int(os.environ.get("LEDGER_TRIALS", "30"))
 LEDGER = f"/api/v1/namespaces/{NAME}/configmaps/{LEDGER_CONFIG_MAP}"
-NOISE = "/api/v1/namespaces/default/configmaps/noise"
 DENY = {"podSelector": {}, "policyTypes": ["Ingress"]}
 
 
@@ -45,50 +42,8 @@ def cluster(kubernetes_programs: None) -> Iterator[ControlPlane]:  # noqa: ARG00
             ("networkpolicy", f"/apis/networking.k8s.io/v1/namespaces/{NAME}/networkpolicies"),
         ):
             assert client.request("POST", path, yaml.safe_load((DEPLOY / f"{name}.yaml").read_text())).ok
-        noise = {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": "noise", "namespace": "default"},
-        }
-        assert client.request("POST", NOISE.rpartition("/")[0], noise).ok
-        with _written_to(running):
+        with written_to(running.client()):
             yield running
-
-
-@contextmanager
-def _written_to(cluster: ControlPlane) -> Iterator[None]:
-    """Write something every 20 ms: an idle cluster hides how long a consistent list takes."""
-    done = threading.Event()
-
-    def write() -> None:
-        count = 0
-        with cluster.client().kept() as send:
-            while not done.wait(0.02):
-                count += 1
-                send("PATCH", NOISE, {"data": {"count": str(count)}}, content_type=MERGE)
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-@contextmanager
-def _replicas(cluster: ControlPlane, folders: Sequence[Path]) -> Iterator[None]:
-    """Run a replica for each folder, behind one address that the API server calls."""
-    with ExitStack() as stack:
-        guards = [
-            stack.enter_context(running_guard(cluster, folder, apiServer={"sources": [API_SERVER]}))
-            for folder in folders
-        ]
-        backends = [("127.0.0.1", urlsplit(guard.url).port or 0) for guard in guards]
-        host, port = stack.enter_context(balancer(backends))
-        url = f"https://{host}:{port}"
-        stack.enter_context(register_webhook(cluster, url, cluster.ca_pem, configuration()))
-        yield
 
 
 def _namespace(cluster: ControlPlane, name: str, keepers: Sequence[str]) -> None:
@@ -119,7 +74,7 @@ def test_of_deletions_at_the_same_time_over_as_many_replicas_one_never_passes(
 ) -> None:
     namespace, passed = f"meet-{len(keepers)}", Counter[int]()
     folders = [tmp_path_factory.mktemp(name) for name in keepers]
-    with _replicas(cluster, folders):
+    with registered_replicas(cluster, folders, API_SERVER):
         _namespace(cluster, namespace, keepers)
         for _ in range(TRIALS):
             answers = _delete_at_once(cluster, namespace, keepers)
@@ -148,7 +103,7 @@ def test_a_deletion_and_a_label_that_policies_select_by_do_not_both_pass(
     by_label = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [
         {"from": [{"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "Exists"}]}}]},
     ]}  # fmt: skip
-    with _replicas(cluster, folders):
+    with registered_replicas(cluster, folders, API_SERVER):
         _namespace(cluster, "labelled", ("one",))
         client = cluster.client()
         everybody = [
@@ -197,7 +152,7 @@ def _relabelled(cluster: ControlPlane) -> None:
 def test_a_change_that_takes_nothing_away_leaves_no_trace_in_the_ledger(
     cluster: ControlPlane, tmp_path: Path
 ) -> None:
-    with _replicas(cluster, [tmp_path]):
+    with registered_replicas(cluster, [tmp_path], API_SERVER):
         _namespace(cluster, "quiet", ("one", "two"))
         _settled(cluster)
         before = cluster.client().request("GET", LEDGER).json()["metadata"]["resourceVersion"]

@@ -141,9 +141,9 @@ def test_in_whose_name_something_was_measured_is_what_the_api_server_says(
 def measured(*addresses: str) -> Measurement:
     found = (
         ObservedPlace(
-            CallerPlace(ip_address(one)), (Observation(ip_address(one), "10.20.0.1:6443", "pod-1"),)
+            CallerPlace(ip_address(address)), (Observation(ip_address(address), "10.20.0.1:6443", "pod-1"),)
         )
-        for one in addresses
+        for address in addresses
     )
     return Measurement(tuple(found), ())
 
@@ -169,7 +169,9 @@ def test_what_is_remembered_is_recalled_and_measuring_again_keeps_the_first_time
     assert recall(api, memory_namespace) == first
     later = NOW + timedelta(days=2)
     again = remember(api, measured("10.20.0.10"), by="bea", guard_namespace=memory_namespace, now=later)
-    assert [(str(one.place), one.first_seen, one.last_seen, one.by) for one in again.measured] == [
+    assert [
+        (str(source.place), source.first_seen, source.last_seen, source.by) for source in again.measured
+    ] == [
         ("10.20.0.10", NOW, later, "bea"),
         ("fd00::10", NOW, NOW, "admin"),
     ]
@@ -182,7 +184,7 @@ def test_what_expired_is_forgotten_by_the_next_measurement(
     remember(api, measured("10.20.0.10"), by="a", guard_namespace=memory_namespace, now=NOW)
     later = NOW + timedelta(days=8)
     kept = remember(api, measured("10.20.0.11"), by="a", guard_namespace=memory_namespace, now=later)
-    assert [str(one.place) for one in kept.measured] == ["10.20.0.11"]
+    assert [str(source.place) for source in kept.measured] == ["10.20.0.11"]
 
 
 def test_remembering_leaves_the_guards_own_notes_alone(
@@ -216,7 +218,7 @@ def test_the_live_state_follows_the_config_map(
 
     async def sources(namespace: str) -> list[Source]:
         cluster = await read(state, namespace)
-        return [one for one in cluster.sources if one.provenance is Provenance.MEASURED]
+        return [source for source in cluster.sources if source.provenance is Provenance.MEASURED]
 
     (found,) = with_state(state, scenario)
     assert found.origin.startswith("a probe by admin on ")
@@ -232,7 +234,7 @@ def test_what_was_not_seen_for_a_week_is_not_required_by_the_live_state_any_more
     state = live(control_plane, guard_namespace=memory_namespace)
 
     async def scenario(_: object) -> list[Provenance]:
-        return [one.provenance for one in (await read(state, namespace)).sources]
+        return [source.provenance for source in (await read(state, namespace)).sources]
 
     assert Provenance.MEASURED not in with_state(state, scenario)
     assert any(note.startswith("10.20.0.10 is not required any more") for note in state.notes)

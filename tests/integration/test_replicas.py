@@ -11,15 +11,12 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from app.model.probe import PROBE_ANNOTATION
-from tests.integration.balancer import balancer
 from tests.integration.conftest import MakeNamespace
 from tests.integration.decisions.objects import (
     API_SERVER,
@@ -31,10 +28,9 @@ from tests.integration.decisions.objects import (
     path_of,
     policy,
 )
-from tests.integration.guard import configuration, running_guard
+from tests.integration.guard import registered_replicas
 from tests.kube.api import ApiResponse
 from tests.kube.control_plane import ControlPlane
-from tests.kube.webhook import register_webhook
 
 TRIALS = int(os.environ.get("DELETION_TRIALS", "60"))
 TWINS = ("one", "two")
@@ -73,7 +69,7 @@ class Replicas:
     def delete_at_the_same_time(self) -> int:
         """Return how many of the two deletions pass that are sent at the same time."""
         with ThreadPoolExecutor(2) as threads:
-            return sum(one.ok for one in threads.map(self.delete, TWINS))
+            return sum(answer.ok for answer in threads.map(self.delete, TWINS))
 
     def decided(self) -> list[Counter[str]]:
         """Return for each replica how often it decided what about a deletion."""
@@ -86,21 +82,6 @@ def _verdicts(log: Path, namespace: str) -> Iterator[str]:
             facts = json.loads(line)
             if facts.get("operation") == "DELETE" and facts["namespace"] == namespace:
                 yield facts["verdict"]
-
-
-@contextmanager
-def _replicas(control_plane: ControlPlane, folders: tuple[Path, ...]) -> Iterator[None]:
-    """Run a replica for each folder, behind one address that the API server calls."""
-    with ExitStack() as stack:
-        started = [
-            stack.enter_context(running_guard(control_plane, one, apiServer={"sources": [API_SERVER]}))
-            for one in folders
-        ]
-        backends = [("127.0.0.1", urlsplit(one.url).port or 0) for one in started]
-        host, port = stack.enter_context(balancer(backends))
-        url = f"https://{host}:{port}"
-        stack.enter_context(register_webhook(control_plane, url, control_plane.ca_pem, configuration()))
-        yield
 
 
 def _pair(control_plane: ControlPlane, namespace: str, folders: tuple[Path, ...]) -> Replicas:
@@ -118,7 +99,7 @@ def test_of_two_deletions_one_after_the_other_by_different_replicas_never_both_p
 ) -> None:
     folders = (tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second"))
     namespace = make_namespace()
-    with _replicas(control_plane, folders):
+    with registered_replicas(control_plane, folders, API_SERVER):
         pair = _pair(control_plane, namespace, folders)
         for trial in range(TRIALS):
             first, second = TWINS if trial % 2 else reversed(TWINS)
@@ -131,14 +112,14 @@ def test_of_two_deletions_one_after_the_other_by_different_replicas_never_both_p
     told = pair.decided()
     print(f"{TRIALS} trials; decisions of the replicas: {told}")
     assert sum(told, Counter()) == {"admit": TRIALS, "deny": TRIALS}
-    assert min(one.total() for one in told) >= TRIALS // 2, "one replica did nearly everything"
+    assert min(metrics.total() for metrics in told) >= TRIALS // 2, "one replica did nearly everything"
 
 
 def test_of_two_deletions_at_the_same_time_by_one_replica_never_both_pass(
     control_plane: ControlPlane, make_namespace: MakeNamespace, tmp_path: Path
 ) -> None:
     namespace, outcomes = make_namespace(), Counter[int]()
-    with _replicas(control_plane, (tmp_path,)):
+    with registered_replicas(control_plane, (tmp_path,), API_SERVER):
         pair = _pair(control_plane, namespace, (tmp_path,))
         for _ in range(TRIALS):
             outcomes[pair.delete_at_the_same_time()] += 1
@@ -153,7 +134,7 @@ def test_two_deletions_at_the_same_time_that_two_replicas_let_pass_are_told_of_b
     """A limit, said as it is: replicas do not know what the others have under review."""
     folders = (tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second"))
     namespace, outcomes = make_namespace(), Counter[int]()
-    with _replicas(control_plane, folders):
+    with registered_replicas(control_plane, folders, API_SERVER):
         pair = _pair(control_plane, namespace, folders)
         for _ in range(TRIALS):
             passed = pair.delete_at_the_same_time()

@@ -270,8 +270,8 @@ class ControlPlane:
         Whoever asks before they have met again, ten seconds later, sees a smaller cluster than there is.
         """
         slices = self.client().request("GET", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices")
-        endpoints = (one for each in slices.json()["items"] for one in each["endpoints"] or ())
-        listed = {address for one in endpoints for address in one["addresses"]}
+        endpoints = (endpoint for each in slices.json()["items"] for endpoint in each["endpoints"] or ())
+        listed = {address for endpoint in endpoints for address in endpoint["addresses"]}
         return listed >= {member.advertise for member in self.network.members}
 
     def _start_controller_manager(self, layout: commands.Layout) -> None:

@@ -107,7 +107,7 @@ class PolicyHistory:
     def _replayed(self) -> Iterator[Moment]:
         current = dict(_current(self._events[: self._found]))
         yield _moment(0, "as found", current)
-        for change, changed in sorted(self._events[self._found :], key=lambda one: _version(one[1])):
+        for change, changed in sorted(self._events[self._found :], key=lambda entry: _version(entry[1])):
             uid = changed["metadata"]["uid"]
             if change is Change.DELETED:
                 current.pop(uid, None)

@@ -7,7 +7,8 @@ at once. `TESTS_WRITER=1` in the environment gives every cluster of the tests su
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 
 from tests.kube.api import AWAY, ApiClient
@@ -41,3 +42,13 @@ class Writer:
                     body = {"data": {"number": str(next(numbers))}}
                     send("PATCH", f"{_PATH}/{NAME}", body, content_type="application/merge-patch+json")
             self._stopped.wait(PERIOD_SECONDS)
+
+
+@contextmanager
+def written_to(client: ApiClient) -> Iterator[None]:
+    """Have somebody write to the cluster of `client` meanwhile."""
+    writer = Writer(client)
+    try:
+        yield
+    finally:
+        writer.stop()

@@ -49,7 +49,7 @@ def policy(name: str, spec: str, namespace: str = "data-plane") -> Policy:
 
 def base(*standing: Policy, **namespaces: dict[str, str]) -> Assumptions:
     known = {"data-plane": MANAGED, "control": MANAGED, **namespaces}
-    by_namespace = {name: tuple(one for one in standing if one.namespace == name) for name in known}
+    by_namespace = {name: tuple(policy for policy in standing if policy.namespace == name) for name in known}
     cluster = Cluster(
         {name: Namespace.of(name, labels) for name, labels in known.items()}, by_namespace, SOURCES.sources
     )
@@ -57,12 +57,12 @@ def base(*standing: Policy, **namespaces: dict[str, str]) -> Assumptions:
 
 
 def said(report: LintReport) -> list[tuple[str, str, int]]:
-    return [(one.level.value, one.rule.value, one.place[0]) for one in report.findings]
+    return [(finding.level.value, finding.rule.value, finding.place[0]) for finding in report.findings]
 
 
 def named(report: LintReport, rule: LintRule) -> list[str]:
-    found = [one.document.object["metadata"] for one in report.findings if one.rule is rule]
-    return [str(one["name"]) for one in found if isinstance(one, dict)]
+    found = [finding.document.object["metadata"] for finding in report.findings if finding.rule is rule]
+    return [str(metadata["name"]) for metadata in found if isinstance(metadata, dict)]
 
 
 APPS = [
@@ -75,7 +75,8 @@ def test_every_policy_that_costs_a_flow_is_named_with_a_fix_of_its_own() -> None
     report = linted(*APPS)
     assert named(report, LintRule.MANAGED_INGRESS) == ["a", "b", "c"]
     assert all(
-        one.fix is not None and one.fix.policy.pods != policy("x", BOTH).pods for one in report.findings
+        finding.fix is not None and finding.fix.policy.pods != policy("x", BOTH).pods
+        for finding in report.findings
     )
 
 
@@ -96,19 +97,19 @@ def test_a_policy_that_isolates_in_one_direction_is_not_named_for_the_other() ->
     )
     assert named(report, LintRule.MANAGED_INGRESS) == ["in"]
     assert named(report, LintRule.MANAGED_EGRESS) == ["out"]
-    assert all(one.fix is not None for one in report.findings)
+    assert all(finding.fix is not None for finding in report.findings)
 
 
 def test_a_finding_that_the_baselines_would_take_away_says_that_it_is_assumed() -> None:
     report = linted(manifest("deny", BOTH))
     assert report.findings
-    assert all(one.is_assumed for one in report.findings)
+    assert all(finding.is_assumed for finding in report.findings)
 
 
 def test_a_narrowed_baseline_is_wrong_beside_the_other_one_too_but_the_webhook_is_open_there() -> None:
     narrowed = manifest("iomete-ingress-egress", BOTH + "egress: [{}]\ningress: []\n")
     report = linted(narrowed)
-    assert {one.rule: one.is_assumed for one in report.findings} == {
+    assert {finding.rule: finding.is_assumed for finding in report.findings} == {
         LintRule.MANAGED_INGRESS: False,
         LintRule.WEBHOOK_INGRESS: True,
     }
@@ -121,7 +122,7 @@ def test_beside_the_baselines_a_default_deny_is_clean() -> None:
 
 def test_a_change_to_a_state_is_judged_by_that_state_and_nothing_is_assumed() -> None:
     report = linted(manifest("deny", BOTH), assumptions=base())
-    assert {one.is_assumed for one in report.findings} == {False}
+    assert {finding.is_assumed for finding in report.findings} == {False}
     open_to_all = policy(
         "open", "podSelector: {}\ningress: [{}]\negress: [{}]\npolicyTypes: [Ingress, Egress]"
     )
@@ -155,7 +156,7 @@ def test_taking_the_managed_label_away_is_a_finding_at_the_label() -> None:
 
 def test_a_new_namespace_and_one_that_becomes_managed_are_clean() -> None:
     selects = policy("in", f"podSelector: {{}}\n{FROM_MANAGED}", "control")
-    new = [namespace_manifest(one, "iomete.com/managed: 'true'") for one in ("brand-new", "plain")]
+    new = [namespace_manifest(name, "iomete.com/managed: 'true'") for name in ("brand-new", "plain")]
     assert linted(*new, assumptions=base(selects, plain={})).findings == ()
 
 
@@ -167,15 +168,17 @@ def test_a_policy_that_is_given_twice_is_pointed_out_and_the_last_one_counts() -
 
 
 def test_policies_with_a_generated_name_are_not_taken_for_one() -> None:
-    made = [one.replace("name: ", "generateName: ", 1) for one in APPS]
-    found = [one.rule for one in linted(*made).findings]
+    made = [text.replace("name: ", "generateName: ", 1) for text in APPS]
+    found = [finding.rule for finding in linted(*made).findings]
     assert found.count(LintRule.MANAGED_INGRESS) == 3
     assert LintRule.DUPLICATE not in found
 
 
 def test_offline_the_documented_webhook_is_assumed_and_only_warned_of() -> None:
     (found,) = (
-        one for one in linted(manifest("deny", BOTH)).findings if one.rule is LintRule.WEBHOOK_INGRESS
+        finding
+        for finding in linted(manifest("deny", BOTH)).findings
+        if finding.rule is LintRule.WEBHOOK_INGRESS
     )
     assert found.level is Level.WARNING
     assert "a pod with label service=spark-operator" in found.details[0]
@@ -236,5 +239,5 @@ def test_every_rule_says_what_it_means(rule: LintRule) -> None:
 @given(st.lists(policies(), max_size=4))
 def test_neighbours_are_the_policies_that_can_select_the_same_pods(found: list[Policy]) -> None:
     neighbours = Neighbours(found)
-    for one in found:
-        assert neighbours.of(one) == tuple(other for other in found if other.pods & one.pods)
+    for finding in found:
+        assert neighbours.of(finding) == tuple(other for other in found if other.pods & finding.pods)

@@ -423,7 +423,7 @@ def read(text: str) -> tuple[Document, Policy]:
 
 
 def additions(policy: Policy, data: st.DataObject) -> list[Edit]:
-    possible = [one for one in (ADD_INGRESS, ADD_EGRESS) if one.direction in policy.types]
+    possible = [edit for edit in (ADD_INGRESS, ADD_EGRESS) if edit.direction in policy.types]
     if (rules := policy.rules(Direction.INGRESS)) and rules[0].peers is not None:
         possible.append(ADD_PEER)
     return data.draw(st.lists(st.sampled_from(possible), min_size=1, unique=True))
@@ -439,7 +439,7 @@ def test_every_fix_can_be_written_into_every_spelling(
     edits = additions(policy, data)
     if len(policy.types) == 2 and data.draw(st.booleans()):
         dropped = data.draw(st.sampled_from([DROP_INGRESS, DROP_EGRESS]))
-        edits = [*(one for one in edits if one.direction is not dropped.direction), dropped]
+        edits = [*(edit for edit in edits if edit.direction is not dropped.direction), dropped]
     fix = applied(policy, edits)
     plain = read(json.dumps(render_policy(fix.policy)))[1]
     assert read(mended(text, [mending(document, fix)]))[1] == plain
@@ -462,11 +462,11 @@ def test_what_a_fix_adds_leaves_every_line_and_comment_in_place(
 def edited_by_many(draw: st.DrawFn, value: object) -> list[str]:
     """Return a block in lines: comments, blank lines, brackets and indentation as each person likes."""
     lines: list[str] = []
-    members = value.items() if isinstance(value, dict) else (("-", one) for one in as_list(value))
-    for name, one in members:
+    members = value.items() if isinstance(value, dict) else (("-", member) for member in as_list(value))
+    for name, member in members:
         if draw(st.integers(0, 5)) == 0:
             lines.append(draw(st.sampled_from(["", "# a comment", "   # deeper", "#"])))
-        lines += draw(entries(str(name), one))
+        lines += draw(entries(str(name), member))
     return lines
 
 

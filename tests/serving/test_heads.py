@@ -104,7 +104,7 @@ def test_a_connection_may_be_idle_between_two_requests() -> None:
                 await asyncio.sleep(3 * Hasty.seconds)
         return answers
 
-    assert all(one.startswith(ANSWER) for one in asyncio.run(main()))
+    assert all(answer.startswith(ANSWER) for answer in asyncio.run(main()))
 
 
 class Crowded(BoundedHeads):
@@ -122,8 +122,8 @@ def test_one_address_does_not_take_all_connections_and_those_that_it_has_go_on()
             end = await _rest(refused)
             writer.write(WHOLE)
             answer = await reader.readuntil(b"\r\n\r\n")
-            for one in (unused, *(other for _, other in others)):
-                one.close()
+            for connection in (unused, *(other for _, other in others)):
+                connection.close()
             return end, answer
 
     end, answer = asyncio.run(main())

@@ -57,7 +57,7 @@ def test_the_last_answer_of_a_connection_ends_it(server: Served) -> None:
         first = client.post("/validate", json={"do": "close"})
         second = client.post("/validate", json={})
     assert first.headers["connection"] == "close"
-    streams = [one.extensions["network_stream"].get_extra_info("socket") for one in (first, second)]
+    streams = [answer.extensions["network_stream"].get_extra_info("socket") for answer in (first, second)]
     assert streams[0] is not streams[1]
 
 
@@ -156,7 +156,7 @@ def test_too_many_reviews_at_once_get_503_and_retry_after(server: Served) -> Non
         until(lambda: "netpol_guard_in_flight_requests 2.0" in server.health("/metrics").text)
         refused = server.post({})
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-        assert [one.result().status_code for one in slow] == [200, 200]
+        assert [answer.result().status_code for answer in slow] == [200, 200]
     assert 'netpol_guard_refused_requests_total{reason="overload"} 1.0' in server.health("/metrics").text
     _is_alive(server)
 

@@ -159,7 +159,7 @@ def test_more_reviews_than_the_limit_are_told_to_try_again_and_the_others_are_an
         assert (b"retry-after", b"1") in refused.sent[0]["headers"]
         assert refusals == ["overload"]
         gate.set()
-        assert [(await one).status for one in running] == [200, 200]
+        assert [(await answer).status for answer in running] == [200, 200]
         assert endpoint.in_flight == 0
         assert (await _ask(endpoint, Client(b"{}"))).status == 200
 

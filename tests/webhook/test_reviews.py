@@ -50,7 +50,7 @@ def test_decisions_are_written_down_after_the_answers_in_their_order(
     with caplog.at_level("INFO"):
         assert asyncio.run(decide()) is None
     assert _decided(metrics) == 2
-    assert [vars(one)["facts"]["name"] for one in caplog.records if "facts" in vars(one)] == [
+    assert [vars(record)["facts"]["name"] for record in caplog.records if "facts" in vars(record)] == [
         "first",
         "second",
     ]

@@ -45,7 +45,9 @@ def port(**item: object) -> Json:
 
 def labels(**match: object) -> Json:
     """Return a policy that selects pods by ``match``, members written ``a__b`` for ``a/b``."""
-    return policy(podSelector={"matchLabels": {key.replace("__", "/"): one for key, one in match.items()}})
+    return policy(
+        podSelector={"matchLabels": {key.replace("__", "/"): value for key, value in match.items()}}
+    )
 
 
 def expression(**one: object) -> Json:
@@ -55,7 +57,7 @@ def expression(**one: object) -> Json:
 
 def without(obj: Mapping[str, object], member: str) -> Json:
     """Return ``obj`` without ``member``."""
-    return {key: one for key, one in obj.items() if key != member}
+    return {key: value for key, value in obj.items() if key != member}
 
 
 CASES: dict[str, Json] = {

@@ -22,8 +22,8 @@ _MODULE = HERE.parent / "tools" / "kubernetes"
 
 def build(folder: Path) -> Path:
     """Build the recorder in ``folder`` and return the program."""
-    for one in (_MODULE / "go.mod", _MODULE / "go.sum", HERE / "recorder" / "main.go"):
-        shutil.copy(one, folder)
+    for path in (_MODULE / "go.mod", _MODULE / "go.sum", HERE / "recorder" / "main.go"):
+        shutil.copy(path, folder)
     program = folder / "recorder"
     subprocess.run(["go", "build", "-o", program, "."], cwd=folder, check=True)
     return program
@@ -31,7 +31,7 @@ def build(folder: Path) -> Path:
 
 def ask(program: Path, objects: list[object]) -> list[dict[str, object]]:
     """Return what Kubernetes says about each of ``objects``."""
-    lines = "\n".join(json.dumps(one) for one in objects)
+    lines = "\n".join(json.dumps(manifest) for manifest in objects)
     done = subprocess.run([program], input=lines, capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -48,7 +48,7 @@ def blocks(draw: st.DrawFn) -> IntervalSet:
 @st.composite
 def peers(draw: st.DrawFn) -> Peers:
     found = draw(st.lists(st.builds(PodPeer, SELECTORS, SELECTORS), max_size=3))
-    some = {one for one in found if NOTHING not in (one.namespaces, one.pods)}
+    some = {peer for peer in found if NOTHING not in (peer.namespaces, peer.pods)}
     addresses = IntervalSet.union(draw(st.lists(blocks(), max_size=2)))
     return Peers(tuple(some), addresses)
 
@@ -57,7 +57,9 @@ def peers(draw: st.DrawFn) -> Peers:
 def port_sets(draw: st.DrawFn) -> PortSet:
     protocols = st.sampled_from(Protocol)
     ends = st.tuples(st.integers(1, 65535), st.integers(1, 65535))
-    ranges = st.builds(lambda one, two: port_range(one, min(two), max(two)), protocols, ends)
+    ranges = st.builds(
+        lambda protocol, bounds: port_range(protocol, min(bounds), max(bounds)), protocols, ends
+    )
     numbers = draw(st.lists(st.one_of(ranges, protocols.map(port_range)), max_size=3))
     names = draw(st.lists(st.tuples(protocols, st.sampled_from(["http", "https"])), max_size=2))
     return PortSet.of(numbers, names) if numbers or names else ALL_PORTS

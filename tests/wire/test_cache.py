@@ -37,8 +37,8 @@ def test_the_first_time_is_forgotten_in_the_end() -> None:
 
 def test_the_number_is_bounded_and_the_oldest_goes_first() -> None:
     memo: Memo[str] = Memo(most=2, most_bytes=100)
-    for one in (b"a", b"b", b"c"):
-        _put_twice(memo, (one, ""), one.decode())
+    for body in (b"a", b"b", b"c"):
+        _put_twice(memo, (body, ""), body.decode())
     assert len(memo) == 2
     assert memo.get((b"a", "")) is None
     assert memo.get((b"c", "")) == "c"

@@ -69,10 +69,13 @@ class _Status(msgspec.Struct):
     message: str = ""
 
 
+_decode_status = msgspec.json.Decoder(_Status).decode
+
+
 def _message_of(body: bytes) -> str:
     """Return the message of a ``metav1.Status``, or whatever else a proxy may have sent."""
     try:
-        return msgspec.json.decode(body, type=_Status).message
+        return _decode_status(body).message
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return body.decode("utf-8", "replace")
 

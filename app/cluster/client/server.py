@@ -33,6 +33,7 @@ class _AccessReview(msgspec.Struct):
 
 # Made here: a shape that several threads meet first at the same time crashes the interpreter.
 _decode_review = msgspec.json.Decoder(_AccessReview).decode
+_decode_version = msgspec.json.Decoder(_Version).decode
 
 
 class ClusterServer:
@@ -48,7 +49,7 @@ class ClusterServer:
         purpose = Purpose("the API server's version", "get", "", "version")
         body = self._api.fetch(ApiRequest(purpose, "/version"), Deadline.after(self._seconds))
         try:
-            return msgspec.json.decode(body, type=_Version).git_version
+            return _decode_version(body).git_version
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise nonsense(purpose, str(error)) from error
 

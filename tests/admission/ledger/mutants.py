@@ -75,7 +75,9 @@ class MarksIgnored(Reviews[Any, Any]):
     ignored = Resource.POLICIES
 
     def are_reached(self, contents: Contents, basis: Watched[Any]) -> bool:
-        return all(one is self.ignored or contents.marks.is_reached(one, basis) for one in Resource)
+        return all(
+            resource is self.ignored or contents.marks.is_reached(resource, basis) for resource in Resource
+        )
 
 
 class NamespaceMarksIgnored(MarksIgnored):
@@ -142,7 +144,7 @@ class DroppedForAll(Reviews[Any, Any]):
 
     async def ledger_then_list(self, change: Change[Any]) -> tuple[Contents, Watched[Any]]:
         contents, basis = await super().ledger_then_list(change)
-        keys = [key for key, one in contents.entries.items() if _is_settled(one, basis)]
+        keys = [key for key, entry in contents.entries.items() if _is_settled(entry, basis)]
         if keys and change.effect.value == "real":
             await self._ledger.merge(dict.fromkeys(keys))
         return contents, basis
@@ -209,7 +211,7 @@ class BeforeAsListed(WorstCase[Any]):
 
     def before(self, change: PolicyChange[Any], snapshot: Watched[Any], peers: Peers) -> Side[Any]:
         stored = snapshot.policies.get(change.namespace, {})
-        return Side(tuple(one.value for one in stored.values()), peers.before)
+        return Side(tuple(policy.value for policy in stored.values()), peers.before)
 
 
 class NamespacesAsWatched(Reviews[Any, Any]):
@@ -269,7 +271,7 @@ class OnlyAllowsNothing(WorstCase[Any]):
     def worst(
         self, namespace: str, own: str, own_after: tuple[Any, ...], state: State
     ) -> tuple[Side[Any], ...]:
-        return tuple(replace(one, blanket=False) for one in super().worst(namespace, own, own_after, state))
+        return tuple(replace(side, blanket=False) for side in super().worst(namespace, own, own_after, state))
 
 
 class OnlyIsolates(WorstCase[Any]):
@@ -283,7 +285,7 @@ class OnlyIsolates(WorstCase[Any]):
         stored = snapshot.policies.get(namespace, {})
         kept = tuple(stored[name].value for name in sorted(named) if name in stored)
         sides = super().worst(namespace, own, own_after, state)
-        return tuple(replace(one, policies=(*one.policies, *kept)) for one in sides)
+        return tuple(replace(side, policies=(*side.policies, *kept)) for side in sides)
 
 
 class BeforeInTheWorstCase(WorstCase[Any]):
@@ -308,9 +310,9 @@ class TerminatingDoesNotAllowBefore(WorstCase[Any]):
     def before(self, change: PolicyChange[Any], snapshot: Watched[Any], peers: Peers) -> Side[Any]:
         side = super().before(change, snapshot, peers)
         stored = snapshot.policies.get(change.namespace, {})
-        going = {id(one.value) for one in stored.values() if one.terminating}
-        isolating = any(one.terminating for one in stored.values())
-        kept = tuple(one for one in side.policies if id(one) not in going)
+        going = {id(policy.value) for policy in stored.values() if policy.terminating}
+        isolating = any(policy.terminating for policy in stored.values())
+        kept = tuple(policy for policy in side.policies if id(policy) not in going)
         return replace(side, policies=kept, blanket=isolating)
 
 

@@ -22,7 +22,7 @@ Wanted = tuple[str, str] | None
 ANY_LABELS: tuple[Labels, ...] = tuple(
     managed | team
     for managed in ({}, {"managed": "true"})
-    for team in ({}, *({"team": one} for one in TEAMS))
+    for team in ({}, *({"team": team} for team in TEAMS))
 )
 
 
@@ -52,9 +52,9 @@ HALVES = {"half-a": HALF_A, "half-b": HALF_B}
 def lost_to(side: Side[PointPolicy], labels: Labels) -> int:
     """Return the kinds of pods that peers in a namespace with ``labels`` do not reach."""
     isolated, allowed = (ALL if side.blanket else 0), 0
-    for one in side.policies:
-        isolated |= one.isolates
-        for kinds, wanted in one.allows:
+    for policy in side.policies:
+        isolated |= policy.isolates
+        for kinds, wanted in policy.allows:
             if wanted is None or labels.get(wanted[0]) == wanted[1]:
                 allowed |= kinds
     return isolated & ~allowed

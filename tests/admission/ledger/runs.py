@@ -13,7 +13,7 @@ from tests.admission.ledger.simulation import Counts, Model, Parts, Run, Violati
 
 POINTS: Model = PointModel()
 ENGINE: Model = EngineModel()
-DIRECTED: tuple[Generator, ...] = tuple(one.scenario for one in MUTANTS.values())
+DIRECTED: tuple[Generator, ...] = tuple(mutant.scenario for mutant in MUTANTS.values())
 
 
 def one_run(

@@ -177,7 +177,7 @@ class Replica:
 
     def crash(self) -> None:
         """Lose everything that was in memory; a watch begins anew, perhaps with older state."""
-        for task in [one for one in self.tasks if not one.is_over]:
+        for task in [task for task in self.tasks if not task.is_over]:
             task.cancel()
             self.run.answered(task.label, None, StateUnreadable("the ledger", "crashed"))
         self.tasks = []
@@ -446,7 +446,7 @@ class Run:
             lambda decision, error: self.answered(request, decision, error),
             request,
         )
-        replica.tasks = [one for one in replica.tasks if not one.is_over]
+        replica.tasks = [task for task in replica.tasks if not task.is_over]
         replica.tasks.append(task)
         if self.scenario.weather.cut_short > self.chance.random():
             self.scheduler.at(self.chance.expovariate(100), partial(self._cut_short, request, task))
@@ -587,7 +587,9 @@ class Run:
         """Note what is open now, and whether the request's change lost something that it must not."""
         moment, index, judge = self.world.moment, self.world.index, self.model.judge
         managed = {
-            name: one.labels for name, one in moment.namespaces.items() if judge.is_managed(one.labels)
+            name: namespace.labels
+            for name, namespace in moment.namespaces.items()
+            if judge.is_managed(namespace.labels)
         }
         change = None if request is None else request.change
         required = dict(managed)
@@ -596,7 +598,7 @@ class Run:
             required[change.name] = change.labels
         now: dict[tuple[str, str], int] = {}
         for namespace in required:
-            values = tuple(one.value for one in moment.policies.get(namespace, {}).values())
+            values = tuple(policy.value for policy in moment.policies.get(namespace, {}).values())
             assumed = self._assumed(namespace)
             for peer, labels in required.items():
                 key = (namespace, peer)
@@ -614,7 +616,7 @@ class Run:
     def _assumed(self, namespace: str) -> tuple[Any, ...]:
         """Return the halves that are to come: what is lost for want of them alone is left aside."""
         policies = self.world.moment.policies.get(namespace, {})
-        if not any(one.uid in self._halves for one in policies.values()):
+        if not any(policy.uid in self._halves for policy in policies.values()):
             return ()
         return tuple(self.model.half(name) for name in ("half-a", "half-b") if name not in policies)
 

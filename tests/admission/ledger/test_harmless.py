@@ -27,8 +27,8 @@ _PODS: tuple[dict[str, str], ...] = ({}, {"app": "a"}, {"app": "zz"})
 def _namespaces() -> Iterator[Peer]:
     managed: tuple[dict[str, str], ...] = ({}, {"iomete.com/managed": "true"})
     teams: tuple[dict[str, str], ...] = ({}, {"team": "x"}, {"team": "y"}, {"team": "zz"})
-    for name, one, team, pod in product(("a", "n"), managed, teams, _PODS):
-        yield Peer(name, {"kubernetes.io/metadata.name": name, **one, **team}, pod)
+    for name, mark, team, pod in product(("a", "n"), managed, teams, _PODS):
+        yield Peer(name, {"kubernetes.io/metadata.name": name, **mark, **team}, pod)
 
 
 def _required() -> Iterator[tuple[Direction, Point]]:
@@ -43,10 +43,10 @@ _POINTS = tuple(_required())
 
 
 def _is_harmless_point_by_point(old: Policy | None, new: Policy | None) -> bool:
-    before, after = [() if one is None else (one,) for one in (old, new)]
+    before, after = [() if version is None else (version,) for version in (old, new)]
     for direction, point in _POINTS:
-        was, now = (any(allowing(one, direction, point)) for one in (before, after))
-        isolated, isolates = (any(isolating(one, direction, point.labels)) for one in (before, after))
+        was, now = (any(allowing(version, direction, point)) for version in (before, after))
+        isolated, isolates = (any(isolating(version, direction, point.labels)) for version in (before, after))
         if (was and not now) or (isolates and not now and not isolated):
             return False
     return True

@@ -110,7 +110,7 @@ class Cluster:
         """Have changes reviewed at the same moment."""
 
         async def together() -> list[Decision[PointPolicy, Any]]:
-            return list(await asyncio.gather(*(self.reviews.review(one) for one in changes)))
+            return list(await asyncio.gather(*(self.reviews.review(change) for change in changes)))
 
         return asyncio.run(together())
 
@@ -150,8 +150,8 @@ def test_what_loses_something_is_refused_without_a_write(cluster: Cluster) -> No
 
 def test_of_changes_that_meet_the_last_is_refused_and_told_why(cluster: Cluster) -> None:
     decisions = cluster.ask(*(cluster.deletion(f"p{place}") for place in range(4)))
-    refused = [one for one in decisions if isinstance(one, Refusal)]
-    assert [one.reason for one in refused] == [Reason.UNDER_WAY]
+    refused = [decision for decision in decisions if isinstance(decision, Refusal)]
+    assert [refusal.reason for refusal in refused] == [Reason.UNDER_WAY]
     assert len(refused[0].under_way) == 3
     # The first goes alone, the others share the next write.
     assert len(cluster.merges) == 2
@@ -213,7 +213,8 @@ def test_without_the_ledger_nothing_is_decided(cluster: Cluster) -> None:
 def test_a_review_that_is_cut_short_leaves_the_write_to_the_others(cluster: Cluster) -> None:
     async def cut_short() -> Decision[PointPolicy, Any]:
         tasks = [
-            asyncio.ensure_future(cluster.reviews.review(cluster.deletion(f"p{one}"))) for one in range(2)
+            asyncio.ensure_future(cluster.reviews.review(cluster.deletion(f"p{number}")))
+            for number in range(2)
         ]
         await asyncio.sleep(0)
         tasks[0].cancel()

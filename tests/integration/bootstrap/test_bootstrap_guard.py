@@ -37,8 +37,8 @@ def test_a_dry_run_shows_every_object_and_changes_nothing(
     with unchanged(control_plane):
         done = bootstrap(control_plane, "--image", IMAGE, "-n", name, "--dry-run")
     assert done.returncode == 0, done.stderr
-    for one in guard_manifests():
-        assert f"* create {one['kind']} " in done.stdout
+    for manifest in guard_manifests():
+        assert f"* create {manifest['kind']} " in done.stdout
     assert f"+        image: {IMAGE}" in done.stdout
     assert "+    netpol-guard.iomete.com/failure-policy: Ignore" in done.stdout
     assert f"* create NetworkPolicy {name}/iomete-ingress-egress" in done.stdout
@@ -61,9 +61,9 @@ def test_the_output_is_what_an_api_server_takes_strictly_and_has_no_secret(
         control_plane.kubectl("delete", "namespace", "netpol-guard")
     made = list(yaml.safe_load_all(done.stdout))
     assert len(made) == len(guard_manifests()) + 2 == len(tried.stdout.splitlines())
-    assert not [one for one in made if one["kind"] == "Secret"]
+    assert not [manifest for manifest in made if manifest["kind"] == "Secret"]
     assert "PRIVATE KEY" not in done.stdout
-    assert {one["metadata"].get("namespace") for one in made} >= {name, "netpol-guard"}
+    assert {manifest["metadata"].get("namespace") for manifest in made} >= {name, "netpol-guard"}
 
 
 def test_missing_permissions_are_all_listed(
@@ -111,8 +111,8 @@ def test_what_kubectl_applied_is_gone_on_from_without_a_conflict(
     make_namespace: MakeNamespace,
     cleaned: None,  # noqa: ARG001 - afterwards
 ) -> None:
-    for one in guard_manifests():
-        control_plane.apply(json.dumps(one))
+    for manifest in guard_manifests():
+        control_plane.apply(json.dumps(manifest))
     name = make_namespace()
     done = run(control_plane, "bootstrap", "-n", name, "--dry-run")
     assert done.returncode == 0, done.stderr
@@ -132,8 +132,8 @@ def test_what_is_not_ours_in_the_guards_namespace_keeps_it(
     gone = run(control_plane, "uninstall", "--yes")
     assert gone.returncode == 0, gone.stdout + gone.stderr
     assert "namespace netpol-guard stays: it holds what is not ours: ConfigMap theirs" in gone.stdout
-    left = [one for one in inventory(control_plane) if "netpol-guard" in one]
-    assert sorted(one.split()[-1] for one in left) == ["/netpol-guard", "netpol-guard/theirs"]
+    left = [line for line in inventory(control_plane) if "netpol-guard" in line]
+    assert sorted(reference.split()[-1] for reference in left) == ["/netpol-guard", "netpol-guard/theirs"]
     control_plane.kubectl("delete", "configmap", "theirs", "-n", "netpol-guard")
     assert run(control_plane, "uninstall", "--yes").returncode == 0
-    assert not [one for one in inventory(control_plane) if "netpol-guard" in one]
+    assert not [line for line in inventory(control_plane) if "netpol-guard" in line]

@@ -25,9 +25,9 @@ FROM_MANAGED: Object = {"from": [{"namespaceSelector": {"matchLabels": {"iomete.
 
 def baselines(namespace: str) -> tuple[Object, Object]:
     """Return both baselines for the namespace: the operator's, then the one for all pods."""
-    made = [json.loads(json.dumps(render_policy(one))) for one in world.baselines()]
-    for one in made:
-        one["metadata"]["namespace"] = namespace
+    made = [json.loads(json.dumps(render_policy(baseline))) for baseline in world.baselines()]
+    for manifest in made:
+        manifest["metadata"]["namespace"] = namespace
     return made[0], made[1]
 
 
@@ -59,15 +59,17 @@ def path_of(one: Object) -> str:
 
 def create(control_plane: ControlPlane, *objects: Object) -> None:
     """Create NetworkPolicies as the admin."""
-    for one in objects:
-        answer = control_plane.client().request("POST", POLICIES.format(one["metadata"]["namespace"]), one)
+    for manifest in objects:
+        answer = control_plane.client().request(
+            "POST", POLICIES.format(manifest["metadata"]["namespace"]), manifest
+        )
         assert answer.ok, answer.text
 
 
 def names(control_plane: ControlPlane, namespace: str) -> set[str]:
     """Return the names of the policies of a namespace."""
     listed = control_plane.client().request("GET", POLICIES.format(namespace)).json()
-    return {one["metadata"]["name"] for one in listed["items"]}
+    return {item["metadata"]["name"] for item in listed["items"]}
 
 
 def eventually(is_so: Callable[[], bool], what: str) -> None:
@@ -82,9 +84,9 @@ def annotations_of(control_plane: ControlPlane, user: str, name: str) -> dict[st
     """Return the webhook's audit annotations of the last request of ``user`` about the object ``name``."""
     prefixes = ("networkpolicies.netpol-guard.iomete.com/", "namespaces.netpol-guard.iomete.com/")
     events = [
-        one
-        for one in control_plane.audit_events()
-        if one["user"]["username"] == user and one["objectRef"].get("name") == name
+        event
+        for event in control_plane.audit_events()
+        if event["user"]["username"] == user and event["objectRef"].get("name") == name
     ]
     found = events[-1].get("annotations", {}) if events else {}
     return {

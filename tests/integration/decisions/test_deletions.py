@@ -83,11 +83,11 @@ def test_a_deletion_by_the_garbage_collector_is_judged(control_plane: ControlPla
 
     def was_refused() -> bool:
         return any(
-            one["verb"] == "delete"
-            and one["user"]["username"] == COLLECTOR
-            and one["objectRef"].get("namespace") == baselined
-            and one["responseStatus"]["code"] == 403
-            for one in control_plane.audit_events()
+            event["verb"] == "delete"
+            and event["user"]["username"] == COLLECTOR
+            and event["objectRef"].get("namespace") == baselined
+            and event["responseStatus"]["code"] == 403
+            for event in control_plane.audit_events()
         )
 
     eventually(was_refused, "the garbage collector was never refused")
@@ -129,8 +129,8 @@ def test_policies_of_a_namespace_that_hangs_in_its_deletion_can_be_deleted_by_ha
     create(control_plane, held)
     control_plane.kubectl("delete", "namespace", baselined, "--wait=false")
     # One policy keeps the namespace; the others may go whoever deletes them, and in whatever order.
-    for one in baselines(baselined):
-        assert client.request("DELETE", path_of(one)).status in (200, 404)
+    for baseline in baselines(baselined):
+        assert client.request("DELETE", path_of(baseline)).status in (200, 404)
     eventually(lambda: names(control_plane, baselined) == {"held"}, "the baselines never went")
     assert client.request("PATCH", path_of(held), NO_FINALIZERS, content_type=MERGE).ok
     control_plane.kubectl("wait", "--for=delete", f"namespace/{baselined}", "--timeout=180s")

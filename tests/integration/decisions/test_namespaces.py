@@ -71,9 +71,9 @@ def test_a_label_that_policies_of_managed_namespaces_select_by_cannot_be_changed
     here, there = make_namespace(labels=team), make_namespace(labels=team)
     spaces = control_plane.client().request("GET", f"{NAMESPACES}?labelSelector=iomete.com/managed=true")
     others = [
-        one["metadata"]["name"]
-        for one in spaces.json()["items"]
-        if one["metadata"]["name"] not in (here, there)
+        namespace["metadata"]["name"]
+        for namespace in spaces.json()["items"]
+        if namespace["metadata"]["name"] not in (here, there)
     ]
     by_name = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": others}
     peers = [

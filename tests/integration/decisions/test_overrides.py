@@ -23,7 +23,7 @@ from tests.kube.control_plane import ControlPlane
 def _events(control_plane: ControlPlane, namespace: str, regarding: str) -> list[Object]:
     path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
     events = control_plane.client().request("GET", path).json()["items"]
-    return [one for one in events if one["regarding"]["name"] == regarding]
+    return [event for event in events if event["regarding"]["name"] == regarding]
 
 
 def _apply(control_plane: ControlPlane, one: Object, *flags: str) -> str:

@@ -236,7 +236,7 @@ def test_a_policy_that_lists_today_s_namespaces_is_admitted_with_a_warning_about
     control_plane: ControlPlane, empty: str
 ) -> None:
     spaces = control_plane.client().request("GET", "/api/v1/namespaces?labelSelector=iomete.com/managed=true")
-    today = [one["metadata"]["name"] for one in spaces.json()["items"]]
+    today = [namespace["metadata"]["name"] for namespace in spaces.json()["items"]]
     by_name = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": today}
     peers = [{"namespaceSelector": {"matchExpressions": [by_name]}}]
     listed = policy(empty, "listed", {"policyTypes": ["Ingress"], "ingress": [{"from": peers}]})

@@ -40,7 +40,7 @@ class Doctored:
         self.cluster = cluster
         self.client: ApiClient = cluster.client()
         self.objects = healthy()
-        known = {key: one for key, one in self.objects.items() if key != REGISTRATION}
+        known = {key: manifest for key, manifest in self.objects.items() if key != REGISTRATION}
         cluster.apply(*(manifest for manifest in known.values() if manifest["kind"] == "Namespace"))
         cluster.apply(*known.values())
         self.wait()

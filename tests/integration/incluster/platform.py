@@ -48,7 +48,9 @@ def got(cluster: Cluster, *what: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def policies(cluster: Cluster, namespace: str = NS) -> set[str]:
-    return {one["metadata"]["name"] for one in got(cluster, "networkpolicies", "-n", namespace)["items"]}
+    return {
+        policy["metadata"]["name"] for policy in got(cluster, "networkpolicies", "-n", namespace)["items"]
+    }
 
 
 def let_in(cluster: Cluster) -> set[str]:
@@ -59,8 +61,8 @@ def let_in(cluster: Cluster) -> set[str]:
 
 def failure_policies(cluster: Cluster) -> set[str]:
     listed = got(cluster, "validatingwebhookconfigurations")["items"]
-    ours = [one for one in listed if one["metadata"]["name"] == GUARD]
-    return {webhook["failurePolicy"] for one in ours for webhook in one["webhooks"]}
+    ours = [item for item in listed if item["metadata"]["name"] == GUARD]
+    return {webhook["failurePolicy"] for configuration in ours for webhook in configuration["webhooks"]}
 
 
 def assert_guarded(cluster: Cluster) -> None:

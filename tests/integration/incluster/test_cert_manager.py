@@ -69,5 +69,5 @@ def test_the_guard_serves_what_is_mounted_raises_the_policy_and_leaves_the_bundl
     refused = cluster.kubectl("apply", "-f", "-", stdin=json.dumps(deny_all("managed")), check=False)
     assert "would cut managed namespaces" in refused.stderr
     owners = cluster.client().request("GET", CONFIGURATION.path).json()["metadata"]["managedFields"]
-    (ours,) = (one for one in owners if one["manager"] == GUARD)
+    (ours,) = (owner for owner in owners if owner["manager"] == GUARD)
     assert "caBundle" not in json.dumps(ours)

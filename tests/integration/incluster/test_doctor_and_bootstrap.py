@@ -15,11 +15,11 @@ def platform(cluster: Cluster) -> Cluster:
     """The platform without any policy or guard."""
     cluster.kubelet.images["spark-operator"] = OPERATOR_IMAGE
     objects = [
-        one
-        for (kind, namespace, name), one in healthy().items()
+        manifest
+        for (kind, namespace, name), manifest in healthy().items()
         if "netpol-guard" not in (namespace, name) and kind not in {"NetworkPolicy", "ClusterRoleBinding"}
     ]
-    cluster.apply(*(one for one in objects if one["kind"] == "Namespace"))
+    cluster.apply(*(manifest for manifest in objects if manifest["kind"] == "Namespace"))
     cluster.apply(*objects)
     return cluster
 
@@ -29,7 +29,7 @@ def suggested(cluster: Cluster, check: str) -> list[str]:
     shown = cluster.guard("doctor").stdout
     assert f"[{check}]" in shown, shown
     lines = shown[shown.index(f"[{check}]") :].splitlines()
-    command = next(one.strip() for one in lines if one.strip().startswith("netpol-guard "))
+    command = next(line.strip() for line in lines if line.strip().startswith("netpol-guard "))
     return command.replace("IMAGE", IMAGE).split()[1:]
 
 

@@ -51,11 +51,11 @@ def measure(cluster: Cluster, member: int = 0) -> Measurement:
 
 
 def addresses(measurement: Measurement) -> set[str]:
-    return {str(one.place) for one in measurement.found}
+    return {str(source.place) for source in measurement.found}
 
 
 def guard_pods(cluster: Cluster) -> set[str]:
-    return {one.name for one in cluster.kubelet.pods(NAME)}
+    return {pod.name for pod in cluster.kubelet.pods(NAME)}
 
 
 def connection(cluster: Cluster) -> Connection:
@@ -126,7 +126,7 @@ def make_review(cluster: Cluster, member: int = 0) -> None:
         ((Family.IPV6, Family.IPV4), "fd00:98::c"),
         ((Family.IPV4, Family.IPV6), "10.98.0.12"),
     ],
-    ids=lambda value: "+".join(one.value for one in value) if isinstance(value, tuple) else "",
+    ids=lambda value: "+".join(item.value for item in value) if isinstance(value, tuple) else "",
 )
 def test_sources_of_either_family_are_measured_those_in_no_endpointslice_too(
     make_cluster: MakeCluster, tmp_path: Path, families: tuple[Family, ...], source: str

@@ -157,13 +157,13 @@ def test_every_permission_is_used(asked: list[dict[str, Any]]) -> None:
 
 
 def _of_the_guard(cluster: Cluster) -> list[dict[str, Any]]:
-    events = (one for one in cluster.control_plane.audit_events() if "objectRef" in one)
+    events = (event for event in cluster.control_plane.audit_events() if "objectRef" in event)
     return [event for event in events if event["user"]["username"] == SERVICE_ACCOUNT_USER]
 
 
 def _unused(events: list[dict[str, Any]]) -> set[Permission]:
     requests = {_request(event) for event in events} | set(_own_rights(events))
-    return {one for one in granted() if not any(one.permits(request) for request in requests)}
+    return {right for right in granted() if not any(right.permits(request) for request in requests)}
 
 
 def _request(event: dict[str, Any]) -> Permission:

@@ -201,13 +201,13 @@ def test_the_api_servers_address_is_a_guessed_source_and_an_endpoint(control_pla
         cluster = await read(state, "default")
         place = place_of(control_plane.network.members[0].advertise)
         address = IntervalSet.of((place, place + 1))
-        assert [(one.provenance, one.addresses, one.origin) for one in cluster.sources] == [
+        assert [(source.provenance, source.addresses, source.origin) for source in cluster.sources] == [
             (Provenance.GUESSED, address, "EndpointSlice default/kubernetes")
         ]
         port = int(control_plane.url.rpartition(":")[2])
-        assert [(one.addresses, one.protocol, one.port) for one in cluster.api_server] == [
-            (address, Protocol.TCP, port)
-        ]
+        assert [
+            (endpoint.addresses, endpoint.protocol, endpoint.port) for endpoint in cluster.api_server
+        ] == [(address, Protocol.TCP, port)]
 
     with_state(live(control_plane), scenario)
 
@@ -233,7 +233,7 @@ def test_a_webhook_service_is_followed_from_its_configuration_until_the_service_
 
     async def found(state: LiveState) -> list[WebhookService]:
         cluster = await read(state, namespace)
-        return [one for one in cluster.webhooks if one.namespace == namespace]
+        return [webhook for webhook in cluster.webhooks if webhook.namespace == namespace]
 
     async def scenario(state: LiveState) -> None:
         assert await found(state) == []
@@ -245,13 +245,13 @@ def test_a_webhook_service_is_followed_from_its_configuration_until_the_service_
         await until(is_unresolved)
 
         async def is_resolved() -> bool:
-            return [one.ports[0].resolved for one in await found(state)] == [{9443}]
+            return [webhook.ports[0].resolved for webhook in await found(state)] == [{9443}]
 
         control_plane.apply(SLICE.format(namespace=namespace))
         await until(is_resolved)
 
         async def is_remembered() -> bool:
-            names = [one.configurations for one in await found(state)]
+            names = [webhook.configurations for webhook in await found(state)]
             return names == [(f"MutatingWebhookConfiguration/hook-{namespace} (deleted)",)]
 
         control_plane.kubectl("delete", "mutatingwebhookconfiguration", f"hook-{namespace}")
@@ -273,7 +273,7 @@ def test_a_webhook_service_that_stands_before_the_start_is_known_as_soon_as_the_
 
     async def scenario(state: LiveState) -> None:
         cluster = await read(state, webhook_namespace)
-        assert [one.ports for one in cluster.webhooks if one.namespace == webhook_namespace] == [
+        assert [webhook.ports for webhook in cluster.webhooks if webhook.namespace == webhook_namespace] == [
             (TargetPort(Protocol.TCP, number=8443),)
         ]
 
@@ -315,13 +315,15 @@ def test_the_sample_read_from_its_folder_is_what_a_cluster_with_these_objects_is
     async def scenario(state: LiveState) -> None:
         cluster = await state.read(Scope.managed(), Deadline.after(READ_SECONDS))
         folder = await DirectoryState(SAMPLE).read(Scope.managed(), Deadline.after(READ_SECONDS))
-        managed = {name for name, one in folder.namespaces.items() if MANAGED.matches(one.labels)}
+        managed = {name for name, namespace in folder.namespaces.items() if MANAGED.matches(namespace.labels)}
         assert len(managed) == 4
         assert {name: cluster.policies[name] for name in managed} == {
             name: folder.policies[name] for name in managed
         }
         assert {name: cluster.namespaces[name] for name in folder.namespaces} == folder.namespaces
-        assert [one for one in cluster.webhooks if one.namespace in managed] == list(folder.webhooks)
+        assert [webhook for webhook in cluster.webhooks if webhook.namespace in managed] == list(
+            folder.webhooks
+        )
 
     try:
         with_state(live(control_plane), scenario)

@@ -22,7 +22,7 @@ def test_kustomize_prints_just_what_the_finder_finds(control_plane: ControlPlane
     printed = yaml.safe_load_all(control_plane.kubectl("kustomize", str(DEPLOY)).stdout)
 
     def spelled(manifests: list[dict[str, object]]) -> list[str]:
-        return sorted(json.dumps(one, sort_keys=True) for one in manifests)
+        return sorted(json.dumps(manifest, sort_keys=True) for manifest in manifests)
 
     assert spelled(list(printed)) == spelled(guard_manifests())
 
@@ -41,7 +41,7 @@ def cert_manager_kinds(control_plane: ControlPlane) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("cert_manager_kinds")
-@pytest.mark.parametrize("folder", ALL, ids=lambda one: str(one.name))
+@pytest.mark.parametrize("folder", ALL, ids=lambda namespace: str(namespace.name))
 def test_the_api_server_takes_every_manifest_strictly(control_plane: ControlPlane, folder: Path) -> None:
     # What lies in a namespace can only be tried where there is one; this one also warns of unsafe pods.
     control_plane.kubectl("apply", "-f", str(DEPLOY / "namespace.yaml"))
@@ -57,10 +57,18 @@ def test_the_api_server_takes_every_manifest_strictly(control_plane: ControlPlan
 
 def test_with_cert_manager_the_guard_may_neither_read_nor_write_secrets(control_plane: ControlPlane) -> None:
     shown = yaml.safe_load_all(control_plane.kubectl("kustomize", str(ALL[1])).stdout)
-    rules = [rule for one in shown if one["kind"] in ("Role", "ClusterRole") for rule in one["rules"]]
+    rules = [
+        rule
+        for manifest in shown
+        if manifest["kind"] in ("Role", "ClusterRole")
+        for rule in manifest["rules"]
+    ]
     assert not [rule for rule in rules if "secrets" in rule["resources"]]
     shipped = [
-        rule for one in guard_manifests() if one["kind"] in ("Role", "ClusterRole") for rule in one["rules"]
+        rule
+        for manifest in guard_manifests()
+        if manifest["kind"] in ("Role", "ClusterRole")
+        for rule in manifest["rules"]
     ]
     of_maps = [[rule for rule in each if "configmaps" in rule["resources"]] for each in (rules, shipped)]
     assert sorted(of_maps[0], key=str) == sorted(of_maps[1], key=str)

@@ -35,7 +35,7 @@ def test_what_was_applied_is_there_and_what_was_deleted_is_not(
     assert store.get(reference) is None
     applied = store.apply(policy(namespace, "Ingress"))
     assert store.get(reference) == applied.object
-    assert [one["metadata"]["name"] for one in store.list(NETWORK_POLICY, namespace)] == ["one"]
+    assert [item["metadata"]["name"] for item in store.list(NETWORK_POLICY, namespace)] == ["one"]
     assert store.delete(reference, uid=applied.object["metadata"]["uid"]) is not None
     assert store.get(reference) is None
     assert store.delete(reference) is None
@@ -111,4 +111,4 @@ def test_warnings_of_the_api_server_come_with_the_answer(
 ) -> None:
     odd = policy(make_namespace(), "Ingress")
     odd["spec"]["ingress"] = [{"from": [{"ipBlock": {"cidr": "2001:0DB8::/32"}}]}]
-    assert any("2001:0DB8::/32" in one for one in objects(control_plane).create(odd).warnings)
+    assert any("2001:0DB8::/32" in warning for warning in objects(control_plane).create(odd).warnings)

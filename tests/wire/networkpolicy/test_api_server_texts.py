@@ -41,15 +41,15 @@ def test_there_are_cases_that_are_accepted_refused_and_not_even_decoded() -> Non
 
 @pytest.mark.parametrize("case", DECODABLE)
 def test_path_and_message_of_every_error_are_the_api_servers(case: str) -> None:
-    expected = [one for one in SAID[case]["errors"] if one not in NOT_OURS]
-    ours = [str(one) for one in parsed(case).errors]
+    expected = [error for error in SAID[case]["errors"] if error not in NOT_OURS]
+    ours = [str(error) for error in parsed(case).errors]
     assert ours == expected
 
 
 @pytest.mark.parametrize("case", DECODABLE)
 def test_the_unknown_fields_are_those_that_strict_decoding_names(case: str) -> None:
-    expected = [one.removeprefix("unknown field ").strip('"') for one in SAID[case]["unknown"]]
-    assert [one.path for one in parsed(case).unknown_fields] == expected
+    expected = [text.removeprefix("unknown field ").strip('"') for text in SAID[case]["unknown"]]
+    assert [field.path for field in parsed(case).unknown_fields] == expected
 
 
 @pytest.mark.parametrize("case", DECODABLE)
@@ -59,12 +59,12 @@ def test_an_accepted_policy_has_the_types_that_the_api_server_writes_into_it(cas
         return
     policy = parsed(case).policy
     assert policy is not None
-    assert {one.value for one in policy.types} == set(SAID[case]["types"])
+    assert {policy_type.value for policy_type in policy.types} == set(SAID[case]["types"])
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not decodable(case)])
 def test_what_the_api_server_cannot_decode_is_an_error_with_the_fields_path(case: str) -> None:
-    (error,) = [one for one in parsed(case).errors if "must be a" in one.message]
+    (error,) = [error for error in parsed(case).errors if "must be a" in error.message]
     assert error.path.startswith(("spec", "metadata"))
 
 

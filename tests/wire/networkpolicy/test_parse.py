@@ -332,7 +332,7 @@ def test_what_is_no_networkpolicy_is_an_error_and_no_policy(text: bytes) -> None
 
 def test_metadata_of_the_wrong_type_is_an_error_and_the_policy_still_counts() -> None:
     read = odd(named(labels={"a": 1}))
-    assert [one.path for one in read.errors] == ["metadata.labels[a]"]
+    assert [error.path for error in read.errors] == ["metadata.labels[a]"]
     assert read.policy == fast(policy())
 
 
@@ -376,9 +376,9 @@ def test_where_the_fast_way_reads_an_object_the_careful_way_agrees_and_has_no_co
 
 
 def test_rules_that_nobody_asked_for_yet_compare_as_those_that_were_read() -> None:
-    rules = [{"ports": [{"port": one}]} for one in (1, 2, 3)]
-    other = [{"ports": [{"port": one, "protocol": "TCP"}]} for one in (1, 2, 3)]
-    read, unread, respelled = (fast(policy(ingress=one)).ingress for one in (rules, rules, other))
+    rules = [{"ports": [{"port": port}]} for port in (1, 2, 3)]
+    other = [{"ports": [{"port": port, "protocol": "TCP"}]} for port in (1, 2, 3)]
+    read, unread, respelled = (fast(policy(ingress=ingress)).ingress for ingress in (rules, rules, other))
     as_tuple = tuple(read)
     assert read == unread == respelled == as_tuple == unread
     assert hash(fast(policy(ingress=rules)).ingress) == hash(as_tuple)

@@ -20,8 +20,8 @@ INGRESS = frozenset({Direction.INGRESS})
 
 
 def addresses(cidr: str, *excepts: str) -> IntervalSet:
-    read = [read_cidr(one) for one in (cidr, *excepts)]
-    networks = [one.network for one in read if one]
+    read = [read_cidr(text) for text in (cidr, *excepts)]
+    networks = [parsed.network for parsed in read if parsed]
     return block_set(networks[0], networks[1:])
 
 
@@ -36,7 +36,9 @@ def same(read: Policy | None, policy: Policy) -> bool:
     assert read is not None
 
     def as_sets(rules: Sequence[Rule]) -> list[object]:
-        return [(one.ports, one.peers and (frozenset(one.peers.pods), one.peers.addresses)) for one in rules]
+        return [
+            (rule.ports, rule.peers and (frozenset(rule.peers.pods), rule.peers.addresses)) for rule in rules
+        ]
 
     return (
         (read.namespace, read.name, read.pods, read.types)

@@ -46,7 +46,7 @@ REQUEST: Mapping[str, object] = {
 
 
 def review(without: str | None = None, **changes: object) -> Json:
-    request = {key: one for key, one in {**REQUEST, **changes}.items() if key != without}
+    request = {key: change for key, change in {**REQUEST, **changes}.items() if key != without}
     return {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
 
 
@@ -255,9 +255,9 @@ def outcome(text: bytes) -> int:
         read = decode_review(text)
     except BadReview as refused:
         return refused.status
-    for one in (read.object, read.old_object):
-        if one is not None:
-            parsed = policy_of(one)
+    for raw in (read.object, read.old_object):
+        if raw is not None:
+            parsed = policy_of(raw)
             assert parsed.policy is not None or parsed.errors
     return 200
 
