@@ -7,6 +7,18 @@ from collections.abc import Iterable, Iterator
 from rich.table import Table
 
 from tests.bench.decisions import BUDGET_SECONDS, Timing
+from tests.bench.live import (
+    CHANGES,
+    CLIENTS,
+    GATEKEEPER,
+    HARMLESS,
+    HAZARDOUS,
+    NONE,
+    REFUSED,
+    LiveFigures,
+)
+from tests.bench.live import GUARD as LIVE_GUARD
+from tests.bench.live import Case as LiveCase
 from tests.bench.requests import (
     CASES,
     GO,
@@ -26,6 +38,10 @@ _STEP_IN_PROGRESS = 1.1
 """A search looks at its deadline between steps; a tenth of the budget is what a step may take."""
 _READY_SECONDS, _MEMORY_MB = 0.5, 60.0
 _MEDIAN_OF_RAW, _MEDIAN_OF_GO, _P99_OF_GO, _RATE_OF_GO = 1.5, 1.25, 1.2, 0.6
+
+_MORE_MS = {HARMLESS: 1.0, HAZARDOUS: 6.0}
+_LIVE_RATE = {HARMLESS: 0.6, HAZARDOUS: 0.3}
+_REFUSED_MS, _LIVE_CPU_MS, _P99_OF_MEDIAN = 150.0, 0.4, 3.0
 
 
 def at_most(value: float, target: float) -> str:
@@ -131,3 +147,77 @@ def _most(what: str, value: float, target: float) -> tuple[str, str, str, str]:
 
 def _least(what: str, value: float, target: float) -> tuple[str, str, str, str]:
     return what, f"{value:.2f}", f">= {target:g}", at_least(value, target)
+
+
+def live_table(figures: LiveFigures) -> Table:
+    """Return what changes on a real API server took."""
+    columns = (
+        "namespaces",
+        "load",
+        "server",
+        "p50 ms",
+        "p99 ms",
+        "changes/s",
+        "CPU ms",
+        "more ms",
+        "rate/none",
+    )
+    table = _table("Changes on a real API server with a writer beside them", *columns)
+    for count in figures.resident_mb:
+        for change in CHANGES:
+            for clients in CLIENTS:
+                case = LiveCase(count, change, clients)
+                none = figures.best(case, NONE)
+                for server in (NONE, LIVE_GUARD, GATEKEEPER):
+                    if (best := figures.best(case, server)) is None:
+                        continue
+                    more = "" if none is None else f"{best.p50_ms - none.p50_ms:.2f}"
+                    rate = "" if none is None else f"{best.rate / none.rate:.2f}"
+                    numbers = (
+                        f"{best.p50_ms:.2f}",
+                        f"{best.p99_ms:.1f}",
+                        f"{best.rate:,.0f}",
+                        f"{best.cpu_ms:.2f}",
+                    )
+                    table.add_row(f"{count:,}", f"{change.name} x {clients}", server, *numbers, more, rate)
+                table.add_section()
+    table.caption = (
+        "Load: kind of change x clients. CPU: of the webhook, for a change. more, rate: compared with none.\n"
+        "The best of all rounds counts: what else runs here can only make one slower."
+    )
+    return table
+
+
+def live_targets_table(figures: LiveFigures) -> Table:
+    """Return the targets of the live path, with what was measured beside them."""
+    table = _table("Targets of the live path", "what", "measured", "target", "")
+    for count, memory in figures.resident_mb.items():
+        for row in _live_targets(figures, count):
+            table.add_row(*row)
+        table.add_row(
+            f"memory with {count:,} managed namespaces", f"{memory:.0f} MB", "", "", end_section=True
+        )
+    return table
+
+
+def _live_targets(figures: LiveFigures, count: int) -> Iterator[tuple[str, str, str, str]]:
+    for change in (HARMLESS, HAZARDOUS):
+        what = f"{change.name}, {count:,} namespaces"
+        one, many = (LiveCase(count, change, clients) for clients in CLIENTS)
+        guard, none, peer = (figures.best(one, server) for server in (LIVE_GUARD, NONE, GATEKEEPER))
+        busy, free = figures.best(many, LIVE_GUARD), figures.best(many, NONE)
+        if guard is None or none is None or busy is None or free is None:
+            continue
+        yield _most(f"{what}: ms more at the median", guard.p50_ms - none.p50_ms, _MORE_MS[change])
+        if change is HARMLESS:
+            if peer is not None:
+                yield _most(f"{what}: median / Gatekeeper's", guard.p50_ms / peer.p50_ms, 1.0)
+            yield _most(f"{what}: CPU ms a review", guard.cpu_ms, _LIVE_CPU_MS)
+        p99 = _P99_OF_MEDIAN * guard.p50_ms + none.p99_ms
+        yield _most(f"{what}: p99 ms (3 medians and p99 without)", guard.p99_ms, p99)
+        yield _least(
+            f"{what}: changes/s of {CLIENTS[1]} clients / without", busy.rate / free.rate, _LIVE_RATE[change]
+        )
+    refused = figures.best(LiveCase(count, REFUSED, CLIENTS[0]), LIVE_GUARD)
+    if refused is not None:
+        yield _most(f"refused, {count:,} namespaces: median ms", refused.p50_ms, _REFUSED_MS)

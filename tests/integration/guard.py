@@ -45,6 +45,12 @@ def configuration() -> dict[str, Any]:
     return shipped
 
 
+def create_own_objects(control_plane: ControlPlane) -> None:
+    """Create what the guard needs of its own objects to judge by the ledger."""
+    for name in ("namespace", "ledger", "networkpolicy"):
+        control_plane.apply((DEPLOY / f"{name}.yaml").read_text())
+
+
 @contextmanager
 def running_guard(control_plane: ControlPlane, folder: Path, **settings: Any) -> Iterator[Guard]:  # noqa: ANN401 - any setting
     """Start a guard of the control plane and wait until it is ready; end it afterwards."""

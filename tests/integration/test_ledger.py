@@ -15,12 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import yaml
 
 from app.names import LEDGER_CONFIG_MAP, NAME
-from app.shipped import DEPLOY
 from tests.integration.decisions.objects import API_SERVER, MERGE, create, names, open_to_all, path_of, policy
-from tests.integration.guard import registered_replicas
+from tests.integration.guard import create_own_objects, registered_replicas
 from tests.kube.api import ApiResponse
 from tests.kube.control_plane import ControlPlane
 from tests.kube.webhook import MANAGED_LABEL
@@ -35,13 +33,7 @@ DENY = {"podSelector": {}, "policyTypes": ["Ingress"]}
 def cluster(kubernetes_programs: None) -> Iterator[ControlPlane]:  # noqa: ARG001 - it makes them be there
     """A control plane with the guard's own objects that the ledger needs; somebody writes all the time."""
     with ControlPlane() as running:
-        client = running.client()
-        for name, path in (
-            ("namespace", "/api/v1/namespaces"),
-            ("ledger", f"/api/v1/namespaces/{NAME}/configmaps"),
-            ("networkpolicy", f"/apis/networking.k8s.io/v1/namespaces/{NAME}/networkpolicies"),
-        ):
-            assert client.request("POST", path, yaml.safe_load((DEPLOY / f"{name}.yaml").read_text())).ok
+        create_own_objects(running)
         with written_to(running.client()):
             yield running
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.kube.authority import ServingCertificate
 from tests.kube.binaries import Program, ensure
+from tests.kube.control_plane import ControlPlane
 
 
 class LoadError(RuntimeError):
@@ -39,6 +42,20 @@ class Load:
     requests: int
     clients: int = 1
     warmup: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """A request to an API server, and the status it is to be answered with.
+
+    In `path` and `body` the text `{number}` stands for the number of the request, from 1.
+    """
+
+    method: str
+    path: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+    type: str = "application/json"
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +99,55 @@ def generate_load(url: str, ca_file: Path, bodies: Sequence[Path], load: Load) -
     if done.returncode != 0:
         raise LoadError(done.stderr.strip())
     return LoadReport(**json.loads(done.stdout))
+
+
+def call_api(control_plane: ControlPlane, calls: Sequence[ApiCall], load: Load) -> LoadReport:
+    """Send each client's call again and again as the admin; raise LoadError at an unexpected answer."""
+    amount = ["-n", str(load.requests), "-c", str(load.clients), "-warmup", str(load.warmup)]
+    with _caller(control_plane, calls, amount) as process:
+        told, failed = process.communicate()
+    if process.returncode != 0:
+        raise LoadError(failed.strip())
+    report = LoadReport(**json.loads(told))
+    if report.errors:
+        raise LoadError(f"{calls[0].method} {calls[0].path}: {report.errors} wrong: {report.first_error}")
+    return report
+
+
+@contextmanager
+def calling_api(control_plane: ControlPlane, call: ApiCall, calls_a_second: int) -> Iterator[None]:
+    """Have somebody send a call so many times a second meanwhile."""
+    endless = ["-n", "10000000", "-c", "4", "-limit", "24h", "-rate", str(calls_a_second)]
+    with _caller(control_plane, [call], endless) as process:
+        try:
+            yield
+            if process.poll() is not None:
+                raise LoadError(process.communicate()[1].strip())
+        finally:
+            process.kill()
+
+
+@contextmanager
+def _caller(
+    control_plane: ControlPlane, calls: Sequence[ApiCall], amount: Sequence[str]
+) -> Iterator[subprocess.Popen[str]]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netpol-guard-calls-")))
+        token = folder / "token"
+        token.write_text(control_plane.token())
+        command = [str(ensure(Program.LOADGEN)), "-url", control_plane.url, "-ca", str(control_plane.ca_file)]
+        for number, call in enumerate(calls):
+            file = folder / f"{number}.json"
+            file.write_text(json.dumps(asdict(call)))
+            amount = [*amount, "-call", str(file)]
+        yield stack.enter_context(
+            subprocess.Popen(
+                [*command, "-token", str(token), *amount],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:

@@ -1,6 +1,7 @@
-// Command loadgen measures a validating webhook over HTTPS: HTTP/1.1 with kept-alive connections, as the API
-// server uses, a closed loop of -c clients and -n requests in all. Every answer must have status 200 and echo
-// the uid of its request, which is a new one each time. The result is one line of JSON on standard output.
+// Command loadgen measures over HTTPS: HTTP/1.1 with kept-alive connections, as the API server uses, a closed
+// loop of -c clients and -n requests in all. With -body it sends AdmissionReviews to a webhook: every answer must
+// have status 200 and echo the uid of its request, which is a new one each time. With -call it sends requests to an
+// API server. The result is one line of JSON on standard output.
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,11 +48,13 @@ func (f *files) Set(s string) error { *f = append(*f, s); return nil }
 type options struct {
 	target   *url.URL
 	trust    *tls.Config
-	bodies   []template
+	reviews  []request
+	calls    []request
 	requests int
 	warmup   int
 	clients  int
 	limit    time.Duration
+	rate     float64
 }
 
 func main() {
@@ -69,17 +73,21 @@ func main() {
 }
 
 func parse() (options, error) {
-	var bodies files
-	target := flag.String("url", "", "https://127.0.0.1:PORT/PATH of the webhook")
+	var bodies, calls files
+	target := flag.String("url", "", "https://127.0.0.1:PORT/PATH of the webhook, or of the API server without a path")
 	authority := flag.String("ca", "", "certificate file (PEM) that the webhook's certificate must lead to")
 	requests := flag.Int("n", 1000, "requests in all")
 	warmup := flag.Int("warmup", 0, "requests before the measured ones")
 	clients := flag.Int("c", 1, "clients, each with one connection and one request at a time")
 	limit := flag.Duration("limit", 2*time.Minute, "no request starts later than this after the first")
+	rate := flag.Float64("rate", 0, "requests a second of all clients together at the most; 0: as many as can be")
+	token := flag.String("token", "", "file with the bearer token of -call")
+	flag.Var(&calls, "call", "file with a request as JSON: method, path, type, body, and the status it must have; "+
+		"{number} in path and body is replaced; repeat it for further clients")
 	flag.Var(&bodies, "body", "file with an AdmissionReview; repeat it to take turns")
 	flag.Parse()
 
-	chosen := options{requests: *requests, warmup: *warmup, clients: *clients, limit: *limit}
+	chosen := options{requests: *requests, warmup: *warmup, clients: *clients, limit: *limit, rate: *rate}
 	if *requests < 1 || *requests > maxRequests || *warmup < 0 || *warmup > maxRequests {
 		return chosen, fmt.Errorf("-n must lie in 1..%d, -warmup in 0..%d", maxRequests, maxRequests)
 	}
@@ -93,7 +101,22 @@ func parse() (options, error) {
 	if chosen.trust, err = trust(*authority); err != nil {
 		return chosen, err
 	}
-	chosen.bodies, err = readTemplates(bodies)
+	if (len(bodies) == 0) == (len(calls) == 0) {
+		return chosen, errors.New("need -body or -call")
+	}
+	chosen.reviews, err = read(bodies, func(text []byte) (request, error) {
+		return newReview(chosen.target.RequestURI(), text)
+	})
+	if err != nil || len(calls) == 0 {
+		return chosen, err
+	}
+	bearer, err := os.ReadFile(*token)
+	if err != nil {
+		return chosen, err
+	}
+	chosen.calls, err = read(calls, func(text []byte) (request, error) {
+		return newCall(text, strings.TrimSpace(string(bearer)))
+	})
 	return chosen, err
 }
 
@@ -122,30 +145,27 @@ func trust(path string) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, NextProtos: []string{"http/1.1"}}, nil
 }
 
-func readTemplates(paths files) ([]template, error) {
-	if len(paths) == 0 {
-		return nil, errors.New("-body is missing")
-	}
-	var bodies []template
-	for _, path := range paths {
-		body, err := os.ReadFile(path)
+func read(names files, parse func([]byte) (request, error)) ([]request, error) {
+	var found []request
+	for _, name := range names {
+		text, err := os.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}
-		parsed, err := newTemplate(body)
+		parsed, err := parse(text)
 		if err != nil {
-			return nil, fmt.Errorf("-body %s: %w", path, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		bodies = append(bodies, parsed)
+		found = append(found, parsed)
 	}
-	return bodies, nil
+	return found, nil
 }
 
 // run lets all clients connect first, so that handshakes are not measured, then starts them together.
 func run(chosen options, requests int) report {
 	clients := make([]*client, chosen.clients)
 	for index := range clients {
-		clients[index] = newClient(chosen)
+		clients[index] = newClient(chosen, index)
 	}
 	var next atomic.Int64
 	var wait sync.WaitGroup
@@ -154,7 +174,7 @@ func run(chosen options, requests int) report {
 		wait.Add(1)
 		go func() {
 			defer wait.Done()
-			each.work(&next, requests, start.Add(chosen.limit))
+			each.work(&next, requests, start, chosen)
 		}()
 	}
 	wait.Wait()
