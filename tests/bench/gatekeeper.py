@@ -98,7 +98,6 @@ def gatekeeper(control_plane: ControlPlane, binary: Path, folder: Path, managed:
     (certificates / "tls.key").write_bytes(served.key.read_bytes())
     port, health = free_ports(2, "127.0.0.1")
     flags = {
-        "operation": "webhook",
         "debug-use-fake-pod": "true",
         "disable-cert-rotation": "true",
         "log-level": "ERROR",
@@ -109,7 +108,12 @@ def gatekeeper(control_plane: ControlPlane, binary: Path, folder: Path, managed:
         "prometheus-port": 0,
         "shutdown-delay": 0,
     }
-    command = [str(binary), *(f"--{name}={value}" for name, value in flags.items())]
+    command = [
+        str(binary),
+        "--operation=webhook",
+        "--operation=generate",
+        *(f"--{name}={value}" for name, value in flags.items()),
+    ]
     environment = {
         **os.environ,
         "KUBECONFIG": str(control_plane.kubeconfig()),
