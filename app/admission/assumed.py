@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from app.admission.policies import PolicyChange
+from app.admission.outcome import PolicyChange
 from app.engine.policy import Policy
 
 _MOST = 8

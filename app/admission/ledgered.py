@@ -9,19 +9,18 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
+from app.admission.denials.not_judged import title_of
+from app.admission.denials.under_way import as_half, not_now, with_entries_under_way
+from app.admission.label_judgement import NamespaceJudgement
 from app.admission.ledger.engine import EngineJudge
-from app.admission.ledger.entries import Entry, HalfEntry, LabelsEntry, PolicyEntry
 from app.admission.ledger.protocol import Admission, Decision, Refusal, Reviews
 from app.admission.ledger.protocol import Reason as Ground
-from app.admission.ledger.settling import LONGEST_SECONDS
 from app.admission.ledger.values import Change, Effect, LabelChange
 from app.admission.ledger.values import PolicyChange as LedgerPolicyChange
 from app.admission.ledger.worst_case import Case
-from app.admission.namespaces import NamespaceJudgement
 from app.admission.offload import Offload
-from app.admission.outcome import ADMITTED, OutcomeKind, Reason, ReviewOutcome
-from app.admission.policies import PolicyChange, PolicyJudgement
-from app.admission.refusals import title_of
+from app.admission.outcome import ADMITTED, OutcomeKind, PolicyChange, ReviewOutcome
+from app.admission.policy_judgement import PolicyJudgement
 from app.admission.rules import Rules
 from app.admission.standing import StandingMemory
 from app.deadline import Deadline
@@ -29,7 +28,6 @@ from app.engine.budget import Budget, TooComplexError
 from app.engine.cluster import Cluster
 from app.engine.judge import Verdict
 from app.engine.policy import Namespace, Policy
-from app.engine.words import listed
 from app.model.snapshot import Stored, StoredNamespace, Watched, version_of
 from app.wire.networkpolicy.parse import ParsedPolicy
 from app.wire.objects.namespaces import ParsedNamespace
@@ -158,9 +156,9 @@ class LedgerJudge:
         if isinstance(decision, Admission):
             return await self._courtesy(question, deadline, aside=True)
         if decision.reason is not Ground.LOSS:
-            return _not_now(title_of(review), decision)
+            return not_now(title_of(review), decision)
         outcome = await self._offload.ask_aside(question, deadline)
-        return outcome if outcome.kind is OutcomeKind.REJECT else _not_now(title_of(review), decision)
+        return outcome if outcome.kind is OutcomeKind.REJECT else not_now(title_of(review), decision)
 
     async def _courtesy(
         self, question: Callable[[Budget], ReviewOutcome], deadline: Deadline, *, aside: bool = False
@@ -186,25 +184,16 @@ class LedgerJudge:
         self, change: PolicyChange, cluster: Cluster, refusal: Refusal[Policy, Verdict], budget: Budget
     ) -> ReviewOutcome:
         if refusal.loss is None:
-            return _not_now(change.title, refusal)
+            return not_now(change.title, refusal)
         judgement = self._judgement(change, cluster, budget)
         if refusal.reason is Ground.LOSS:
             outcome = judgement.outcome()
             if outcome.kind is not OutcomeKind.REJECT:
                 outcome = judgement.rejection(refusal.loss)
-            return _as_half(outcome, change.namespace) if judgement.assumed else outcome
+            return as_half(outcome, change.namespace) if judgement.assumed else outcome
         # What mends the policy by itself is no way out of this: it does no harm by itself.
         rejection = judgement.rejection(refusal.loss)
-        return with_others_under_way(replace(rejection, lines=rejection.lines[:1]), refusal.under_way)
-
-
-def _as_half(outcome: ReviewOutcome, namespace: str) -> ReviewOutcome:
-    """Return the refusal of half of a pair to somebody who may not override."""
-    lines = (
-        "Either baseline alone cuts off until the other stands, so only who may override applies one alone.",
-        f"Both at once: netpol-guard bootstrap --baselines-only -n {namespace}",
-    )
-    return replace(outcome, lines=(*outcome.lines, *lines))
+        return with_entries_under_way(replace(rejection, lines=rejection.lines[:1]), refusal.under_way)
 
 
 @contextmanager
@@ -248,55 +237,6 @@ def ledgered_labels(review: Review, old: ParsedNamespace | None, new: ParsedName
         stored = StoredNamespace(metadata.uid, version, old.namespace.labels)
     effect = Effect.DRY_RUN if review.dry_run else Effect.REAL
     return LabelChange(new.namespace.name, new.metadata.uid, stored, new.namespace.labels, effect)
-
-
-def with_others_under_way(outcome: ReviewOutcome, entries: Iterable[Entry]) -> ReviewOutcome:
-    """Return the refusal of a change that would do harm only together with others that are under way."""
-    what = listed(dict.fromkeys(map(_entry_words, entries)))
-    return replace(
-        outcome,
-        lines=(
-            *outcome.lines,
-            f"That is together with what was let through a moment ago and is not done yet: {what}.",
-            f"Try again in a few seconds; after {LONGEST_SECONDS:.0f} s at most that is settled.",
-        ),
-    )
-
-
-def _entry_words(entry: Entry) -> str:
-    match entry:
-        case PolicyEntry() | HalfEntry():
-            return f"NetworkPolicy {entry.namespace}/{entry.name}"
-        case LabelsEntry():
-            return f"the labels of namespace {entry.namespace}"
-        case _:
-            return f"changes in namespace {entry.namespace}" if entry.namespace else "changes everywhere"
-
-
-_WORDS = {
-    Ground.BUSY: "too many changes of this namespace are under way at once",
-    Ground.TOO_LARGE: "these labels are too long to be kept in mind while they are written",
-    Ground.EXISTS: "there is a policy of this name already, so that it cannot be created",
-    Ground.TERMINATING: "it is being deleted, and the spec of such a policy stays as it is",
-    Ground.UNDER_WAY: "together with changes that are under way it would cut required traffic",
-    Ground.LOSS: "it would cut required traffic",
-}
-_RETRY = {
-    Ground.BUSY: f"Try again in a few seconds; after {LONGEST_SECONDS:.0f} s at most they are settled.",
-    Ground.EXISTS: "Change that policy, or choose another name.",
-    Ground.TERMINATING: "Take its finalizers away, or wait until it is gone and create it anew.",
-    Ground.TOO_LARGE: "Use shorter label values.",
-}
-
-
-def _not_now(title: str, refusal: Refusal[Policy, Verdict]) -> ReviewOutcome:
-    """Return the refusal of a change for another reason than a loss that can be shown."""
-    why = _WORDS[refusal.reason]
-    lines = [f"{title} is refused: {why}."]
-    if refusal.reason in _RETRY:
-        lines.append(_RETRY[refusal.reason])
-    outcome = ReviewOutcome(OutcomeKind.REJECT, tuple(lines), (Reason(refusal.reason.name.lower(), why),))
-    return with_others_under_way(outcome, refusal.under_way) if refusal.under_way else outcome
 
 
 def _labels_outcome(

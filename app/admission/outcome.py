@@ -1,12 +1,31 @@
-"""What the judgement of one request came to, before mode and response are considered."""
+"""A change that is judged, and what the judgement came to, before mode and response are considered."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 
+from app.engine.policy import Policy
+
 PATCH = "  patch: "
 """How the line of a message begins that is for programs."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """One policy before (None: created) and after (None: deleted), in a namespace that is known."""
+
+    namespace: str
+    name: str
+    old: Policy | None
+    new: Policy | None
+    is_ours: bool = False
+
+    @property
+    def title(self) -> str:
+        """The change as the subject of a sentence."""
+        verb = "deleting " if self.new is None else ""
+        return f"{verb}NetworkPolicy {self.namespace}/{self.name or '(generated name)'}"
 
 
 class OutcomeKind(Enum):

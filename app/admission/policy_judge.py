@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from app.admission.assumed import AssumedChanges
-from app.admission.outcome import OutcomeKind, ReviewOutcome
-from app.admission.policies import PolicyChange, PolicyJudgement
-from app.admission.refusals import with_others_under_way
+from app.admission.denials.under_way import with_changes_under_way
+from app.admission.outcome import OutcomeKind, PolicyChange, ReviewOutcome
+from app.admission.policy_judgement import PolicyJudgement
 from app.admission.rules import Rules
 from app.admission.standing import Standing, StandingMemory
 from app.engine.budget import Budget
@@ -74,7 +74,7 @@ class PolicyJudge:
             standing = Standing.of(possible, change.namespace, self._rules.options, budget)
             together = PolicyJudgement(change, standing, self._rules, budget).outcome()
             if together.kind is not OutcomeKind.ADMIT:
-                return with_others_under_way(together, changes)
+                return with_changes_under_way(together, changes)
         return outcome
 
     def admitted(self, change: PolicyChange) -> None:

@@ -11,13 +11,23 @@ from time import perf_counter
 
 from msgspec import Raw
 
+from app.admission.denials.not_judged import (
+    may_not_weaken,
+    missing,
+    overdue,
+    spec_of_what_goes,
+    title_of,
+    too_complex,
+    unchecked,
+    unknown_state,
+    unreadable,
+)
+from app.admission.label_judgement import NamespaceJudgement
 from app.admission.ledger.values import Change
 from app.admission.ledgered import LedgerJudge, ledgered_policy
-from app.admission.namespaces import NamespaceJudgement
 from app.admission.offload import Offload
-from app.admission.outcome import ADMITTED, OutcomeKind, ReviewOutcome
+from app.admission.outcome import ADMITTED, OutcomeKind, PolicyChange, ReviewOutcome
 from app.admission.overrides import OverrideRuling, Overrides, hint
-from app.admission.policies import PolicyChange
 from app.admission.policy_judge import PolicyJudge, change_of, changes_in
 from app.admission.ports import (
     Afterwards,
@@ -29,17 +39,6 @@ from app.admission.ports import (
     Recorder,
 )
 from app.admission.probes import Probes, probe_in
-from app.admission.refusals import (
-    may_not_weaken,
-    missing,
-    overdue,
-    spec_of_what_goes,
-    title_of,
-    too_complex,
-    unchecked,
-    unknown_state,
-    unreadable,
-)
 from app.admission.responses import DENY, answer, overridden, unjudged
 from app.admission.rules import NAMESPACES, POLICIES, Mode, Rules
 from app.deadline import Deadline

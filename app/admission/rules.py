@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.names import NAME
 
 POLICIES = ("networking.k8s.io", "networkpolicies")

@@ -9,7 +9,7 @@ from app.engine.budget import Budget, demand
 from app.engine.cluster import Cluster
 from app.engine.judge import State, keepers_of
 from app.engine.regions import NamespaceTable
-from app.engine.requirements import Options, RequiredFlow, guarded_namespaces, required_flows
+from app.engine.required_flows import Options, RequiredFlow, guarded_namespaces, required_flows
 
 
 @dataclass(frozen=True, slots=True)

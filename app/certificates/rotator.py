@@ -18,7 +18,7 @@ from app.certificates.expiry import validity_of
 from app.certificates.handshake import rejection
 from app.certificates.pairs import UnusableAuthority, bundle_of
 from app.certificates.ports import CertificateServer, ClusterObjects, ReconcileCounters
-from app.certificates.rotate import Announcement, Holding, Lifetimes, View, begin, due, is_published, take
+from app.certificates.renewal import Announcement, Holding, Lifetimes, View, begin, due, is_published, take
 from app.certificates.secret import UnusableSecret, holding_of, is_ours, secret_with
 from app.errors import ChangeFailed, StateUnreadable
 from app.logs import EventLog

@@ -12,7 +12,7 @@ import binascii
 from app.certificates.expiry import UnreadableCertificate, validity_of
 from app.certificates.handshake import rejection
 from app.certificates.pairs import Pair
-from app.certificates.rotate import Holding
+from app.certificates.renewal import Holding
 from app.model.kinds import Manifest
 from app.names import MANAGED_BY_LABEL, NAME, NAME_LABEL, OURS, SERVICE_HOST, TLS_SECRET
 

@@ -17,7 +17,7 @@ from app.cli.beside import ClusterChoice, read_base
 from app.cli.group import Example
 from app.deadline import Deadline
 from app.engine.cluster import Cluster
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.errors import InputError
 from app.lint.findings import LintReport
 from app.lint.fixing import differences, mend

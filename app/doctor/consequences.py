@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.engine.requirements import FlowId
+from app.engine.required_flows import FlowId
 from app.wire.objects.webhooks import Registration
 
 JOBS_FAIL = (

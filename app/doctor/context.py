@@ -9,7 +9,7 @@ from typing import Protocol
 
 from app import __version__
 from app.doctor.verdicts import Verdicts
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.errors import InputError
 from app.model.survey import Survey
 from app.shipped import DEPLOY

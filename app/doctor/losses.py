@@ -8,10 +8,10 @@ from enum import Enum
 from app.doctor import consequences
 from app.doctor.context import Context
 from app.doctor.findings import Area, Check, Finding, FindingSeverity
-from app.engine.explain import loss_lines, main_losses
 from app.engine.judge import Certainty, Loss
 from app.engine.policy import Policy
-from app.engine.requirements import FlowId, Severity
+from app.engine.required_flows import FlowId, Severity
+from app.engine.sentences import loss_lines, main_losses
 from app.engine.words import flow_words
 from app.wire.objects.services import ServiceKey
 

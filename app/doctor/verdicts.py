@@ -18,7 +18,7 @@ from app.engine.effects import has_no_effect
 from app.engine.judge import Judge, Loss, State
 from app.engine.policy import Policy
 from app.engine.regions import NamespaceTable
-from app.engine.requirements import Options, RequiredFlow, guarded_namespaces, required_flows
+from app.engine.required_flows import Options, RequiredFlow, guarded_namespaces, required_flows
 
 V = TypeVar("V")
 _Key = tuple[object, ...]

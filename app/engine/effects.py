@@ -12,7 +12,7 @@ from app.engine.points import Point, rule_matches
 from app.engine.policy import Direction, PodPeer, Policy, Rule
 from app.engine.ports import ALL_NUMBERS
 from app.engine.regions import ExistingPods, FuturePods, NamespaceTable, Outside, Region, Side, World
-from app.engine.requirements import future_namespaces
+from app.engine.required_flows import future_namespaces
 from app.engine.search.find import find_newly_lost, find_unselected
 from app.engine.search.samples import sample_labels, sample_peers, sample_ports
 from app.engine.selectors import EVERYTHING, Selector, pinned_names

@@ -15,7 +15,7 @@ from app.engine.judge import Judge, Loss, State
 from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import PortSet
 from app.engine.regions import ExistingPods, FuturePods, Outside
-from app.engine.requirements import FlowId, RequiredFlow
+from app.engine.required_flows import FlowId, RequiredFlow
 
 
 class EditKind(Enum):

@@ -18,7 +18,7 @@ from app.engine.intervals import IntervalSet
 from app.engine.points import Point, isolating
 from app.engine.policy import Direction, Policy
 from app.engine.regions import NamespaceTable, Region, Side, World, policy_covers
-from app.engine.requirements import IpBlockMatchesPods, Options, RequiredFlow, Severity
+from app.engine.required_flows import IpBlockMatchesPods, Options, RequiredFlow, Severity
 from app.engine.search.find import Comparison, find_newly_lost
 from app.engine.search.last_source import find_shut_out
 from app.engine.search.witness import ALWAYS, Proviso, proviso_of, simplified

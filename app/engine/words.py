@@ -10,7 +10,7 @@ from app.engine.intervals import IntervalSet
 from app.engine.points import Peer, Point
 from app.engine.policy import Peers, PodPeer, Rule
 from app.engine.ports import ALL_PORTS, LAST_PORT, PortSet, at
-from app.engine.requirements import FlowId, RequiredFlow
+from app.engine.required_flows import FlowId, RequiredFlow
 from app.engine.selectors import EVERYTHING, LabelSet, Selector, pinned_names
 
 _SHOWN = 4

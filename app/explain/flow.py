@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from app.engine.cluster import Cluster
-from app.engine.explain import closest_rule
 from app.engine.points import Peer, Point, RuleRef, allowing, isolating
 from app.engine.policy import Direction, Policy
+from app.engine.sentences import closest_rule
 
 
 class FlowAnswer(Enum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.engine.explain import closest_words
+from app.engine.sentences import closest_words
 from app.engine.words import listed, rule_words
 from app.explain.ends import FlowPort
 from app.explain.flow import Explanation, FlowAnswer, Half

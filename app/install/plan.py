@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.engine.words import listed
 from app.install.dry_run import PlanStep, step_of
 from app.install.policies.changes import Action, NamespacePlan, in_order, states_along

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.engine.cluster import Provenance, Source
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.engine.words import flow_words, listed
 from app.errors import StateUnreadable
 from app.install.guard.manifests import SETTINGS, declared_in

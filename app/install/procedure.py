@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from app.engine.cluster import Cluster
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.errors import GuardError
 from app.install.dry_run import PlanStep, dry_run
 from app.install.execution import PolicyRun, RunStep, carry_out

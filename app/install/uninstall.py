@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.engine.words import listed
 from app.install.dry_run import PlanStep
 from app.install.execution import RunStep

@@ -16,7 +16,7 @@ from app.engine.fix import Broken, Fix, find_fix, opened
 from app.engine.judge import Age, Judge, Loss, State
 from app.engine.points import allowing
 from app.engine.policy import Policy
-from app.engine.requirements import RequiredFlow
+from app.engine.required_flows import RequiredFlow
 from app.lint.overlap import Neighbours
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from app.engine.baselines import documented_webhook, missing_baselines
 from app.engine.budget import Budget, TooComplexError
 from app.engine.cluster import Cluster
-from app.engine.explain import loss_lines, main_losses
 from app.engine.fix import Fix
 from app.engine.judge import Judge, Loss, State
 from app.engine.policy import Policy
 from app.engine.regions import NamespaceTable
-from app.engine.requirements import FlowId, Options, Severity, guarded_namespaces, required_flows
+from app.engine.required_flows import FlowId, Options, Severity, guarded_namespaces, required_flows
+from app.engine.sentences import loss_lines, main_losses
 from app.lint.blame import Charge, Charges, NamespaceChange, charges, fixes
 from app.lint.findings import Level, LintFinding, LintReport, LintRule
 from app.lint.given import GivenObjects, read_given

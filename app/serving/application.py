@@ -14,9 +14,9 @@ from starlette.types import Message, Receive, Scope, Send
 from app import __version__
 from app.logs import EventLog
 from app.metrics import Metrics
-from app.serving.reviews import Readiness, Reviews
+from app.serving.endpoint import RequestLimits, Validate, send_reply
+from app.serving.reviews import Readiness, Reviews, error_reply
 from app.serving.state import ServingState
-from app.serving.validate import RequestLimits, Validate, error_reply, send_reply
 
 VALIDATE_PATH = "/validate"
 

@@ -1,4 +1,4 @@
-"""Reading a request's body: never more of it than is allowed, never longer than it is worth waiting for.
+"""Reading a request's body, never more or longer than is allowed, and the answer where that is not enough.
 
 A body that arrives in one piece, as a review of some kilobytes does, costs one call. Only the others are
 counted, each against its own limit and all together against one, so that many large bodies at once end in
@@ -15,8 +15,11 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
+from app.serving.reviews import Reply, error_reply
+
 Message = Mapping[str, Any]
 Receive = Callable[[], Coroutine[Any, Any, Message]]
+_RETRY = (("retry-after", "1"),)
 
 
 class NoBody(Enum):
@@ -59,6 +62,14 @@ class BodyReader:
                 return await self._pieces(await first, receive)
         except TimeoutError:
             return NoBody.TOO_SLOW
+
+    def answer(self, why: NoBody) -> Reply:
+        """Return the answer to a request without a usable body."""
+        if why is NoBody.TOO_LARGE:
+            return error_reply(413, f"the body is larger than {self.most} bytes")
+        if why is NoBody.TOO_SLOW:
+            return error_reply(408, f"the body took longer than {self.seconds:g} seconds")
+        return error_reply(503, "too many reviews at the same time; try again", headers=_RETRY)
 
     async def _pieces(self, message: Message, receive: Receive) -> bytes | NoBody:
         parts: list[bytes] = []

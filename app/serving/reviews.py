@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Protocol
 
@@ -20,6 +21,13 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes
     media_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+
+
+def error_reply(
+    status: int, message: str, path: str = "", headers: tuple[tuple[str, str], ...] = ()
+) -> Reply:
+    """Return an answer that is no review: what is wrong, and with which field or address."""
+    return Reply(status, json.dumps({"error": message, "path": path}).encode(), headers=headers)
 
 
 class Reviews(Protocol):

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from app.engine.addresses import network_set
 from app.engine.intervals import IntervalSet
 from app.engine.policy import PodPeer
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.engine.selectors import Selector
 from app.settings.model import Notice, Settings
 

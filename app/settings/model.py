@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic.alias_generators import to_camel
 
 from app.admission.rules import Doubt, Mode
-from app.engine.requirements import IpBlockMatchesPods
+from app.engine.required_flows import IpBlockMatchesPods
 from app.logs import LogFormat, LogLevel
 from app.names import NAME, FailurePolicy
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from app.certificates.reconcile import Reconciler, Result
-from app.certificates.rotate import Lifetimes
+from app.certificates.renewal import Lifetimes
 from app.certificates.rotator import CertificateRotator, Dependencies
 from app.errors import ChangeFailed, StateUnreadable
 from app.logs import EventLog

@@ -12,10 +12,10 @@ from app.admission.rules import Replica, Rules
 from app.metrics import Metrics
 from app.model.declared_sources import declared_source
 from app.serving.application import create_app, create_health_app
+from app.serving.endpoint import RequestLimits
 from app.serving.server import Applications, Bound, serve
 from app.serving.state import ServingState
 from app.serving.tls import HandedCertificate, ServingCertificate
-from app.serving.validate import RequestLimits
 from app.settings.engine_options import options_of
 from app.settings.model import Notice, Settings
 from app.webhook.background import Background, reconciler_of

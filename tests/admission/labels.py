@@ -9,7 +9,7 @@ from random import Random
 from app.admission.rules import Rules
 from app.engine.cluster import Cluster
 from app.engine.policy import Namespace
-from app.engine.requirements import IpBlockMatchesPods, Options
+from app.engine.required_flows import IpBlockMatchesPods, Options
 from tests.admission.world import MANAGED, ask, namespace, request
 from tests.engine import brute
 from tests.engine.brute import Box, Space

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, replace
 
 from app.admission.assumed import AssumedChanges
-from app.admission.policies import PolicyChange
+from app.admission.outcome import PolicyChange
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Rules
 from app.engine.cluster import Cluster

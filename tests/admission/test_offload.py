@@ -11,7 +11,7 @@ import pytest
 
 from app.admission.offload import Offload
 from app.admission.outcome import ReviewOutcome
-from app.admission.policies import PolicyJudgement
+from app.admission.policy_judgement import PolicyJudgement
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Rules
 from app.deadline import Deadline

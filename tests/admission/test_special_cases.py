@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from app.admission.outcome import OutcomeKind, ReviewOutcome
-from app.admission.policies import PolicyChange, PolicyJudgement
+from app.admission.outcome import OutcomeKind, PolicyChange, ReviewOutcome
+from app.admission.policy_judgement import PolicyJudgement
 from app.admission.ports import OverrideOutcome
 from app.admission.rules import Doubt, Mode, Rules
 from app.admission.standing import Standing

@@ -16,7 +16,7 @@ from app.engine.cluster import Cluster
 from app.engine.judge import Judge, State
 from app.engine.policy import Policy
 from app.engine.regions import NamespaceTable
-from app.engine.requirements import Options, guarded_namespaces, required_flows
+from app.engine.required_flows import Options, guarded_namespaces, required_flows
 from tests.admission.world import source, webhook
 from tests.bench.policies import many_values, narrow_policies, random_policies, satisfiability
 from tests.engine.oracle import Object

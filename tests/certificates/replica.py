@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from app.certificates.pairs import Pair
 from app.certificates.reconcile import Reconciler, Result
-from app.certificates.rotate import Lifetimes
+from app.certificates.renewal import Lifetimes
 from app.certificates.rotator import CertificateRotator, Dependencies
 from app.model.kinds import POD, Reference
 from app.names import NAME, FailurePolicy

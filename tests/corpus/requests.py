@@ -9,7 +9,7 @@ from app.admission.rules import Mode, Rules
 from app.engine.cluster import Cluster, Provenance, TargetPort
 from app.engine.policy import Policy
 from app.engine.ports import Protocol
-from app.engine.requirements import IpBlockMatchesPods, Options
+from app.engine.required_flows import IpBlockMatchesPods, Options
 from app.model.access import Access
 from tests.admission import world
 

@@ -20,7 +20,7 @@ from app.engine.budget import Unlimited
 from app.engine.cluster import MANAGED, Cluster
 from app.engine.policy import ALLOW_ALL, Direction, Namespace, Peers, PodPeer, Policy, Rule
 from app.engine.regions import NamespaceTable
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, Selector
 from tests.doctor.browser import dom_of, picture_of, program
 from tests.doctor.world import Manifest, changed, context, healthy

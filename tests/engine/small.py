@@ -17,7 +17,7 @@ from app.engine.cluster import Cluster, Endpoint, Provenance, Source, TargetPort
 from app.engine.judge import Loss
 from app.engine.policy import PodPeer
 from app.engine.ports import Protocol
-from app.engine.requirements import IpBlockMatchesPods, Options
+from app.engine.required_flows import IpBlockMatchesPods, Options
 from app.engine.selectors import NAMESPACE_NAME_LABEL, Selector
 from tests.engine.brute import Box, Port, Space
 from tests.engine.oracle import End

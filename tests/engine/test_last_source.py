@@ -10,7 +10,7 @@ from app.engine.budget import Unlimited
 from app.engine.cluster import Provenance
 from app.engine.judge import Judge, State
 from app.engine.regions import NamespaceTable
-from app.engine.requirements import Options, Severity, required_flows
+from app.engine.required_flows import Options, Severity, required_flows
 from tests.admission import world
 from tests.engine import oracle
 from tests.engine.oracle import End, Flow

@@ -16,7 +16,7 @@ from app.engine.points import Point
 from app.engine.policy import Direction, Namespace, Policy
 from app.engine.ports import ALL_NUMBERS, Protocol, port_range
 from app.engine.regions import ExistingPods, FuturePods, NamespaceTable, Outside, Region, Side, World
-from app.engine.requirements import future_namespaces
+from app.engine.required_flows import future_namespaces
 from app.engine.search import sieve, solver
 from app.engine.search.find import find_newly_lost, find_only_allowed, find_unselected
 from app.engine.search.witness import is_lost

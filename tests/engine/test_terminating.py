@@ -8,7 +8,7 @@ from random import Random
 
 from app.engine.budget import Unlimited
 from app.engine.judge import Age, Judge, State
-from app.engine.requirements import IpBlockMatchesPods, guarded_namespaces, required_flows
+from app.engine.required_flows import IpBlockMatchesPods, guarded_namespaces, required_flows
 from tests.engine import brute
 from tests.engine.oracle import Object
 from tests.engine.small import WITHOUT_ADDRESSES, Small, key_of

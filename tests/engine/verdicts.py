@@ -10,7 +10,7 @@ from random import Random
 from app.engine.budget import Unlimited
 from app.engine.judge import Age, Judge, Loss, State
 from app.engine.regions import NamespaceTable
-from app.engine.requirements import IpBlockMatchesPods, guarded_namespaces, required_flows
+from app.engine.required_flows import IpBlockMatchesPods, guarded_namespaces, required_flows
 from app.engine.search.witness import contains
 from tests.engine import brute, oracle
 from tests.engine.oracle import Object

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.errors import ChangeFailed
 from app.install.policies.simulation import Simulation
 from app.install.policies.stored import by_namespace

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.engine.baselines import MANAGED_NAME
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.errors import ChangeFailed
 from app.install.dry_run import as_yaml, diff_lines, dry_run
 from app.install.execution import PolicyRun, RunReport, RunStep, carry_out

@@ -12,7 +12,7 @@ from app.engine.addresses import network_set
 from app.engine.cluster import Cluster, Provenance, Source, TargetPort, WebhookService
 from app.engine.policy import Namespace, PodPeer, Policy
 from app.engine.ports import Protocol
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.engine.selectors import Selector
 from app.install.dry_run import dry_run
 from app.install.execution import PolicyRun, RunReport, carry_out

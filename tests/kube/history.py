@@ -21,7 +21,7 @@ from app.engine.budget import Unlimited
 from app.engine.cluster import Cluster, Provenance, Source
 from app.engine.judge import Age, Judge, Loss, State
 from app.engine.regions import NamespaceTable
-from app.engine.requirements import Options, guarded_namespaces, required_flows
+from app.engine.required_flows import Options, guarded_namespaces, required_flows
 from app.wire.text.documents import read_documents
 from tests.kube.api import ApiClient
 from tests.kube.watching import Change, Watch

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from app.engine.budget import Unlimited
 from app.engine.cluster import Cluster
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.lint.findings import LintReport
 from app.lint.lint import Assumptions, Work, lint
 from app.model.declared_sources import declared_source

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.engine.budget import Unlimited
 from app.engine.cluster import Cluster
 from app.engine.policy import Namespace, Policy
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.lint.findings import Level, LintFinding, LintReport, LintRule
 from app.lint.lint import Assumptions, Work, lint
 from app.lint.overlap import Neighbours

@@ -14,11 +14,11 @@ from app.errors import StartError
 from app.logs import LogFormat, LogLevel, configure
 from app.metrics import Metrics
 from app.serving.application import create_app, create_health_app
+from app.serving.endpoint import RequestLimits
 from app.serving.reviews import Reply
 from app.serving.server import Applications, Bound, run, serve
 from app.serving.state import ServingState
 from app.serving.tls import ServingCertificate
-from app.serving.validate import RequestLimits
 from app.settings.model import ListenSettings
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.admission.rules import Doubt, Mode
-from app.engine.requirements import IpBlockMatchesPods
+from app.engine.required_flows import IpBlockMatchesPods
 from app.errors import SettingsError
 from app.logs import LogFormat, LogLevel
 from app.names import FailurePolicy

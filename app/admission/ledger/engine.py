@@ -14,7 +14,7 @@ from app.engine.cluster import MANAGED, Cluster
 from app.engine.judge import Judge, State, Verdict
 from app.engine.policy import Namespace, Policy
 from app.engine.regions import NamespaceTable
-from app.engine.requirements import FlowId, Options, RequiredFlow, managed_flows, required_flows
+from app.engine.required_flows import FlowId, Options, RequiredFlow, managed_flows, required_flows
 from app.model.snapshot import Labels, Policies
 
 _MOST_TABLES = 8

@@ -17,7 +17,7 @@ from app.engine.judge import Judge, State
 from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
 from app.engine.regions import FuturePods, NamespaceTable, Outside, PeerRegion, Region
-from app.engine.requirements import FlowId, Options, RequiredFlow, Severity, required_flows
+from app.engine.required_flows import FlowId, Options, RequiredFlow, Severity, required_flows
 from app.engine.selectors import EVERYTHING
 
 _ANYWHERE = NamespaceTable({})

@@ -21,7 +21,7 @@ from app.doctor.verdicts import NamespaceVerdict
 from app.engine.baselines import MANAGED_NAME, OPERATOR_NAME, BaselineKind, written_baselines
 from app.engine.judge import Loss
 from app.engine.policy import Direction, Policy
-from app.engine.requirements import FlowId
+from app.engine.required_flows import FlowId
 from app.engine.words import listed, pods_words, rule_words
 
 _BASELINE_WORDS = {

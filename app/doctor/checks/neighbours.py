@@ -14,7 +14,7 @@ from app.engine.points import Peer, Point, is_allowed, isolating
 from app.engine.policy import Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import PortSet, Protocol, port_range, position
 from app.engine.regions import ExistingPods, Region
-from app.engine.requirements import FlowId, RequiredFlow, Severity
+from app.engine.required_flows import FlowId, RequiredFlow, Severity
 from app.engine.words import labels_words, listed
 from app.model.neighbours import NEIGHBOURS, Business, business_of
 from app.wire.objects.services import ServiceFacts, ServicePort

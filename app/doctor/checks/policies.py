@@ -11,7 +11,7 @@ from app.doctor.repairs import Repair
 from app.doctor.verdicts import NamespaceVerdict
 from app.engine.baselines import MANAGED_NAME, OPERATOR_NAME, BaselineKind
 from app.engine.policy import Policy
-from app.engine.requirements import FlowId
+from app.engine.required_flows import FlowId
 from app.engine.words import flow_words, listed
 
 _POD_FLOWS = (FlowId.MANAGED_INGRESS, FlowId.MANAGED_EGRESS)

@@ -27,7 +27,7 @@ from app.engine.cluster import Provenance, Source
 from app.engine.intervals import IntervalSet
 from app.engine.judge import Loss
 from app.engine.policy import Direction, Policy
-from app.engine.requirements import FlowId
+from app.engine.required_flows import FlowId
 from app.engine.words import addresses_words, listed, place_words
 from app.model.measured_sources import stamp
 

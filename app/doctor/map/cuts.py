@@ -11,7 +11,7 @@ from app.engine.judge import Loss
 from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
 from app.engine.regions import ExistingPods, Region
-from app.engine.requirements import FlowId, RequiredFlow, Severity
+from app.engine.required_flows import FlowId, RequiredFlow, Severity
 from app.engine.selectors import EVERYTHING
 
 _FLOWS = {Direction.INGRESS: FlowId.MANAGED_INGRESS, Direction.EGRESS: FlowId.MANAGED_EGRESS}

@@ -16,7 +16,7 @@ from app.doctor.map.cuts import Cut, CutQuestion, why_lost
 from app.doctor.map.graph import Edge, Group, Hook, Reach
 from app.doctor.verdicts import NamespaceVerdict, Verdicts
 from app.engine.policy import Direction
-from app.engine.requirements import FlowId
+from app.engine.required_flows import FlowId
 from app.engine.words import numbers_words
 
 

@@ -8,7 +8,7 @@ from app.doctor.context import Context
 from app.doctor.findings import Report
 from app.doctor.losses import Condition, condition_of, loss_findings
 from app.doctor.verdicts import NamespaceVerdict
-from app.engine.requirements import FlowId
+from app.engine.required_flows import FlowId
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from app import __version__
 from app.doctor.findings import Finding, FindingSeverity, Report
 from app.doctor.report.markup import Markup, column, cut_short, joined, table, tag
 from app.doctor.report.matrix import Cell, Row
-from app.engine.requirements import FlowId
+from app.engine.required_flows import FlowId
 
 _CSS = Path(__file__).with_name("page.css")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from app.engine.budget import Unlimited
 from app.engine.cluster import Cluster, WebhookService
 from app.engine.effects import everywhere
-from app.engine.explain import example_words
 from app.engine.judge import Age, Judge, Loss, State
 from app.engine.policy import Direction, Policy
 from app.engine.regions import NamespaceTable
-from app.engine.requirements import Options, guarded_namespaces, required_flows
+from app.engine.required_flows import Options, guarded_namespaces, required_flows
 from app.engine.search.find import find_only_allowed
 from app.engine.selectors import EVERYTHING
+from app.engine.sentences import example_words
 from app.engine.words import flow_words, listed
 from app.install.policies.changes import PolicyChange, states_along
 

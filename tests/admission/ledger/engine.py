@@ -15,7 +15,7 @@ from app.engine.cluster import MANAGED, Cluster, Provenance, Source, TargetPort,
 from app.engine.points import Peer, Point, is_allowed
 from app.engine.policy import ALLOW_ALL, Direction, Peers, PodPeer, Policy, Rule
 from app.engine.ports import PortSet, Protocol, port_range, position
-from app.engine.requirements import IpBlockMatchesPods, Options, RequiredFlow
+from app.engine.required_flows import IpBlockMatchesPods, Options, RequiredFlow
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, LabelSet, Operator, Selector
 from app.model.snapshot import Labels
 

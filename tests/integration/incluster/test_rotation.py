@@ -16,7 +16,7 @@ import pytest
 from app.certificates.expiry import Validity
 from app.certificates.issue import issue_serving, make_authority
 from app.certificates.pairs import fingerprints
-from app.certificates.rotate import Holding
+from app.certificates.renewal import Holding
 from app.certificates.secret import secret_with
 from tests.integration.incluster import deployed
 from tests.integration.incluster.deployed import GUARD, replicas

@@ -1,32 +1,14 @@
-"""Refusals that are no judgement of flows: what could not be read, not be judged, or not be allowed."""
+"""Denials that are no judgement of flows: what could not be read, not be judged, or not be allowed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 from app.admission.outcome import OutcomeKind, Reason, ReviewOutcome
 from app.admission.overrides import OverrideRuling
-from app.admission.policies import PolicyChange
 from app.deadline import Deadline
-from app.engine.words import listed
 from app.errors import StateUnreadable
 from app.names import MODE_LABEL
 from app.wire.networkpolicy.parse import ParsedPolicy
 from app.wire.review.request import Review
-
-
-def with_others_under_way(outcome: ReviewOutcome, changes: Sequence[PolicyChange]) -> ReviewOutcome:
-    """Return the refusal of a change that would do harm only together with others just let through."""
-    what = listed(change.title for change in changes)
-    return replace(
-        outcome,
-        lines=(
-            *outcome.lines,
-            f"That is together with what was let through a moment ago and is not done yet: {what}.",
-            "If that fails, this can be tried again in a few seconds.",
-        ),
-    )
 
 
 def may_not_weaken(what: str, ruling: OverrideRuling) -> ReviewOutcome:

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, islice
 
-from app.admission.outcome import OutcomeKind, Reason, ReviewOutcome
+from app.admission.denials.lost_flows import SHOWN_NAMESPACES, labels_denial
+from app.admission.outcome import OutcomeKind, ReviewOutcome
 from app.admission.rules import Rules
 from app.engine.budget import Budget, TooComplexError
-from app.engine.cluster import MANAGED, MANAGED_LABEL, Cluster
-from app.engine.explain import flow_ids, hedge_words, item_lines, loss_lines, main_losses
+from app.engine.cluster import MANAGED, Cluster
 from app.engine.judge import Judge, Loss, State, Verdict
 from app.engine.policy import Namespace
 from app.engine.regions import NamespaceTable
-from app.engine.requirements import guarded_namespaces, managed_flows, required_flows
+from app.engine.required_flows import guarded_namespaces, managed_flows, required_flows
+from app.engine.sentences import flow_ids, hedge_words, loss_lines, main_losses
 from app.engine.words import flow_words, listed
 
-_SHOWN = 3
 _MOST_NOTES = 8
 """More warnings than that nobody reads, and an API server may cut them off."""
 
@@ -49,23 +49,11 @@ class NamespaceJudgement:
     def _still_managed(self) -> ReviewOutcome:
         """Judge with the namespace still required, whatever its labels become."""
         warned: dict[str, Loss] = {}
-        cutting = list(islice(self._cutting(warned), _SHOWN + 1))
+        cutting = list(islice(self._cutting(warned), SHOWN_NAMESPACES + 1))
         if not cutting:
             notes = (*self._left_notes(), *islice(warned, _MOST_NOTES))
             return ReviewOutcome(OutcomeKind.ADMIT, notes=notes, flows=flow_ids(warned.values()))
-        cut = [loss for _, verdict in cutting for loss in verdict.rejected]
-        lines = [self._headline()]
-        for state, verdict in cutting[:_SHOWN]:
-            for loss in main_losses(verdict.rejected):
-                lines += item_lines(loss, state.policies)
-        if len(cutting) > _SHOWN:
-            lines.append("- and so with policies of further managed namespaces")
-        lines += self._ways_out()
-        reasons = tuple(
-            Reason(loss.flow.id.value, f"cuts {flow_words(loss.flow)}", "metadata.labels")
-            for loss in main_losses(cut)
-        )
-        return ReviewOutcome(OutcomeKind.REJECT, tuple(lines), reasons, flows=flow_ids(cut))
+        return labels_denial(self._new, cutting)
 
     def _cutting(self, warned: dict[str, Loss]) -> Iterator[tuple[State, Verdict]]:
         """Yield what is to be rejected; add to ``warned`` what is only worth a warning, by its words."""
@@ -74,26 +62,6 @@ class NamespaceJudgement:
                 warned[loss_lines(loss, state.policies)[0]] = loss
             if verdict.rejected:
                 yield state, verdict
-
-    def _headline(self) -> str:
-        name = self._new.name
-        if not MANAGED.matches(self._new.labels):
-            return f"taking the label {MANAGED_LABEL} from namespace {name} would cut it off from the others."
-        return f"these labels of namespace {name} would cut it off: policies select by them."
-
-    def _ways_out(self) -> list[str]:
-        name = self._new.name
-        if MANAGED.matches(self._new.labels):
-            return [
-                "Fix: leave the labels as they are, or first let those policies select by what will stay,",
-                f"such as {MANAGED_LABEL}.",
-            ]
-        return [
-            "Fix: leave the labels as they are.",
-            f"To take namespace {name} out of IOMETE: move its workloads away, then run",
-            f"  netpol-guard uninstall --baselines -n {name}",
-            "and take the label away with the override annotation (see the README).",
-        ]
 
     def _left_notes(self) -> tuple[str, ...]:
         if MANAGED.matches(self._new.labels):

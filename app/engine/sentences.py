@@ -12,7 +12,7 @@ from app.engine.cluster import Provenance, Source
 from app.engine.judge import Certainty, Loss
 from app.engine.points import Peer, Point, RuleRef, allowing, peers_match
 from app.engine.policy import Direction, Policy
-from app.engine.requirements import FlowId
+from app.engine.required_flows import FlowId
 from app.engine.words import (
     far_end_words,
     flow_words,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from app.serving.bodies import BodyReader
+from app.serving.endpoint import RequestLimits, Validate
 from app.serving.reviews import Reply
-from app.serving.validate import RequestLimits, Validate
 
 
 class Recorded:

@@ -6,7 +6,6 @@ dependencies, a `Response`) costs more than everything here. It stands in the ap
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,11 +15,10 @@ from starlette.types import Scope, Send
 from app.logs import EventLog
 from app.serving.bodies import BodyReader, NoBody, Receive
 from app.serving.budget import budget_for
-from app.serving.reviews import JSON, Reply, Reviews
+from app.serving.reviews import JSON, Reply, Reviews, error_reply
 
 _LOG = EventLog("app.serving")
 _JSON_HEADER = (b"content-type", JSON.encode())
-_RETRY = (("retry-after", "1"),)
 _HELD_BODIES = 16
 """As many bodies of the largest size as may be in arrival at the same time."""
 
@@ -33,13 +31,6 @@ class RequestLimits:
     in_flight: int = 64
     budget_seconds: float = 1.0
     body_seconds: float = 10.0
-
-
-def error_reply(
-    status: int, message: str, path: str = "", headers: tuple[tuple[str, str], ...] = ()
-) -> Reply:
-    """Return an answer that is no review: what is wrong, and with which field or address."""
-    return Reply(status, json.dumps({"error": message, "path": path}).encode(), headers=headers)
 
 
 async def send_reply(reply: Reply, send: Send) -> None:
@@ -121,11 +112,7 @@ class Validate:
 
     def _without_body(self, why: NoBody) -> Reply:
         self._on_refusal(why.value)
-        if why is NoBody.TOO_LARGE:
-            return error_reply(413, f"the body is larger than {self._limits.body_bytes} bytes")
-        if why is NoBody.TOO_SLOW:
-            return error_reply(408, f"the body took longer than {self._limits.body_seconds:g} seconds")
-        return error_reply(503, "too many reviews at the same time; try again", headers=_RETRY)
+        return self._bodies.answer(why)
 
 
 def _is_json(media_type: bytes) -> bool:

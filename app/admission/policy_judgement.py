@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from app.admission.outcome import ADMITTED, PATCH, OutcomeKind, Reason, ReviewOutcome
+from app.admission.denials.lost_flows import (
+    baselines_first,
+    fix_lines,
+    policy_denial,
+    ways_out_of_deletion,
+)
+from app.admission.outcome import ADMITTED, OutcomeKind, PolicyChange, ReviewOutcome
 from app.admission.rules import Rules
 from app.admission.standing import Standing
 from app.engine.baselines import Baseline, missing_baselines, recognise
 from app.engine.budget import Budget, TooComplexError
 from app.engine.effects import has_no_effect
-from app.engine.explain import flow_ids, item_lines, loss_lines, main_losses, source_lines
 from app.engine.fix import Broken, Fix, find_fix
-from app.engine.judge import NOTHING_LOST, Judge, Loss, State, Verdict
+from app.engine.judge import NOTHING_LOST, Judge, State, Verdict
 from app.engine.policy import Policy
 from app.engine.regions import World
-from app.engine.requirements import FlowId, RequiredFlow
+from app.engine.required_flows import FlowId, RequiredFlow
+from app.engine.sentences import flow_ids, loss_lines, main_losses
 from app.engine.words import flow_words, listed, source_words
-from app.wire.networkpolicy.json_patch import edit_words, patch_text
-
-_NO_FIX = (
-    "Fix: none found that mends this policy by itself.",
-    "First apply a policy that lets those flows through, and make this change afterwards.",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyChange:
-    """One policy before (None: created) and after (None: deleted), in a namespace that is known."""
-
-    namespace: str
-    name: str
-    old: Policy | None
-    new: Policy | None
-    is_ours: bool = False
-
-    @property
-    def title(self) -> str:
-        """The change as the subject of a sentence."""
-        verb = "deleting " if self.new is None else ""
-        return f"{verb}NetworkPolicy {self.namespace}/{self.name or '(generated name)'}"
 
 
 class PolicyJudgement:
@@ -118,38 +99,17 @@ class PolicyJudgement:
     # -- rejections ----------------------------------------------------------------------------------------
 
     def _rejection(self, verdict: Verdict, flows: tuple[RequiredFlow, ...]) -> ReviewOutcome:
-        cut = main_losses(verdict.rejected)
-        besides = len(cut) - 1
-        more = f" (and {besides} more required flow{'' if besides == 1 else 's'})" if besides else ""
-        lines = [f"{self._change.title} would cut {flow_words(cut[0].flow)}{more}."]
-        for loss in cut:
-            lines += item_lines(loss, self._after.policies)
-            lines += source_lines(loss, verdict.rejected)
-        if self._assumed:
-            names = listed(baseline.name for baseline in self._assumed)
-            lines.append(f"Judged as if the missing baseline stood already: {names}")
-        lines += self._ways_out(verdict, flows)
-        return ReviewOutcome(
-            OutcomeKind.REJECT, tuple(lines), tuple(map(self._reason, cut)), flows=flow_ids(cut)
+        return policy_denial(
+            self._change, verdict, (self._after.policies, self._assumed), self._ways_out(verdict, flows)
         )
 
-    def _reason(self, loss: Loss) -> Reason:
-        field = f"spec.{loss.flow.region.direction.field}" if self._change.new is not None else ""
-        return Reason(loss.flow.id.value, f"cuts {flow_words(loss.flow)}", field)
-
     def _ways_out(self, verdict: Verdict, flows: tuple[RequiredFlow, ...]) -> list[str]:
-        namespace = self._change.namespace
-        if self._change.new is None:
-            return [
-                "Fix: keep it. To replace it, apply the new policy first and delete this one afterwards.",
-                f"To take both baselines away: netpol-guard uninstall --baselines -n {namespace}",
-            ]
-        fix = self._fix(verdict, flows)
-        lines = list(_NO_FIX) if fix is None else fix_lines(fix)
-        if self._change.old is None and missing_baselines(self._after.policies, self._cluster, namespace):
-            lines.append(
-                f"Or install the baselines first: netpol-guard bootstrap --baselines-only -n {namespace}"
-            )
+        change = self._change
+        if change.new is None:
+            return ways_out_of_deletion(change.namespace)
+        lines = fix_lines(self._fix(verdict, flows))
+        if change.old is None and missing_baselines(self._after.policies, self._cluster, change.namespace):
+            lines.append(baselines_first(change.namespace))
         return lines
 
     def _fix(self, verdict: Verdict, flows: tuple[RequiredFlow, ...]) -> Fix | None:
@@ -237,9 +197,3 @@ def _left_out_notes(baseline: Baseline) -> list[str]:
     if not baseline.left_out:
         return []
     return [f"this baseline leaves out API server sources: {listed(map(source_words, baseline.left_out))}"]
-
-
-def fix_lines(fix: Fix) -> list[str]:
-    """Return a fix in words."""
-    words = [edit_words(edit) for edit in fix.edits]
-    return [f"Fix: {'; '.join(words)}.", f"{PATCH}{patch_text(fix)}"]

@@ -1,0 +1,1 @@
+"""The texts of denials and what they tell programs; never the judgement itself."""
