@@ -15,18 +15,21 @@ from rich.console import Console
 from app import logs
 from tests.bench.decisions import SHAPES, Timing, time_decisions
 from tests.bench.live import COUNTS, measure_live
+from tests.bench.memory import measure_memory
 from tests.bench.requests import measure_requests
 from tests.bench.tables import (
     decisions_table,
     live_table,
     live_targets_table,
+    memory_table,
     requests_table,
     targets_table,
 )
 
+_MANY = 100_000
 _COUNTS = (5, 20, 100, 500, 2_000)
 _REPEATS = {5: 15, 20: 15, 100: 5, 500: 3, 2_000: 3}
-PARTS = ("decisions", "requests", "live")
+PARTS = ("decisions", "requests", "live", "memory")
 
 
 def main() -> int:
@@ -36,6 +39,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="interleaved runs of each load (medians count)")
     parser.add_argument("--only", choices=PARTS, help="measure one part of it")
     parser.add_argument("--namespaces", type=int, nargs="+", default=COUNTS, help="managed namespaces, live")
+    parser.add_argument("--many", type=int, default=_MANY, help="policies whose memory is measured")
     chosen = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 118, highlight=False)
     logs.configure(logs.LogLevel.ERROR, logs.LogFormat.TEXT)
@@ -51,6 +55,8 @@ def main() -> int:
             figures = measure_live(Path(folder), chosen.rounds, chosen.namespaces, _tell)
             console.print(live_table(figures))
             console.print(live_targets_table(figures))
+        if "memory" in parts:
+            console.print(memory_table(measure_memory(Path(folder), chosen.many, _tell)))
     return 0
 
 

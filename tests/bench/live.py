@@ -35,6 +35,8 @@ NONE, GUARD, GATEKEEPER = "no webhook", "guard", "Gatekeeper"
 COUNTS = (2, 2_000)
 CLIENTS = (1, 8)
 WRITES_A_SECOND = 200
+NAMED = "bench-{number}"
+_MAKERS = 8
 _NOISE = ApiCall("PATCH", "/api/v1/namespaces/default/configmaps/noise", {"data": {"n": "{number}"}}, MERGE)
 _DENIED = {"policyTypes": ["Ingress"]}
 
@@ -106,6 +108,18 @@ class LiveFigures:
         )
 
 
+def make_namespaces(control_plane: ControlPlane, count: int) -> None:
+    """Make managed namespaces with both baselines, `bench-1` and so on, and the guard's own objects."""
+    create_own_objects(control_plane)
+    metadata = {"name": NAMED, "labels": {MANAGED_LABEL: "true"}}
+    made = [
+        (NAMESPACES, {"metadata": metadata}),
+        *((POLICIES.format(NAMED), each) for each in baselines(NAMED)),
+    ]
+    for path, body in made:
+        call_api(control_plane, [ApiCall("POST", path, body, status=201)], Load(count, _MAKERS))
+
+
 class _Live:
     """A control plane with so many managed namespaces, and what was measured on it."""
 
@@ -121,16 +135,11 @@ class _Live:
 
     def fill(self) -> None:
         """Make the namespaces, each with both baselines, and the policies that are changed."""
-        create_own_objects(self._control_plane)
+        make_namespaces(self._control_plane, self._count)
         if self._gatekeeper is not None:
             install_gatekeeper(self._control_plane, self._gatekeeper)
         noise = ApiCall("POST", _NOISE.path.rpartition("/")[0], {"metadata": {"name": "noise"}}, status=201)
         self._send([noise], Load(1))
-        named = "bench-{number}"
-        metadata = {"name": named, "labels": {MANAGED_LABEL: "true"}}
-        self._send([ApiCall("POST", NAMESPACES, {"metadata": metadata}, status=201)], Load(self._count, 4))
-        for baseline in baselines(named):
-            self._send([ApiCall("POST", POLICIES.format(named), baseline, status=201)], Load(self._count, 4))
         create(self._control_plane, *self._own)
 
     def round(self, folder: Path) -> None:

@@ -105,22 +105,43 @@ def guard(files: ServingCertificate, folder: Path) -> Iterator[RunningGuard]:
             process.wait(20)
 
 
-def resident_mb(pid: int) -> float:
-    """Return the resident memory of a process in MB, NaN where the system does not tell."""
+def resident_mb(pid: int, field: str = "VmRSS") -> float:
+    """Return the resident memory of a process and its children in MB, NaN where the system does not tell.
+
+    With ``VmHWM`` as ``field`` it is the most that each of them ever had.
+    """
+    return sum(_memory_mb(member, field) for member in _family(pid))
+
+
+def _memory_mb(pid: int, field: str) -> float:
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
         return float("nan")
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the processor time that a process has taken, NaN where the system does not tell."""
+    """Return the processor time that a process and its children have taken, NaN where nobody tells."""
+    return sum(map(_cpu_seconds, _family(pid)))
+
+
+def _cpu_seconds(pid: int) -> float:
     try:
         threads = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
     except OSError:
         return float("nan")
     return sum(int(thread.split()[0]) for thread in threads) / 1e9 if threads else float("nan")
+
+
+def _family(pid: int) -> list[int]:
+    """Return the process and all its descendants."""
+    children = [
+        int(child)
+        for path in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in path.read_text().split()
+    ]
+    return [pid, *(member for child in children for member in _family(child))]
 
 
 def _ready_port(process: subprocess.Popen[bytes], log: Path) -> int:

@@ -19,6 +19,7 @@ from tests.bench.live import (
 )
 from tests.bench.live import GUARD as LIVE_GUARD
 from tests.bench.live import Case as LiveCase
+from tests.bench.memory import MemoryFigures
 from tests.bench.requests import (
     CASES,
     GO,
@@ -221,3 +222,12 @@ def _live_targets(figures: LiveFigures, count: int) -> Iterator[tuple[str, str, 
     refused = figures.best(LiveCase(count, REFUSED, CLIENTS[0]), LIVE_GUARD)
     if refused is not None:
         yield _most(f"refused, {count:,} namespaces: median ms", refused.p50_ms, _REFUSED_MS)
+
+
+def memory_table(figures: MemoryFigures) -> Table:
+    """Return what the guard's memory is beside very many policies, all its processes together."""
+    table = _table(f"Memory beside {figures.policies:,} policies", "what", "measured", "target", "")
+    table.add_row("once it is ready", f"{figures.ready_mb:.0f} MB", "", "")
+    most, limit = figures.most_mb, figures.limit_mb
+    table.add_row("at the most", f"{most:.0f} MB", f"{limit:.0f} MB", at_most(most, limit))
+    return table
