@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Generic, TypeVar
 
 from msgspec import Raw
 
@@ -14,6 +15,9 @@ from app.deadline import Deadline
 from app.model.kinds import Kind
 from app.wire.errors import UnusableObject
 from app.wire.objects.lists import read_list
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 PAGE = 500
 """Objects per page: what kubectl takes too."""
@@ -40,51 +44,75 @@ class Collection:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Generic[T_co]):
     """All items of a collection at one moment, which ``resource_version`` names for a watch to go on from."""
 
-    items: tuple[Raw, ...]
+    items: tuple[T_co, ...]
     resource_version: str
 
 
-def list_all(api: Api, collection: Collection, deadline: Deadline) -> Listed:
+Keep = Callable[[tuple[Raw, ...]], Iterable[T]]
+"""Makes of each page what is kept of it: the texts of a large list are never in memory all at once."""
+
+
+def _whole(items: tuple[Raw, ...]) -> Iterable[Raw]:
+    return items
+
+
+def list_all(api: Api, collection: Collection, deadline: Deadline) -> Listed[Raw]:
     """Read the whole collection as it is now: without a resourceVersion the answer is never a stale cache's.
 
     Raises ``StateUnreadable``. A list that takes longer than the API server keeps its pages is begun again.
     """
-    while True:
-        reading = pages_of(collection)
-        try:
-            request = next(reading)
-            while True:
-                request = reading.send(api.fetch(request, deadline))
-        except StopIteration as end:
-            found: Listed = end.value
-            return found
-        except HttpRefusal as error:
-            if error.status != HTTPStatus.GONE:
-                raise
+    return list_kept(api, collection, deadline, _whole)
 
 
-async def list_all_async(api: AsyncApi, collection: Collection, deadline: Deadline) -> Listed:
+def list_kept(api: Api, collection: Collection, deadline: Deadline, keep: Keep[T]) -> Listed[T]:
+    """Read like ``list_all``, and keep of each page what ``keep`` makes of it."""
+    reading = _reading(collection, keep)
+    try:
+        request = next(reading)
+        while True:
+            try:
+                body = api.fetch(request, deadline)
+            except HttpRefusal as error:
+                request = reading.throw(error)
+            else:
+                request = reading.send(body)
+    except StopIteration as end:
+        listed: Listed[T] = end.value
+        return listed
+
+
+async def list_all_async(api: AsyncApi, collection: Collection, deadline: Deadline) -> Listed[Raw]:
     """Read like ``list_all``, on the event loop."""
+    reading = _reading(collection, _whole)
+    try:
+        request = next(reading)
+        while True:
+            try:
+                body = await api.fetch(request, deadline)
+            except HttpRefusal as error:
+                request = reading.throw(error)
+            else:
+                request = reading.send(body)
+    except StopIteration as end:
+        listed: Listed[Raw] = end.value
+        return listed
+
+
+def _reading(collection: Collection, keep: Keep[T]) -> Generator[ApiRequest, bytes, Listed[T]]:
+    """Yield the request of each page, take its answer; return the whole list. Raises ``StateUnreadable``."""
     while True:
-        reading = pages_of(collection)
         try:
-            request = next(reading)
-            while True:
-                request = reading.send(await api.fetch(request, deadline))
-        except StopIteration as end:
-            found: Listed = end.value
-            return found
+            return (yield from _pages(collection, keep))
         except HttpRefusal as error:
             if error.status != HTTPStatus.GONE:
                 raise
 
 
-def pages_of(collection: Collection) -> Generator[ApiRequest, bytes, Listed]:
-    """Yield the request of each page, take its answer; return the whole list. Raises ``StateUnreadable``."""
-    items: list[Raw] = []
+def _pages(collection: Collection, keep: Keep[T]) -> Generator[ApiRequest, bytes, Listed[T]]:
+    kept: list[T] = []
     query = {**collection.selectors, "limit": str(collection.page)}
     while True:
         body = yield ApiRequest(collection.purpose("list"), collection.path, query)
@@ -92,7 +120,7 @@ def pages_of(collection: Collection) -> Generator[ApiRequest, bytes, Listed]:
             page = read_list(body)
         except UnusableObject as error:
             raise nonsense(collection.purpose("list"), str(error)) from error
-        items += page.items
+        kept += keep(page.items)
         if not page.continue_token:
-            return Listed(tuple(items), page.resource_version)
+            return Listed(tuple(kept), page.resource_version)
         query = {**query, "continue": page.continue_token}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 import msgspec
+from msgspec import Raw
 
 from app.cluster.client.connection import ApiRequest, AsyncApi, Method
 from app.cluster.client.errors import HttpRefusal, Purpose, nonsense
@@ -63,7 +64,7 @@ class ConsistentReads:
     async def namespaces(self) -> tuple[Mapping[str, StoredNamespace], Version]:
         """Return all namespaces by name, with the version of the list."""
         listed = await self._list(NAMESPACES)
-        return namespaces_in(listed), version_of(listed.resource_version)
+        return namespaces_in(listed.items), version_of(listed.resource_version)
 
     async def touch(self, resource: Resource) -> int:
         """Write an annotation on the guard's own NetworkPolicy or Namespace; return its new version."""
@@ -93,7 +94,7 @@ class ConsistentReads:
             raise nonsense(purpose, "its resourceVersion is no number")
         return version
 
-    async def _list(self, collection: Collection) -> Listed:
+    async def _list(self, collection: Collection) -> Listed[Raw]:
         return await list_all_async(self._api, collection, Deadline.after(_SECONDS))
 
     async def _patch(self, purpose: Purpose, path: str, patch: object) -> bytes:

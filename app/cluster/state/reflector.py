@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -17,7 +17,7 @@ import msgspec
 
 from app.cluster.client.connection import Api, ApiRequest, Stream
 from app.cluster.client.errors import HttpRefusal, nonsense
-from app.cluster.client.listing import Collection, Listed, list_all
+from app.cluster.client.listing import Collection, list_kept
 from app.deadline import Deadline
 from app.errors import StateUnreadable
 from app.logs import EventLog
@@ -164,10 +164,8 @@ class Reflector(Generic[T]):
     def _list_and_watch(self) -> None:
         self._is_outdated.clear()
         self._begin()
-        listed = list_all(self._api, self.collection, Deadline.after(LIST_SECONDS))
-        self._replace(listed)
+        version = self._list()
         until = time.monotonic() + RESYNC_SECONDS
-        version = listed.resource_version
         while time.monotonic() < until and not self._stopping.is_set() and not self._is_outdated.is_set():
             try:
                 version = self._watch(version)
@@ -221,12 +219,17 @@ class Reflector(Generic[T]):
     def _begin(self) -> None:
         """Prepare for a list that is about to be read."""
 
-    def _replace(self, listed: Listed) -> None:
-        """Take in a whole list."""
+    def _list(self) -> str:
+        """Take in a whole list; return its version."""
+        listed = list_kept(self._api, self.collection, Deadline.after(LIST_SECONDS), self._page)
+        self._publish(dict(listed.items))
+        return listed.resource_version
+
+    def _page(self, items: tuple[msgspec.Raw, ...]) -> Iterable[tuple[str, T]]:
         found: dict[str, T] = {}
-        for item in listed.items:
+        for item in items:
             self._put(found, item)
-        self._publish(found)
+        return found.items()
 
     def _take(self, event: WatchEvent) -> None:
         """Take in one event; a bookmark brings nothing but the version that the watch has reached."""

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from types import MappingProxyType
+from functools import partial
 
 import msgspec
 
 from app.cluster.client.connection import Api
-from app.cluster.client.listing import Collection, Listed
-from app.cluster.state.reflector import BOOKMARK, DELETED, Phase, Reflector, WatchEvent
+from app.cluster.client.listing import Collection, Listed, list_all, list_kept
+from app.cluster.state.reflector import BOOKMARK, DELETED, LIST_SECONDS, Phase, Reflector, WatchEvent
 from app.cluster.state.resources import NAMESPACES, POLICIES, ledger
+from app.deadline import Deadline
 from app.engine.cluster import MANAGED
 from app.engine.policy import Direction, Policy
 from app.engine.selectors import EVERYTHING
@@ -60,24 +61,38 @@ def stored_namespace(raw: msgspec.Raw | bytes) -> StoredNamespace:
     return StoredNamespace(metadata.uid, version, namespace.labels, namespace.terminating)
 
 
-def policies_in(
-    listed: Listed, namespaces: frozenset[str], known: Mapping[str, Policies[Policy]] = MappingProxyType({})
-) -> dict[str, Policies[Policy]]:
-    """Return the policies of ``namespaces`` by name; those that are unchanged are the ones of ``known``."""
-    found: dict[str, dict[str, Stored[Policy]]] = {}
-    for item in listed.items:
+_Kept = tuple[str, str, Stored[Policy]]
+"""Namespace and name of a policy, and what is kept of it."""
+
+
+def policies_in(listed: Listed[msgspec.Raw], namespaces: frozenset[str]) -> dict[str, Policies[Policy]]:
+    """Return the policies of ``namespaces`` by name."""
+    return _by_namespace(_kept(namespaces, {}, listed.items))
+
+
+def _kept(
+    namespaces: frozenset[str], known: Mapping[str, Policies[Policy]], items: Iterable[msgspec.Raw]
+) -> Iterator[_Kept]:
+    """Yield what is kept of the policies of ``namespaces``; if unchanged, what is ``known``."""
+    for item in items:
         metadata = _decode_object(item).metadata
         if metadata.namespace in namespaces:
             stored = known.get(metadata.namespace, {}).get(metadata.name)
             if stored is None or _identity(stored) != _identity_in(metadata):
                 stored = _policy(item, metadata)
-            found.setdefault(metadata.namespace, {})[metadata.name] = stored
+            yield metadata.namespace, metadata.name, stored
+
+
+def _by_namespace(kept: Iterable[_Kept]) -> dict[str, Policies[Policy]]:
+    found: dict[str, dict[str, Stored[Policy]]] = {}
+    for namespace, name, stored in kept:
+        found.setdefault(namespace, {})[name] = stored
     return dict(found)
 
 
-def namespaces_in(listed: Listed) -> dict[str, StoredNamespace]:
+def namespaces_in(items: Iterable[msgspec.Raw]) -> dict[str, StoredNamespace]:
     """Return the namespaces of a list, by name."""
-    return {_decode_object(item).metadata.name: stored_namespace(item) for item in listed.items}
+    return {_decode_object(item).metadata.name: stored_namespace(item) for item in items}
 
 
 def _managed(namespaces: Mapping[str, StoredNamespace]) -> frozenset[str]:
@@ -109,16 +124,18 @@ class _VersionedReflector(Reflector[object]):
         super().__init__(api, collection, parse=lambda _: None, changed=changed)
         self.version: Version = None
 
-    def _put_all(self, listed: Listed) -> None:
+    def _list(self) -> str:
+        version = self._put_all(Deadline.after(LIST_SECONDS))
+        self.version = version_of(version)
+        self._synced(is_news=True)
+        return version
+
+    def _put_all(self, deadline: Deadline) -> str:
+        """Read and keep the whole list; return its version."""
         raise NotImplementedError
 
     def _put_one(self, metadata: Metadata, item: msgspec.Raw | None) -> None:
         raise NotImplementedError
-
-    def _replace(self, listed: Listed) -> None:
-        self._put_all(listed)
-        self.version = version_of(listed.resource_version)
-        self._synced(is_news=True)
 
     def _take(self, event: WatchEvent) -> None:
         metadata = _decode_object(event.object).metadata
@@ -149,8 +166,12 @@ class _Policies(_VersionedReflector):
         # Before the list is read: a namespace that becomes managed meanwhile is then seen to be missing.
         self.listing = self._managed()
 
-    def _put_all(self, listed: Listed) -> None:
-        self.held = (self.listing, policies_in(listed, self.listing, self.held[1]))
+    def _put_all(self, deadline: Deadline) -> str:
+        # Page by page: the text of a hundred thousand policies is as large again as what is kept of them.
+        keep = partial(_kept, self.listing, self.held[1])
+        listed = list_kept(self._api, self.collection, deadline, keep)
+        self.held = (self.listing, _by_namespace(listed.items))
+        return listed.resource_version
 
     def _put_one(self, metadata: Metadata, item: msgspec.Raw | None) -> None:
         kept, by_namespace = self.held
@@ -181,8 +202,10 @@ class _Namespaces(_VersionedReflector):
         """Return the names of those that carry the managed label."""
         return _managed(self.by_name)
 
-    def _put_all(self, listed: Listed) -> None:
-        self.by_name = namespaces_in(listed)
+    def _put_all(self, deadline: Deadline) -> str:
+        listed = list_kept(self._api, self.collection, deadline, lambda items: namespaces_in(items).items())
+        self.by_name = dict(listed.items)
+        return listed.resource_version
 
     def _put_one(self, metadata: Metadata, item: msgspec.Raw | None) -> None:
         by_name = dict(self.by_name)
@@ -200,8 +223,10 @@ class _LedgerData(_VersionedReflector):
         super().__init__(api, ledger(guard_namespace), changed)
         self.data: Mapping[str, str] | None = None
 
-    def _put_all(self, listed: Listed) -> None:
+    def _put_all(self, deadline: Deadline) -> str:
+        listed = list_all(self._api, self.collection, deadline)
         self.data = next((config_map_data(item) for item in listed.items), None)
+        return listed.resource_version
 
     def _put_one(self, metadata: Metadata, item: msgspec.Raw | None) -> None:
         del metadata
