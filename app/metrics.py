@@ -54,6 +54,12 @@ class Metrics:
         self._ledger = Gauge("ledger_in_use", text, **ours)
         text = "What reconciling changed of the guard's own objects, or failed to."
         self._reconciled = Counter("upkeep", text, ["what"], **ours)
+        text = "Rounds of probes that measure where the API server calls from: complete, incomplete, failed."
+        self._rounds = Counter("probe_rounds", text, ["outcome"], **ours)
+        text = "When the last complete round of probes was, of all replicas, in Unix time; 0: none yet."
+        self._completed_round = Gauge("complete_probe_round_timestamp_seconds", text, **ours)
+        text = "Measured sources that the last complete rounds of probes did not see; they expire."
+        self._unseen_sources = Gauge("unseen_sources", text, **ours)
         Gauge("info", "The running version.", ["version"], **ours).labels(__version__).set(1)
         self._children: dict[DecisionLabels, Counter] = {}
         ProcessCollector(registry=self.registry)
@@ -81,6 +87,15 @@ class Metrics:
     def watch_unknown_peers(self, count: Callable[[], float]) -> None:
         """Ask ``count`` for the number of addresses that reviews came from and no source covers."""
         self._unknown_peers.set_function(count)
+
+    def watch_probe_rounds(self, completed: Callable[[], float], unseen: Callable[[], float]) -> None:
+        """Ask for the last complete round, and how many sources it did not see, when somebody scrapes."""
+        self._completed_round.set_function(completed)
+        self._unseen_sources.set_function(unseen)
+
+    def record_probe_round(self, outcome: str) -> None:
+        """Count a round: ``complete``, ``incomplete`` or ``failed``."""
+        self._rounds.labels(outcome).inc()
 
     def set_certificate_expiry(self, timestamp: float) -> None:
         """Note when the serving certificate ends, in Unix time."""

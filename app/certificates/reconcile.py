@@ -14,11 +14,10 @@ from http import HTTPStatus
 from app.certificates.configuration import CONFIGURATION, OwnConfiguration, apply_patch, configuration_of
 from app.certificates.ports import ClusterObjects, ReconcileCounters
 from app.certificates.rotator import CertificateRotator
-from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
 from app.errors import ChangeFailed
 from app.logs import EventLog
 from app.model.kinds import NAMESPACE, DryRun, Reference
-from app.model.probe import PROBE_ANNOTATION, new_nonce, read_answer
+from app.model.probe import namespace_probe, new_nonce, read_answer
 from app.names import NAME, FailurePolicy
 
 _LOG = EventLog("app.certificates")
@@ -115,9 +114,8 @@ class Reconciler:
     def _unreached(self) -> str | None:
         """Return why no review is seen to arrive through the configuration, None if one was just answered."""
         nonce = new_nonce()
-        metadata = {"labels": {MANAGED_LABEL: MANAGED_VALUE}, "annotations": {PROBE_ANNOTATION: nonce}}
         try:
-            answer = self._objects.merge(Reference(NAMESPACE, NAME), {"metadata": metadata}, DryRun.ALL)
+            answer = self._objects.merge(Reference(NAMESPACE, NAME), namespace_probe(nonce), DryRun.ALL)
         except ChangeFailed as error:
             return str(error)
         is_reached = read_answer(answer.warnings, nonce) is not None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from app.cluster.client.connection import Connection, configuration
 from app.cluster.client.objects import Objects
 from app.cluster.client.server import ClusterServer
 from app.cluster.probe.prober import Prober, ProbeTimeouts
-from app.cluster.probe.store import recall, remember
+from app.cluster.probe.questions import PolicyQuestion
+from app.cluster.probe.store import remember
 from app.cluster.state.read_once import read_facts
 from app.cluster.state.snapshot import Snapshot, snapshot_of
 from app.cluster.survey.cilium import plugin_limit
@@ -22,7 +22,6 @@ from app.install.policies.neighbours import neighbours
 from app.install.policies.stored import Inventory, by_namespace
 from app.install.ports import GuardSettings
 from app.model.kinds import NETWORK_POLICY, SERVICE
-from app.model.measured_sources import key_of
 from app.names import SETTINGS_KEY
 from app.wire.objects.services import service_facts
 
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 MANAGER = "netpol-guard-bootstrap"
 """The field manager of what is installed; what the running guard writes itself has another."""
 _LOOK_SECONDS = 60.0
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_REMEMBERED = timedelta(days=1)
 
 
 class SystemClock:
@@ -79,12 +76,8 @@ class LiveSite:
 
         A webhook that was just registered gets ``seconds``. Raises ``StateUnreadable``, ``ChangeFailed``.
         """
-        found = self.prober.measure(namespace, ProbeTimeouts(for_first_answer=seconds))
-        now = datetime.now(UTC)
-        known = {measured.key: measured.last_seen for measured in recall(self.connection).measured}
-        # A run that finds what is known changes nothing; what was not seen for long must not expire.
-        if any(now - known.get(key_of(place.place), _LONG_AGO) > _REMEMBERED for place in found.found):
-            remember(self.connection, found, by=self.server.user() or "netpol-guard bootstrap")
+        found = self.prober.measure(PolicyQuestion(namespace), ProbeTimeouts(for_first_answer=seconds))
+        remember(self.connection, found, by=self.server.user() or "netpol-guard bootstrap")
         return found
 
     def inventory(
@@ -97,7 +90,7 @@ class LiveSite:
     ) -> Inventory:
         """Return what is there, ``labelled`` namespaces taken for managed; policies of ``only`` if any."""
         facts = read_facts(self.connection, Deadline.after(_LOOK_SECONDS), frozenset(labelled))
-        snapshot = snapshot_of(facts, Snapshot(), declared=declared, measured=measured, now=datetime.now(UTC))
+        snapshot = snapshot_of(facts, Snapshot(), declared=declared, measured=measured)
         places = only or ("",)
         stored = by_namespace([found for name in places for found in self.objects.list(NETWORK_POLICY, name)])
         policies = {name: tuple(policy.policy for policy in found) for name, found in stored.items()}

@@ -8,6 +8,7 @@ from app.doctor.checks.guard import examine_guard
 from app.doctor.checks.labels import examine_labels
 from app.doctor.checks.namespaces import examine_namespaces
 from app.doctor.checks.neighbours import examine_neighbours
+from app.doctor.checks.rounds import examine_rounds
 from app.doctor.checks.sources import examine_sources
 from app.doctor.checks.webhooks import examine_webhooks, unjudged_webhooks
 from app.doctor.context import Context
@@ -18,7 +19,7 @@ from app.doctor.repairs import Repair
 def examine(context: Context, tell: Callable[[str], None] = lambda _: None) -> Report:
     """Return everything that was found, worst first; ``tell`` hears what is being done."""
     tell("judging the policies of the managed namespaces")
-    findings = [*examine_sources(context), *examine_namespaces(context)]
+    findings = [*examine_sources(context), *examine_rounds(context), *examine_namespaces(context)]
     tell("following webhooks to their pods")
     findings += examine_webhooks(context, _cut_off(findings))
     tell("looking at neighbours and at the guard")

@@ -74,6 +74,9 @@ class Check(Enum):
     API_SERVER_STALE_ADDRESS = "api-server-stale-address", Area.API_SERVER, FindingSeverity.WARNING
     API_SERVER_UNKNOWN_PEER = "api-server-unknown-peer", Area.API_SERVER, FindingSeverity.WARNING
     API_SERVER_UNMATCHABLE = "api-server-unmatchable", Area.API_SERVER
+    API_SERVER_SOURCE_UNSEEN = "api-server-source-unseen", Area.API_SERVER, FindingSeverity.NOTE
+    API_SERVER_SOURCE_EXPIRED = "api-server-source-expired", Area.API_SERVER, FindingSeverity.NOTE
+    API_SERVER_NOT_MEASURED = "api-server-not-measured", Area.API_SERVER, FindingSeverity.WARNING
 
     WEBHOOK_CUT_OFF = "webhook-cut-off", Area.WEBHOOKS
     WEBHOOK_SERVICE_MISSING = "webhook-service-missing", Area.WEBHOOKS

@@ -6,7 +6,7 @@ Made by whoever probes (``app.cluster.probe.prober``), remembered in a ConfigMap
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import ip_network
@@ -15,6 +15,10 @@ from app.engine.addresses import Address, network_set
 from app.engine.cluster import Provenance, Source, strongest
 from app.engine.policy import PodPeer
 from app.engine.selectors import Selector
+
+ENOUGH_CALLS = 20
+"""So many probes without news end it, and so many calls make up for not knowing which of the API servers
+behind one address answered (``docs/design/sources.md``, Discovery)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,11 @@ class Coverage:
     hidden: int = 0
     pods: tuple[str, ...] = ()
     trouble: str = ""
+
+    @property
+    def seen(self) -> int:
+        """How many answers told where the call came from."""
+        return self.answers - self.hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +128,17 @@ class Measurement:
     """All that one round of probes found out.
 
     ``derived`` are guesses that follow from ``found``: a node's own address in the pod network is one of
-    many. ``notes`` are for a person: what to do, what is not certain.
+    many. ``unasked`` are API servers that are listed, but could not be asked by themselves; ``unplaced`` are
+    addresses that calls were seen to come from, but that tell nothing of the caller. ``notes`` are for a
+    person: what to do, what is not certain.
     """
 
     found: tuple[ObservedPlace, ...]
     coverage: tuple[Coverage, ...]
     derived: tuple[Source, ...] = ()
     notes: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
+    unplaced: tuple[Address, ...] = ()
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -136,3 +149,36 @@ class Measurement:
     def probes(self) -> int:
         """How many probes were sent."""
         return sum(coverage.probes for coverage in self.coverage)
+
+    @property
+    def singly(self) -> tuple[str, ...]:
+        """The API servers that answered when they were asked by themselves."""
+        return tuple(
+            asked.api_server for asked in self.coverage if asked.reach is Reach.SINGLE and asked.answers
+        )
+
+    def gaps(self, demanded: Collection[str] = ()) -> tuple[str, ...]:
+        """Return what is missing of a complete round; only such a one shows that a place is not called from.
+
+        In a complete round each API server that can be addressed singly answered, and behind an address that
+        stands for several at least ``ENOUGH_CALLS`` calls were seen. ``demanded`` can be addressed singly as
+        far as is known from before.
+        """
+        return tuple(self._gaps(demanded))
+
+    def _gaps(self, demanded: Collection[str]) -> Iterator[str]:
+        if not self.coverage:
+            yield "no API server was asked"
+        is_shared = any(asked.reach is Reach.SHARED for asked in self.coverage)
+        for asked in self.coverage:
+            if asked.reach is Reach.SINGLE and not asked.seen:
+                yield f"API server {asked.api_server} gave no answer that tells where it calls from"
+            if asked.reach is Reach.SHARED and asked.seen < ENOUGH_CALLS:
+                yield f"{asked.seen} of at least {ENOUGH_CALLS} calls were seen behind {asked.api_server}"
+        for name in self.unasked:
+            if name in demanded:
+                yield f"API server {name} could be asked by itself before, and not this time"
+            elif not is_shared:
+                yield f"API server {name} cannot be asked by itself, nor through an address in front of all"
+        for peer in self.unplaced:
+            yield f"calls from {peer} do not tell which API server they come from"

@@ -1,8 +1,9 @@
 """The nonce probe: how somebody asks where the API server's calls come from, and what a guard answers.
 
-A server-side dry run of a NetworkPolicy carries a random nonce in an annotation. The guard that the API
-server calls for it answers with one *warning*, which comes back to whoever asked: the address that it saw the
-call come from, and which of its pods saw it (``docs/design/sources.md``, Discovery).
+A server-side dry run of a NetworkPolicy, or of the guard's namespace, carries a random nonce in an
+annotation. The guard that the API server calls for it answers with one *warning*, which comes back to whoever
+asked: the address that it saw the call come from, and which of its pods saw it (``docs/design/sources.md``,
+Discovery).
 
 ::
 
@@ -20,6 +21,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from app.engine.addresses import Address, address_of
+from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE
+from app.model.kinds import Manifest
 from app.names import DOMAIN
 
 PROBE_ANNOTATION = f"{DOMAIN}/probe"
@@ -37,6 +40,14 @@ _LONGEST_REASON = 400
 def new_nonce() -> str:
     """Return a nonce that nobody can guess."""
     return secrets.token_urlsafe(24)
+
+
+def namespace_probe(nonce: str) -> Manifest:
+    """Return the merge patch of the guard's own namespace whose dry run asks, as the webhook is registered.
+
+    It is called there for a change of labels alone, and for the guard's alone (``deploy/webhook.yaml``).
+    """
+    return {"metadata": {"labels": {MANAGED_LABEL: MANAGED_VALUE}, "annotations": {PROBE_ANNOTATION: nonce}}}
 
 
 def is_nonce(text: str) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from app.engine.cluster import Cluster, Source
-from app.model.measured_sources import Unknown
+from app.model.measured_sources import NOTHING_REMEMBERED, Memory
 from app.wire.objects.pods import PodFacts
 from app.wire.objects.services import EndpointSliceFacts, ServiceFacts, ServiceKey
 from app.wire.objects.webhooks import Registration
@@ -78,8 +78,8 @@ class Survey:
 
     ``hidden`` are the areas that must not be drawn conclusions about: the resources in ``unread``, plural as
     in an RBAC rule. ``certificates`` are the serving certificates of webhooks (PEM), by Service.
-    ``deployments`` and ``pods`` hold only what the checks look at. ``unknown_peers`` are addresses that
-    reviews came from although no source covers them; ``limit`` is what the network plugin cannot express.
+    ``deployments`` and ``pods`` hold only what the checks look at. ``memory`` is which sources were measured,
+    and from where reviews came besides; ``limit`` is what the network plugin cannot express.
     """
 
     cluster: Cluster = field(default_factory=Cluster)
@@ -94,7 +94,7 @@ class Survey:
     notes: tuple[str, ...] = ()
     unread: tuple[Unread, ...] = ()
     hidden: frozenset[str] = frozenset()
-    unknown_peers: tuple[Unknown, ...] = ()
+    memory: Memory = NOTHING_REMEMBERED
     limit: PluginLimit | None = None
     ledger: LedgerUse = LedgerUse.UNKNOWN
     moment: datetime = field(default_factory=lambda: datetime.now(UTC))

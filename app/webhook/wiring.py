@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from app.cluster.probe.peer_watch import PeerWatch
     from app.serving.tls import Handshakes
     from app.webhook.ledger import LedgerService
+    from app.webhook.rounds import ProbeRounds
 
 _SETTLING_SECONDS = 5.0
 """The API server writes a change milliseconds after its review, unless another webhook takes its time."""
@@ -126,6 +127,18 @@ def _ledger_of(settings: Settings, state: RunningState, metrics: Metrics) -> Led
     return LedgerService(settings, state, rules_of(settings), metrics)
 
 
+def _rounds_of(settings: Settings, state: RunningState, metrics: Metrics) -> ProbeRounds | None:
+    """Return who measures where the API server calls from; it calls replicas in a cluster alone."""
+    if not is_in_pod(settings):
+        return None
+    from app.cluster.state.live import LiveState
+    from app.webhook.rounds import GuardMeasurer, ProbeRounds
+
+    if not isinstance(state, LiveState):
+        return None
+    return ProbeRounds(state.memory, GuardMeasurer(settings, state), metrics)
+
+
 def announcer_of(settings: Settings) -> Announcer:
     """Return who makes overrides known: the cluster's Events, where there is a cluster."""
     source = settings.state
@@ -167,7 +180,7 @@ async def run_webhook(
         return tuple(reason for reason in reasons if reason is not None)
 
     health = create_health_app(missing, metrics=metrics, state=serving)
-    parts = (state, background, peers, ledger)
+    parts = (state, background, peers, ledger, _rounds_of(settings, state, metrics))
     running = [asyncio.create_task(part.run()) for part in parts if part is not None]
     try:
         return await serve(

@@ -74,11 +74,11 @@ def test_five_at_once_are_all_found_the_gravest_first() -> None:
 
 
 def place_of(change: Manifest) -> str:
-    """Return the namespace that a change is in, or the name of what has none."""
+    """Return the namespace that a change is in, or the name of what has none; a webhook is in its own."""
     if "create" in change:
         return str(change["create"]["metadata"].get("namespace", "the cluster"))
     key = change.get("patch") or change.get("delete") or change["edit"]
-    return str(key).partition(" ")[2].partition("/")[0]
+    return str(key).partition(" ")[2].partition("/")[0].removeprefix("spark-operator-")
 
 
 @pytest.mark.parametrize("number", range(10))

@@ -6,20 +6,25 @@ Peers that are seen are measured in `incluster/test_measured_sources.py`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 import pytest
 
-from app.cluster.client.connection import Connection, configuration
+from app.cluster.client.connection import ApiAnswer, ApiRequest, Connection, Method, configuration
+from app.cluster.client.objects import Objects
 from app.cluster.client.server import ClusterServer
 from app.cluster.probe.prober import Prober
-from app.cluster.probe.store import recall, remember
+from app.cluster.probe.questions import PolicyQuestion
+from app.cluster.probe.store import reference, remember
+from app.cluster.state.live import LiveState
+from app.deadline import Deadline
 from app.engine.cluster import Provenance, Source
 from app.errors import StateUnreadable
-from app.model.measured_sources import Unknown, render_unknown
-from app.model.measurement import CallerPlace, Measurement, Observation, ObservedPlace, Reach
+from app.model.measured_sources import Memory, Unknown
+from app.model.measurement import CallerPlace, Coverage, Measurement, Observation, ObservedPlace, Reach
+from app.model.sources_config_map import memory_of, render_unknown
 from tests.integration.conftest import MakeNamespace
 from tests.integration.guard import Guard, running_guard
 from tests.integration.guard import configuration as webhook_configuration
@@ -51,7 +56,7 @@ def test_a_hidden_peer_is_told_with_the_pod_and_becomes_no_source(
     guard: Guard,  # noqa: ARG001 - it answers
     make_namespace: MakeNamespace,
 ) -> None:
-    found = prober(control_plane).measure(make_namespace())
+    found = prober(control_plane).measure(PolicyQuestion(make_namespace()))
     (coverage,) = found.coverage
     assert (coverage.reach, coverage.pods, coverage.trouble) == (Reach.SHARED, ("pod-1",), "")
     assert coverage.probes == coverage.answers == coverage.hidden == 21
@@ -66,7 +71,7 @@ def test_probing_leaves_no_policy_behind(
     make_namespace: MakeNamespace,
 ) -> None:
     namespace = make_namespace()
-    prober(control_plane).measure(namespace)
+    prober(control_plane).measure(PolicyQuestion(namespace))
     path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
     assert json.loads(control_plane.client().request("GET", path).text)["items"] == []
 
@@ -78,7 +83,7 @@ def test_a_user_who_may_not_probe_is_told_the_rule_that_is_missing(
 ) -> None:
     namespace = make_namespace()
     with pytest.raises(StateUnreadable, match="developer may not use verb probe") as failed:
-        prober(control_plane, "developer").measure(namespace)
+        prober(control_plane, "developer").measure(PolicyQuestion(namespace))
     assert failed.value.how == (
         'grant this rule: apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"],'
         f' verbs: ["probe"] in namespace {namespace}'
@@ -89,7 +94,7 @@ def test_a_user_who_may_not_create_policies_is_told_the_rule_that_is_missing(
     control_plane: ControlPlane, make_namespace: MakeNamespace
 ) -> None:
     with pytest.raises(StateUnreadable, match="not permitted") as failed:
-        prober(control_plane, "readonly").measure(make_namespace())
+        prober(control_plane, "readonly").measure(PolicyQuestion(make_namespace()))
     assert 'verbs: ["create"]' in failed.value.how
 
 
@@ -97,13 +102,13 @@ def test_where_no_guard_is_called_the_message_says_what_to_look_at(
     control_plane: ControlPlane, make_namespace: MakeNamespace
 ) -> None:
     with pytest.raises(StateUnreadable, match=r"none of 3 probes in namespace .* was answered") as failed:
-        prober(control_plane).measure(make_namespace(managed=False))
+        prober(control_plane).measure(PolicyQuestion(make_namespace(managed=False)))
     assert "failurePolicy Ignore" in failed.value.how
 
 
 def test_a_namespace_that_does_not_exist_is_named(control_plane: ControlPlane) -> None:
     with pytest.raises(StateUnreadable, match='namespaces "no-such" not found'):
-        prober(control_plane).measure("no-such")
+        prober(control_plane).measure(PolicyQuestion("no-such"))
 
 
 def test_a_webhook_that_cannot_be_reached_is_told_in_the_api_servers_words(
@@ -125,7 +130,7 @@ def test_a_webhook_that_cannot_be_reached_is_told_in_the_api_servers_words(
         register_webhook(control_plane, url, ca_pem, gone, probe=is_called),
         pytest.raises(StateUnreadable, match="was answered") as failed,
     ):
-        prober(control_plane).measure(namespace)
+        prober(control_plane).measure(PolicyQuestion(namespace))
     assert "failed calling webhook" in failed.value.why
     assert "connection refused" in failed.value.why
 
@@ -139,13 +144,14 @@ def test_in_whose_name_something_was_measured_is_what_the_api_server_says(
 
 
 def measured(*addresses: str) -> Measurement:
+    """Return a complete round."""
     found = (
         ObservedPlace(
             CallerPlace(ip_address(address)), (Observation(ip_address(address), "10.20.0.1:6443", "pod-1"),)
         )
         for address in addresses
     )
-    return Measurement(tuple(found), ())
+    return Measurement(tuple(found), (Coverage("10.20.0.1:6443", Reach.SINGLE, 21, 21),))
 
 
 @pytest.fixture
@@ -158,15 +164,20 @@ def connection(control_plane: ControlPlane) -> Connection:
     return Connection(configuration(control_plane.kubeconfig()))
 
 
+def recalled(api: Connection, namespace: str) -> Memory | None:
+    stored = Objects(api, "tests").get(reference(namespace))
+    return None if stored is None else memory_of(stored)
+
+
 def test_what_is_remembered_is_recalled_and_measuring_again_keeps_the_first_time(
     control_plane: ControlPlane, memory_namespace: str
 ) -> None:
     api = connection(control_plane)
-    assert recall(api, memory_namespace).measured == ()
+    assert recalled(api, memory_namespace) is None
     first = remember(
         api, measured("10.20.0.10", "fd00::10"), by="admin", guard_namespace=memory_namespace, now=NOW
     )
-    assert recall(api, memory_namespace) == first
+    assert recalled(api, memory_namespace) == first
     later = NOW + timedelta(days=2)
     again = remember(api, measured("10.20.0.10"), by="bea", guard_namespace=memory_namespace, now=later)
     assert [
@@ -175,16 +186,63 @@ def test_what_is_remembered_is_recalled_and_measuring_again_keeps_the_first_time
         ("10.20.0.10", NOW, later, "bea"),
         ("fd00::10", NOW, NOW, "admin"),
     ]
+    assert again.measured[1].unseen == (later,)
+    assert again.rounds.completed == later
+    assert recalled(api, memory_namespace) == again
 
 
-def test_what_expired_is_forgotten_by_the_next_measurement(
+def test_what_expired_long_ago_is_forgotten_by_the_next_measurement(
     control_plane: ControlPlane, memory_namespace: str
 ) -> None:
     api = connection(control_plane)
     remember(api, measured("10.20.0.10"), by="a", guard_namespace=memory_namespace, now=NOW)
-    later = NOW + timedelta(days=8)
-    kept = remember(api, measured("10.20.0.11"), by="a", guard_namespace=memory_namespace, now=later)
-    assert [str(source.place) for source in kept.measured] == ["10.20.0.11"]
+
+    def without_it(day: int) -> list[str]:
+        now = NOW + timedelta(days=day)
+        kept = remember(api, measured("10.20.0.11"), by="a", guard_namespace=memory_namespace, now=now)
+        assert recalled(api, memory_namespace) == kept
+        return [str(one.place) for one in kept.measured]
+
+    for day in range(1, 9):
+        assert without_it(day) == ["10.20.0.10", "10.20.0.11"]
+    assert without_it(60) == ["10.20.0.11"]
+
+
+class Interrupted:
+    """A connection on which somebody else is quicker, once, between reading and writing."""
+
+    def __init__(self, api: Connection, meanwhile: Callable[[], object]) -> None:
+        self._api = api
+        self._meanwhile: Callable[[], object] | None = meanwhile
+
+    def call(self, request: ApiRequest, deadline: Deadline) -> ApiAnswer:
+        """Let the other one write before the first write."""
+        if request.method is Method.APPLY and self._meanwhile is not None:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            meanwhile()
+        return self._api.call(request, deadline)
+
+    fetch, watch = Connection.fetch, Connection.watch
+
+
+def test_of_two_replicas_that_make_a_round_at_the_same_moment_one_counts_and_both_are_heard(
+    control_plane: ControlPlane, memory_namespace: str
+) -> None:
+    api = connection(control_plane)
+    remember(api, measured("10.20.0.10"), by="a", guard_namespace=memory_namespace, now=NOW)
+    tomorrow = NOW + timedelta(days=1)
+
+    def round_of(api: Connection, peer: str) -> Memory:
+        return remember(api, measured(peer), by=peer, guard_namespace=memory_namespace, now=tomorrow)
+
+    interrupted = Interrupted(api, lambda: round_of(api, "10.20.0.11"))
+    kept = round_of(interrupted, "10.20.0.12")  # type: ignore[arg-type]  # as much of one as is needed
+    assert {str(one.place): one.unseen for one in kept.measured} == {
+        "10.20.0.10": (tomorrow,),
+        "10.20.0.11": (),
+        "10.20.0.12": (),
+    }
+    assert recalled(api, memory_namespace) == kept
 
 
 def test_remembering_leaves_the_guards_own_notes_alone(
@@ -200,6 +258,15 @@ def test_remembering_leaves_the_guards_own_notes_alone(
     kept = remember(api, measured("10.20.0.11"), by="a", guard_namespace=memory_namespace, now=NOW)
     assert kept.unknown == (unknown,)
     assert kept.measured[0].last_seen == datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def requires(control_plane: ControlPlane, memory_namespace: str, namespace: str) -> bool:
+    """Tell whether the live state requires a measured source that only admin knows."""
+
+    async def scenario(state: LiveState) -> bool:
+        return any("by admin" in one.origin for one in (await read(state, namespace)).sources)
+
+    return with_state(live(control_plane, guard_namespace=memory_namespace), scenario)
 
 
 def test_the_live_state_follows_the_config_map(
@@ -224,17 +291,22 @@ def test_the_live_state_follows_the_config_map(
     assert found.origin.startswith("a probe by admin on ")
 
 
-def test_what_was_not_seen_for_a_week_is_not_required_by_the_live_state_any_more(
+def test_a_quiet_year_takes_nothing_from_the_live_state_and_eight_rounds_without_it_do(
     control_plane: ControlPlane, memory_namespace: str, make_namespace: MakeNamespace
 ) -> None:
     namespace = make_namespace()
-    long_ago = datetime.now(UTC) - timedelta(days=8)
-    api = connection(control_plane)
-    remember(api, measured("10.20.0.10"), by="admin", guard_namespace=memory_namespace, now=long_ago)
-    state = live(control_plane, guard_namespace=memory_namespace)
+    api, year_ago = connection(control_plane), datetime.now(UTC) - timedelta(days=365)
 
-    async def scenario(_: object) -> list[Provenance]:
-        return [source.provenance for source in (await read(state, namespace)).sources]
+    def measure(peer: str, day: int, by: str = "the guard") -> None:
+        now = year_ago + timedelta(days=day)
+        remember(api, measured(peer), by=by, guard_namespace=memory_namespace, now=now)
 
-    assert Provenance.MEASURED not in with_state(state, scenario)
-    assert any(note.startswith("10.20.0.10 is not required any more") for note in state.notes)
+    measure("10.20.0.10", 0, "admin")
+    assert requires(control_plane, memory_namespace, namespace)
+    for day in range(350, 357):
+        measure("10.20.0.11", day)
+    assert requires(control_plane, memory_namespace, namespace)
+    measure("10.20.0.11", 357)
+    assert not requires(control_plane, memory_namespace, namespace)
+    measure("10.20.0.10", 357, "admin")
+    assert requires(control_plane, memory_namespace, namespace)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 
 from app.cluster.client.objects import Objects
 from app.cluster.state.facts import KUBE_SYSTEM
@@ -13,6 +14,13 @@ from app.model.kinds import NODE, POD
 from app.names import NAME, NAME_LABEL
 from app.wire.objects.nodes import NodeFacts, node_facts
 from app.wire.objects.pods import PodFacts, pod_facts
+
+
+class PodsRead(Enum):
+    """Which pods may be read, to tell whether an address is one's."""
+
+    ALL = "those of all namespaces"
+    NEAR = "those of kube-system and of the guard's namespace, which the guard itself may read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,9 @@ class AddressOwners:
         )
 
 
-def owners_of(objects: Objects, guard_namespace: str, peers: Iterable[Address]) -> AddressOwners:
+def owners_of(
+    objects: Objects, guard_namespace: str, peers: Iterable[Address], readable: PodsRead
+) -> AddressOwners:
     """Return what surrounds ``peers``. Never raises: what may not be read becomes a note."""
     notes: list[str] = []
     pods: dict[tuple[str, str], PodFacts] = {}
@@ -42,7 +52,7 @@ def owners_of(objects: Objects, guard_namespace: str, peers: Iterable[Address]) 
     try:
         nodes = tuple(node_facts(node) for node in objects.list(NODE))
         found = [*objects.list(POD, KUBE_SYSTEM), *objects.list(POD, guard_namespace)]
-        for peer in sorted(peers, key=str):
+        for peer in sorted(peers, key=str) if readable is PodsRead.ALL else ():
             found += objects.list(POD, fields=f"status.podIP={peer}")
         pods = {(pod.namespace, pod.name): pod for pod in map(pod_facts, found)}
     except StateUnreadable as error:

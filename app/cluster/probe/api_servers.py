@@ -38,10 +38,14 @@ class ApiServerEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class ApiServerEndpoints:
-    """All addresses to ask through; ``notes`` say which API servers cannot be asked alone, and why."""
+    """All addresses to ask through; ``unasked`` are the API servers that cannot be asked alone.
+
+    ``notes`` say why.
+    """
 
     usable: tuple[ApiServerEndpoint, ...]
     notes: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
 
 
 def find_endpoints(config: ClientConfiguration, objects: Objects) -> ApiServerEndpoints:
@@ -59,11 +63,13 @@ def find_endpoints(config: ClientConfiguration, objects: Objects) -> ApiServerEn
     others = [endpoint for endpoint in endpoints if endpoint != own]
     if not config.verify_ssl:
         why = "the kubeconfig switches the verification of certificates off"
-        return ApiServerEndpoints((first,), tuple(_cannot(other, why) for other in others))
+        return ApiServerEndpoints((first,), tuple(_cannot(other, why) for other in others), tuple(others))
     with ThreadPoolExecutor(max(1, len(others))) as pool:
         looked = list(pool.map(lambda name: _single(config, name), others))
     usable = tuple(place for place in looked if isinstance(place, ApiServerEndpoint))
-    return ApiServerEndpoints((first, *usable), tuple(place for place in looked if isinstance(place, str)))
+    unasked = tuple(name for name, place in zip(others, looked, strict=True) if isinstance(place, str))
+    notes = tuple(place for place in looked if isinstance(place, str))
+    return ApiServerEndpoints((first, *usable), notes, unasked)
 
 
 def _endpoints(objects: Objects) -> list[str]:

@@ -32,17 +32,19 @@ def conclude(
     by_peer: dict[Address, list[Observation]] = defaultdict(list)
     for observation in observations:
         by_peer[observation.peer].append(observation)
-    told = list(notes)
+    told, unplaced = list(notes), []
     for peer, seen in sorted(by_peer.items(), key=lambda item: (item[0].version, item[0])):
         place, note = _place(peer, owners)
         told += [note] if note else []
-        if place is not None:
+        if place is None:
+            unplaced.append(peer)
+        else:
             by_place.setdefault(str(place), (place, []))[1].extend(seen)
     found = tuple(ObservedPlace(place, tuple(seen)) for place, seen in by_place.values())
     derived = tuple(other for observed in found for other in siblings(observed.place, owners.nodes))
     told += (*_coverage_notes(coverage), *_unreached_notes(coverage, owners.guards))
     told += (*_family_notes(found, owners), *_platform_notes(owners), *owners.notes)
-    return Measurement(found, coverage, derived, tuple(dict.fromkeys(told)))
+    return Measurement(found, coverage, derived, tuple(dict.fromkeys(told)), unplaced=tuple(unplaced))
 
 
 def _place(peer: Address, owners: AddressOwners) -> tuple[CallerPlace | None, str]:

@@ -1,4 +1,4 @@
-"""Where reviews come from while the guard works: keeps measured sources from expiring, and tells of others.
+"""Where reviews come from while the guard works: notes when measured sources are seen, and tells of others.
 
 Whoever reaches the port can send a review, so nothing that is seen here becomes a source. A measured source
 is noted as seen, at most once an hour; an address that no known source covers is counted, logged once, and
@@ -19,7 +19,8 @@ from app.cluster.state.facts import Known
 from app.engine.addresses import Address, address_of
 from app.errors import ChangeFailed
 from app.logs import EventLog
-from app.model.measured_sources import EXPIRES_AFTER, Unknown, render_unknown, seen_key, stamp
+from app.model.measured_sources import Unknown
+from app.model.sources_config_map import render_unknown, seen_key, stamp
 from app.names import FIELD_MANAGER
 
 Entries = dict[str, str | None]
@@ -27,6 +28,8 @@ Entries = dict[str, str | None]
 
 LOOK_SECONDS = 20.0
 _NOTED_EVERY = timedelta(hours=1)
+_UNKNOWN_FOR = timedelta(days=7)
+"""How long an address that no known source covers is told of after its last review."""
 _MOST_PEERS = 1024
 _MOST_UNKNOWN = 8
 """So many unknown addresses are noted: the ConfigMap must not grow with what somebody sends."""
@@ -51,7 +54,7 @@ def _stale(known: Known, now: datetime) -> Entries:
     gone = (
         unknown.key
         for unknown in known.memory.unknown
-        if known.covers(unknown.address) or now - unknown.last_seen > EXPIRES_AFTER
+        if known.covers(unknown.address) or now - unknown.last_seen > _UNKNOWN_FOR
     )
     return dict.fromkeys((*known.memory.orphans, *gone))
 
@@ -127,7 +130,7 @@ class PeerWatch:
         self._unknown = {
             peer: last
             for peer, last in self._unknown.items()
-            if now - last <= EXPIRES_AFTER and not known.covers(peer)
+            if now - last <= _UNKNOWN_FOR and not known.covers(peer)
         }
         for peer in sorted((address for address in peers if not known.covers(address)), key=str):
             if peer not in self._unknown:

@@ -1,25 +1,23 @@
-"""Writes the ConfigMap of measured sources after a probe (``app.model.measured_sources``)."""
+"""Writes the ConfigMap of measured sources after a probe (``app.model.sources_config_map``)."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 from app.cluster.client.connection import WritingApi
 from app.cluster.client.objects import Objects
-from app.model.kinds import CONFIG_MAP, Reference
-from app.model.measured_sources import Memory, Remembered, memory_of, render_measured
+from app.errors import ChangeFailed
+from app.model.kinds import CONFIG_MAP, Manifest, Reference
+from app.model.measured_sources import NOTHING_REMEMBERED, Memory
 from app.model.measurement import Measurement
+from app.model.rounds import Round
+from app.model.sources_config_map import memory_of, render_measured, render_rounds
 from app.names import NAME, OURS, SOURCES_CONFIG_MAP
 
 MEASURER = f"{NAME}-probe"
-"""The field manager of whoever probed, the same for every command, so that one takes over from another."""
-
-
-def recall(api: WritingApi, guard_namespace: str = NAME) -> Memory:
-    """Return what is remembered. Raises ``StateUnreadable``."""
-    found = Objects(api, MEASURER).get(reference(guard_namespace))
-    return Memory() if found is None else memory_of(found) or Memory()
+"""The field manager of whoever probed, the same for everybody, so that one takes over from another."""
+_ATTEMPTS = 5
 
 
 def remember(
@@ -32,18 +30,34 @@ def remember(
 ) -> Memory:
     """Add a measurement, made in the name of user ``by``, to what is remembered; return all of it.
 
-    What was not seen for so long that it expired is forgotten. Raises ``StateUnreadable``, ``ChangeFailed``.
+    It is written on condition that nobody has written since it was read: of two rounds at the same moment one
+    counts. Raises ``StateUnreadable``, ``ChangeFailed``.
     """
-    now = (now or datetime.now(UTC)).replace(microsecond=0)
-    known = recall(api, guard_namespace).measured
-    kept = {remembered.key: remembered for remembered in known if not remembered.is_expired(now)}
-    for found in measurement.found:
-        fresh = Remembered(found.place, now, now, by, found.api_servers, found.pods)
-        # What was measured again is known since the first time; all else is as of now.
-        kept[fresh.key] = replace(fresh, first_seen=kept.get(fresh.key, fresh).first_seen)
-    data, labels = render_measured(kept.values()), {"labels": dict([OURS])}
-    manifest = reference(guard_namespace).manifest(labels, data=data)
-    return memory_of(Objects(api, MEASURER).apply(manifest, force=True).object) or Memory()
+    objects, place = Objects(api, MEASURER), reference(guard_namespace)
+    done = Round(measurement, by, (now or datetime.now(UTC)).replace(microsecond=0))
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _added(objects, place, done)
+        except ChangeFailed as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
+    return _added(objects, place, done)
+
+
+def _added(objects: Objects, place: Reference, done: Round) -> Memory:
+    """Try once. Raises ``ChangeFailed``, 409 where somebody wrote in between."""
+    found = objects.get(place)
+    known = (None if found is None else memory_of(found)) or NOTHING_REMEMBERED
+    memory = done.added_to(known)
+    if memory is known:
+        return known
+    return memory_of(objects.apply(_manifest(place, memory, found), force=True).object) or NOTHING_REMEMBERED
+
+
+def _manifest(place: Reference, memory: Memory, before: Manifest | None) -> Manifest:
+    version = {} if before is None else {"resourceVersion": before["metadata"]["resourceVersion"]}
+    metadata = {"labels": dict([OURS]), "annotations": render_rounds(memory.rounds), **version}
+    return place.manifest(metadata, data=render_measured(memory.measured))
 
 
 def reference(guard_namespace: str) -> Reference:

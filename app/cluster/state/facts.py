@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from app.engine.addresses import Address, place_of
 from app.engine.cluster import MANAGED, Source
 from app.engine.policy import Namespace, Policy
-from app.model.measured_sources import Memory
+from app.model.measured_sources import NOTHING_REMEMBERED, Memory
 from app.wire.objects.nodes import NodeFacts
 from app.wire.objects.pods import pod_facts
 from app.wire.objects.read import RawObject
@@ -21,8 +21,6 @@ KUBERNETES = ("default", "kubernetes")
 AGENT_LABELS = ("app", "k8s-app")
 AGENT_VALUE = "konnectivity-agent"
 """AKS labels its tunnel's pods ``app: konnectivity-agent``, GKE ``k8s-app: konnectivity-agent``."""
-
-NOTHING_REMEMBERED = Memory()
 
 
 @dataclass(frozen=True, slots=True)

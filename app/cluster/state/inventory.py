@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from app.cluster.client.listing import Collection
-from app.cluster.state.facts import AGENT_LABELS, KUBERNETES, NOTHING_REMEMBERED, Facts, agent_of
+from app.cluster.state.facts import AGENT_LABELS, KUBERNETES, Facts, agent_of
 from app.cluster.state.resources import (
     CILIUM_CONFIG,
     DEFINITIONS,
@@ -38,7 +38,8 @@ from app.model.kinds import (
     Kind,
     Reference,
 )
-from app.model.measured_sources import Memory, memory_of
+from app.model.measured_sources import NOTHING_REMEMBERED, Memory
+from app.model.sources_config_map import memory_of
 from app.wire.objects.metadata import NO_METADATA, Metadata
 from app.wire.objects.namespaces import namespace_of
 from app.wire.objects.nodes import node_facts

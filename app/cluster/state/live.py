@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -25,13 +23,12 @@ from app.engine.cluster import Cluster, Source
 from app.engine.policy import Namespace, Policy
 from app.errors import StateUnreadable
 from app.model.access import Access, AccessQuestion, Scope
+from app.model.measured_sources import Memory
 from app.model.snapshot import Watched
 from app.names import NAME
 
 _THREADS = 8
 _REMEMBERED_CLUSTERS = 256
-_EXPIRY_LOOK_SECONDS = 600.0
-"""How often it is looked whether a measured source is too old, while nothing else changes."""
 _LEAST_SECONDS = 0.01
 """A token for a call that is made although its time is up: what answers at once is still of use."""
 
@@ -55,7 +52,6 @@ class LiveState:
         self._fresh = FreshReads(api)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="fresh-read")
         self._derived: tuple[Facts | None, Snapshot] = (None, Snapshot())
-        self._derived_until = 0.0
         self._clusters: dict[Scope, Cluster] = {}
         self.watched = WatchedState(api, guard_namespace)
         self._views = ClusterViews()
@@ -86,6 +82,10 @@ class LiveState:
         facts = self._caches.facts()
         proxies = frozenset(address for agent in facts.agents for address in agent.addresses)
         return Known(self._snapshot().sources, facts.memory, proxies)
+
+    def memory(self) -> Memory | None:
+        """Return what is remembered of measured sources, None before the first sync."""
+        return None if self.ready() is not None else self._caches.facts().memory
 
     def ready(self) -> str | None:
         """Return None when everything was read once, else what is missing and why."""
@@ -178,10 +178,9 @@ class LiveState:
     def _snapshot(self) -> Snapshot:
         facts = self._caches.facts()
         known, snapshot = self._derived
-        if known is not facts or time.monotonic() > self._derived_until:
-            snapshot = snapshot_of(facts, snapshot, declared=self._declared, now=datetime.now(UTC))
+        if known is not facts:
+            snapshot = snapshot_of(facts, snapshot, declared=self._declared)
             self._derived = (facts, snapshot)
-            self._derived_until = time.monotonic() + _EXPIRY_LOOK_SECONDS
         return snapshot
 
     def _cluster(

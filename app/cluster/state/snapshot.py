@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TypeVar
 
 from app.cluster.state.facts import Facts
@@ -49,10 +48,9 @@ def snapshot_of(
     *,
     declared: tuple[Source, ...] = (),
     measured: tuple[Source, ...] = (),
-    now: datetime | None = None,
 ) -> Snapshot:
-    """Return what follows from ``facts`` at ``now``; what is as in ``before`` are those very objects."""
-    found = discover(facts, declared=declared, measured=measured, now=now)
+    """Return what follows from ``facts``; what is as in ``before`` are those very objects."""
+    found = discover(facts, declared=declared, measured=measured)
     webhooks = find_webhooks(facts)
     return Snapshot(
         kept(before.namespaces, facts.namespaces),

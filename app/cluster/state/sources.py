@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from ipaddress import ip_address, ip_network
 
 from app.cluster.state.facts import AGENT_VALUE, KUBE_SYSTEM, KUBERNETES, Facts
@@ -18,6 +17,7 @@ from app.engine.cluster import Endpoint, Provenance, Source, strongest
 from app.engine.intervals import IntervalSet
 from app.engine.policy import PodPeer
 from app.engine.selectors import NAMESPACE_NAME_LABEL, Selector
+from app.model.measured_sources import EXPIRES_OVER, ROUNDS_TO_EXPIRE, Remembered
 from app.model.measurement import CallerPlace
 from app.wire.objects.nodes import NodeFacts
 from app.wire.objects.services import EndpointSliceFacts
@@ -42,13 +42,11 @@ def discover(
     *,
     declared: tuple[Source, ...] = (),
     measured: tuple[Source, ...] = (),
-    now: datetime | None = None,
 ) -> Discovery:
     """Return the sources of the API server's calls, each once, the best known first.
 
     ``declared`` overrides everything; ``measured`` just now add to those that ``facts`` remember. Of these,
-    one that was not seen for a week before ``now``, and that nothing static lists, is not required any more:
-    its member retired.
+    one that expired, and that nothing static lists, is not required any more: its member retired.
     """
     if declared:
         return Discovery(declared)
@@ -57,18 +55,25 @@ def discover(
     alive, notes = [], [*facts.memory.notes, *_tunnel_notes(facts)]
     for known in facts.memory.measured:
         source = known.source
-        if now is None or not known.is_expired(now) or (source.addresses, source.pods) in listed:
-            alive.append(known)
-        else:
-            notes.append(
-                f"{known.place} is not required any more: it was measured ({source.origin}), last seen on"
-                f" {known.last_seen:%Y-%m-%d}, and nothing else lists it"
-            )
+        is_required = not known.is_expired or (source.addresses, source.pods) in listed
+        alive += [known] if is_required else []
+        if known.unseen:
+            notes.append(_unseen(known, is_required=is_required))
     derived = (found for known in alive for found in siblings(known.place, facts.nodes))
     found = strongest((*measured, *(known.source for known in alive), *static, *derived))
     if not found:
         notes.append("no source of the API server's calls is known: declare them in the settings")
     return Discovery(found, tuple(notes))
+
+
+def _unseen(known: Remembered, *, is_required: bool) -> str:
+    what = f"{known.place}, which was measured ({known.source.origin}), was {known.evidence}"
+    if not is_required:
+        return f"{what}, and nothing else lists it: it is not required any more"
+    if known.is_expired:
+        return f"{what}; it is required, as something else lists it"
+    limit = f"{ROUNDS_TO_EXPIRE} of them over at least {EXPIRES_OVER.days} days"
+    return f"{what}: after {limit} it is not required any more"
 
 
 def _tunnel_notes(facts: Facts) -> Iterator[str]:

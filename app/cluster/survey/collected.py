@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from app.cluster.state.facts import Facts
 from app.cluster.state.snapshot import Snapshot, snapshot_of
@@ -45,12 +44,11 @@ class Collected:
 
     def judged(self, declared: tuple[Source, ...] = ()) -> Survey:
         """Return the survey, with the API server's sources as declared, or else as measured and found."""
-        now = datetime.now(UTC)
         facts = replace(self.facts, has_cilium=self.cilium is not None)
-        snapshot = snapshot_of(facts, Snapshot(), declared=declared, now=now)
+        snapshot = snapshot_of(facts, Snapshot(), declared=declared)
         limit = None if self.cilium is None else limit_of(self.cilium, snapshot.sources, self.facts.nodes)
-        cluster, unknown = snapshot.with_policies(self.policies), self.facts.memory.unknown
-        return replace(self.survey, cluster=cluster, unknown_peers=unknown, limit=limit)
+        cluster = snapshot.with_policies(self.policies)
+        return replace(self.survey, cluster=cluster, memory=self.facts.memory, limit=limit)
 
 
 def overrides_in(kind: str, found: Iterable[Metadata]) -> Iterable[OverriddenObject]:

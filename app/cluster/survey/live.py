@@ -34,7 +34,8 @@ from app.model.kinds import (
     Kind,
     Reference,
 )
-from app.model.measured_sources import read_memory
+from app.model.measured_sources import NOTHING_REMEMBERED
+from app.model.sources_config_map import memory_of
 from app.model.survey import Call, LedgerUse, Survey
 from app.names import LEDGER_CONFIG_MAP, SETTINGS_CONFIG_MAP, SETTINGS_KEY, SOURCES_CONFIG_MAP
 from app.wire.networkpolicy.parse import ParsedPolicy, parse_stored
@@ -114,7 +115,8 @@ class Surveyor:
         pods = pool.map(lambda each: self._reader.list(each, pod_facts), self._pod_lists(facts, watched))
         deployments = pool.submit(self._deployments, facts, watched)
         settings = pool.submit(self._config_map, guard[0], SETTINGS_CONFIG_MAP)
-        measured = pool.submit(self._config_map, guard[0], SOURCES_CONFIG_MAP)
+        sources = Reference(CONFIG_MAP, SOURCES_CONFIG_MAP, guard[0])
+        measured = pool.submit(self._reader.get, sources, memory_of)
         ledger = pool.submit(self._ledger)
         cilium = pool.submit(self._reader.get, CILIUM_CONFIG, config_map_data)
         known = tuple({(pod.namespace, pod.name): pod for each in pods for pod in each}.values())
@@ -132,7 +134,7 @@ class Surveyor:
                 *overrides_in("NetworkPolicy", (found.metadata for found in lists.policies)),
             ),
         )
-        memory = read_memory(measured.result())
+        memory = measured.result() or NOTHING_REMEMBERED
         hidden = frozenset(self._reader.hidden)
         unseen = watched if "services" in hidden else frozenset[ServiceKey]()
         assumed = MUTATING.resource in hidden

@@ -29,7 +29,7 @@ from app.engine.judge import Loss
 from app.engine.policy import Direction, Policy
 from app.engine.required_flows import FlowId
 from app.engine.words import addresses_words, listed, place_words
-from app.model.measured_sources import stamp
+from app.model.sources_config_map import stamp
 
 
 def examine_sources(context: Context) -> Iterator[Finding]:
@@ -69,7 +69,7 @@ def _unmatchable(context: Context) -> Iterator[Finding]:
 
 def _unknown_peers(context: Context) -> Iterator[Finding]:
     known = _known_addresses(context)
-    for peer in context.survey.unknown_peers:
+    for peer in context.survey.memory.unknown:
         if place_of(peer.address) not in known:
             yield Finding(
                 Check.API_SERVER_UNKNOWN_PEER,

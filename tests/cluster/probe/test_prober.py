@@ -12,6 +12,7 @@ from app.cluster.client.errors import refusal
 from app.cluster.probe import prober
 from app.cluster.probe.api_servers import ApiServerEndpoint
 from app.cluster.probe.prober import Prober, ProbeTimeouts, _Record
+from app.cluster.probe.questions import PolicyQuestion
 from app.deadline import Deadline
 from app.errors import StateUnreadable
 from app.model.measurement import Reach
@@ -55,7 +56,7 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def asked(server: ApiServer, timeouts: ProbeTimeouts = ProbeTimeouts()) -> _Record:  # noqa: B008 - frozen
     endpoint = ApiServerEndpoint("10.99.0.1:6443", Reach.SINGLE, server)  # type: ignore[arg-type]  # as much of one as is needed
-    return Prober(None)._ask(endpoint, "managed", timeouts)  # type: ignore[arg-type]  # its configuration is not used
+    return Prober(None)._ask(endpoint, PolicyQuestion("managed"), timeouts)  # type: ignore[arg-type]  # its configuration is not used
 
 
 def test_twenty_probes_without_news_end_it() -> None:

@@ -16,8 +16,9 @@ from app.engine.selectors import Selector
 from app.errors import StateUnreadable
 from app.model.access import AccessQuestion, Scope
 from app.model.declared_sources import declared_source
-from app.model.measured_sources import Remembered, render_measured
+from app.model.measured_sources import Remembered
 from app.model.measurement import CallerPlace
+from app.model.sources_config_map import render_measured
 from tests.cluster.running import running
 
 MEASURED = datetime(2026, 11, 25, 12, tzinfo=UTC)

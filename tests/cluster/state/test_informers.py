@@ -17,8 +17,9 @@ from app.cluster.state.facts import Agent
 from app.cluster.state.informers import Informers
 from app.cluster.state.webhook_services import find_webhooks
 from app.deadline import Deadline
-from app.model.measured_sources import Memory, Remembered, render_measured
+from app.model.measured_sources import Memory, Remembered
 from app.model.measurement import CallerPlace
+from app.model.sources_config_map import render_measured
 from tests.cluster.builders import KEY, MANAGED
 from tests.cluster.fake_api import FakeStream, event, page
 

@@ -107,7 +107,7 @@ def test_measured_sources_come_first_and_are_not_guessed_again() -> None:
     known = facts(
         slices=(endpointslice("10.20.0.10", "10.20.0.11"),), memory=memory("10.9.9.9", "10.20.0.10")
     )
-    found = discover(known, now=NOW).sources
+    found = discover(known).sources
     assert [(each.provenance, cidr) for each, (cidr, _) in zip(found, shown(found), strict=True)] == [
         (Provenance.MEASURED, "10.9.9.9/32"),
         (Provenance.MEASURED, "10.20.0.10/32"),
@@ -116,31 +116,35 @@ def test_measured_sources_come_first_and_are_not_guessed_again() -> None:
     assert found[0].origin == "a probe by admin on 2026-11-25, asking 10.20.0.1:6443"
 
 
-def test_a_measured_source_that_nothing_lists_expires_after_seven_days_unseen_and_a_note_says_so() -> None:
-    known = facts(memory=memory("10.9.9.9"))
-    week = NOW + timedelta(days=7)
-    assert [source.provenance for source in discover(known, now=week).sources] == [
-        Provenance.MEASURED,
-        Provenance.GUESSED,
-    ]
-    later = discover(known, now=week + timedelta(seconds=1))
-    assert [source.provenance for source in later.sources] == [Provenance.GUESSED]
-    (note,) = later.notes
-    assert note.startswith(
-        "10.9.9.9 is not required any more: it was measured (a probe by admin on 2026-11-25"
+def unseen(text: str, rounds: int) -> Memory:
+    """Return one measured address that so many daily rounds did not see."""
+    (known,) = memory(text).measured
+    return Memory((replace(known, unseen=tuple(NOW + timedelta(days=each) for each in range(rounds))),))
+
+
+def test_a_measured_source_that_some_rounds_did_not_see_is_required_and_a_note_says_how_far_it_is() -> None:
+    found = discover(facts(memory=unseen("10.9.9.9", 7)))
+    assert [source.provenance for source in found.sources] == [Provenance.MEASURED, Provenance.GUESSED]
+    (note,) = found.notes
+    assert note == (
+        "10.9.9.9, which was measured (a probe by admin on 2026-11-25, asking 10.20.0.1:6443), was not seen"
+        " in 7 complete rounds of probes from 2026-11-25 to 2026-12-01: after 7 of them over at least 7 days"
+        " it is not required any more"
     )
-    assert note.endswith("last seen on 2026-11-25, and nothing else lists it")
 
 
-def test_a_measured_source_that_is_listed_too_does_not_expire() -> None:
-    known = facts(slices=(endpointslice("10.20.0.10"),), memory=memory("10.20.0.10"))
-    found = discover(known, now=NOW + timedelta(days=365))
+def test_an_expired_source_that_nothing_lists_is_not_required_and_a_note_says_so() -> None:
+    found = discover(facts(memory=unseen("10.9.9.9", 8)))
+    assert [source.provenance for source in found.sources] == [Provenance.GUESSED]
+    (note,) = found.notes
+    assert note.endswith("to 2026-12-02, and nothing else lists it: it is not required any more")
+
+
+def test_an_expired_source_that_is_listed_too_stays_required() -> None:
+    found = discover(facts(slices=(endpointslice("10.20.0.10"),), memory=unseen("10.20.0.10", 8)))
     assert [source.provenance for source in found.sources] == [Provenance.MEASURED]
-    assert found.notes == ()
-
-
-def test_without_a_moment_nothing_expires_as_in_a_folder_that_was_written_down_once() -> None:
-    assert discover(facts(memory=memory("10.9.9.9"))).sources[0].provenance is Provenance.MEASURED
+    (note,) = found.notes
+    assert note.endswith("it is required, as something else lists it")
 
 
 def test_an_entry_that_was_not_understood_is_noted() -> None:
@@ -150,9 +154,7 @@ def test_an_entry_that_was_not_understood_is_noted() -> None:
 def guesses(*nodes: NodeFacts, measured: str = "") -> list[tuple[str, str]]:
     known = facts(slices=(), nodes=nodes, memory=memory(measured) if measured else Memory())
     return shown(
-        tuple(
-            source for source in discover(known, now=NOW).sources if source.provenance is Provenance.GUESSED
-        )
+        tuple(source for source in discover(known).sources if source.provenance is Provenance.GUESSED)
     )
 
 

@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ import yaml
 from app.cluster.client.connection import Connection, configuration
 from app.cluster.client.objects import Objects
 from app.cluster.probe.prober import Prober, ProbeTimeouts
-from app.cluster.probe.store import recall, remember
+from app.cluster.probe.questions import PolicyQuestion
+from app.cluster.probe.store import remember
 from app.cluster.survey.cilium import plugin_limit
 from app.engine.addresses import networks_of
 from app.engine.cluster import Provenance
+from app.model.measured_sources import Memory, Rounds
 from app.model.measurement import Measurement, Reach
+from app.model.sources_config_map import ROUNDS_ANNOTATION, memory_of, render_rounds
 from app.model.survey import PluginLimit
 from app.names import NAME, SOURCES_CONFIG_MAP
 from tests.integration.incluster import deployed
@@ -36,6 +40,7 @@ MANAGED = "managed"
 TIMEOUTS = ProbeTimeouts(for_first_answer=60)
 HIGHLY_AVAILABLE = Shape(api_servers=3, hidden_source=True)
 HIDDEN = "10.98.0.13"
+CONFIG_MAP = f"/api/v1/namespaces/{NAME}/configmaps/{SOURCES_CONFIG_MAP}"
 
 
 def guarded(cluster: Cluster, folder: Path) -> Cluster:
@@ -47,7 +52,8 @@ def guarded(cluster: Cluster, folder: Path) -> Cluster:
 
 def measure(cluster: Cluster, member: int = 0) -> Measurement:
     with cluster.entered():
-        return Prober(configuration(cluster.kubeconfig(member=member))).measure(MANAGED, TIMEOUTS)
+        config = configuration(cluster.kubeconfig(member=member))
+        return Prober(config).measure(PolicyQuestion(MANAGED), TIMEOUTS)
 
 
 def addresses(measurement: Measurement) -> set[str]:
@@ -62,11 +68,29 @@ def connection(cluster: Cluster) -> Connection:
     return Connection(configuration(cluster.kubeconfig()))
 
 
+def stored(cluster: Cluster) -> dict[str, Any]:
+    """Return the ConfigMap."""
+    found: dict[str, Any] = json.loads(cluster.client().request("GET", CONFIG_MAP).text)
+    return found
+
+
 def noted(cluster: Cluster) -> dict[str, str]:
     """Return the data of the ConfigMap."""
-    path = f"/api/v1/namespaces/{NAME}/configmaps/{SOURCES_CONFIG_MAP}"
-    found: dict[str, str] = json.loads(cluster.client().request("GET", path).text).get("data", {})
+    found: dict[str, str] = stored(cluster).get("data", {})
     return found
+
+
+def note(cluster: Cluster, **patch: object) -> None:
+    """Change the ConfigMap, as somebody may who wants the guard to believe something else."""
+    content_type = "application/merge-patch+json"
+    assert cluster.client().request("PATCH", CONFIG_MAP, patch, content_type=content_type).ok
+
+
+def recalled(cluster: Cluster) -> Memory:
+    """Return what is remembered."""
+    memory = memory_of(stored(cluster))
+    assert memory is not None
+    return memory
 
 
 @pytest.fixture(scope="module")
@@ -94,20 +118,11 @@ def test_every_probe_reaches_a_replica_anew(one: Cluster) -> None:
 
 
 def test_a_seen_source_is_noted_again_by_the_guard_with_the_rights_that_it_ships_with(one: Cluster) -> None:
-    with one.entered():
-        remember(connection(one), measure(one), by="admin")
-    old = {"data": {"10.99.0.1": noted(one)["10.99.0.1"].replace('"lastSeen":"20', '"lastSeen":"19')}}
-    old["data"]["10.99.0.1"] = old["data"]["10.99.0.1"].replace('"firstSeen":"20', '"firstSeen":"19')
-    one.client().request(
-        "PATCH",
-        f"/api/v1/namespaces/{NAME}/configmaps/{SOURCES_CONFIG_MAP}",
-        old,
-        content_type="application/merge-patch+json",
-    )
+    assert eventually(lambda: "10.99.0.1" in noted(one))
+    note(one, data={"10.99.0.1": noted(one)["10.99.0.1"].replace('Seen":"20', 'Seen":"19')})
     make_review(one)
     assert eventually(lambda: "seen.10.99.0.1" in noted(one))
-    with one.entered():
-        (remembered,) = recall(connection(one)).measured
+    (remembered,) = recalled(one).measured
     assert remembered.last_seen.year > remembered.first_seen.year + 50
 
 
@@ -142,10 +157,48 @@ def test_sources_of_either_family_are_measured_those_in_no_endpointslice_too(
         assert network.num_addresses == 1
 
 
+def test_the_guard_measures_by_itself_and_what_it_measured_expires_by_evidence_alone(
+    make_cluster: MakeCluster, tmp_path: Path
+) -> None:
+    """Attacks F25 and F4: nobody ran bootstrap; and somebody waits until the source is forgotten."""
+    cluster = guarded(make_cluster(HIGHLY_AVAILABLE), tmp_path)
+    cluster.apply(*spark_operator(MANAGED))
+    narrow = operator_policy("10.99.0.11", "10.99.0.12", "10.99.0.13")
+    wide = operator_policy("10.99.0.11", "10.99.0.12", "10.99.0.13", HIDDEN)
+    assert eventually(lambda: recalled(cluster).rounds.completed is not None), noted(cluster)
+    assert set(noted(cluster)) >= {"10.99.0.11", "10.99.0.12", HIDDEN}
+    members = {f"10.99.0.{number}:6443" for number in (11, 12, 13)}
+    assert set(recalled(cluster).rounds.singly) == members
+    assert eventually(lambda: not answered(cluster, narrow)[0])
+    assert f"measured: {HIDDEN} (a probe by the guard on " in answered(cluster, narrow)[1]
+    assert answered(cluster, wide)[0]
+
+    # Quiet years: the record is old, and nothing came of it but silence.
+    moments = '"firstSeen":"2020-01-01T12:00:00Z","lastSeen":"2020-01-01T12:00:00Z"'
+    quiet = f'{moments},"address":"{HIDDEN}"'
+    note(cluster, data={HIDDEN: f"{{{quiet}}}", f"seen.{HIDDEN}": None})
+    assert eventually(lambda: "(a probe on 2020-01-01)" in answered(cluster, narrow)[1])
+    assert not answered(cluster, narrow)[0]
+
+    # Eight complete rounds without it.
+    rounds = ",".join(f'"2020-01-{day:02}T12:00:00Z"' for day in range(2, 10))
+    note(cluster, data={HIDDEN: f'{{{quiet},"unseen":[{rounds}]}}'})
+    assert eventually(lambda: answered(cluster, narrow)[0])
+    told = cluster.guard("doctor", "--no-calls").stdout
+    assert f"{HIDDEN}, a measured source, is not required any more: it was not seen in 8" in told
+
+    # The next round sees it. One is made as soon as there is no record of the last one.
+    note(cluster, metadata={"annotations": {ROUNDS_ANNOTATION: None}})
+    assert eventually(lambda: not answered(cluster, narrow)[0])
+    assert json.loads(noted(cluster)[HIDDEN])["firstSeen"] == "2020-01-01T12:00:00Z"
+
+
 def test_a_source_in_no_endpointslice_is_measured_required_and_unknown_until_then(
     make_cluster: MakeCluster, tmp_path: Path
 ) -> None:
-    cluster = guarded(make_cluster(HIGHLY_AVAILABLE), tmp_path)
+    cluster = make_cluster(HIGHLY_AVAILABLE)
+    measured_just_now(cluster)
+    guarded(cluster, tmp_path)
     cluster.apply(*spark_operator(MANAGED))
     narrow = operator_policy("10.99.0.11", "10.99.0.12", "10.99.0.13")
     assert eventually(lambda: answered(cluster, narrow, member=2)[0])
@@ -179,6 +232,15 @@ def test_a_source_in_no_endpointslice_is_measured_required_and_unknown_until_the
     wide = operator_policy("10.99.0.11", "10.99.0.12", "10.99.0.13", HIDDEN)
     assert answered(cluster, wide)[0]  # the derived ones are guesses: missing them is a warning
     assert eventually(lambda: f"unknown.{HIDDEN}" not in noted(cluster))
+
+
+def measured_just_now(cluster: Cluster) -> None:
+    """Let the guard believe that it need not measure before tomorrow."""
+    annotations = render_rounds(Rounds(datetime.now(UTC)))
+    metadata = {"name": SOURCES_CONFIG_MAP, "namespace": NAME, "annotations": annotations}
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAME}})
+    # Not applied, or else `kubectl apply` of the manifests would take the annotation away.
+    assert cluster.client().request("POST", CONFIG_MAP.rpartition("/")[0], {"metadata": metadata}).ok
 
 
 def give_pod_networks(cluster: Cluster) -> None:
@@ -228,7 +290,7 @@ def test_behind_one_address_all_members_are_measured_by_chance_and_a_note_says_s
     outside = cluster.attach_outside(unreachable=members)
     with balanced(cluster, members, 7443) as shared, outside.namespace.entered():
         kubeconfig = balanced_kubeconfig(cluster, shared, tmp_path)
-        found = Prober(configuration(kubeconfig)).measure(MANAGED, TIMEOUTS)
+        found = Prober(configuration(kubeconfig)).measure(PolicyQuestion(MANAGED), TIMEOUTS)
     assert addresses(found) == {"10.99.0.11", "10.99.0.12", HIDDEN}
     (coverage,) = found.coverage
     assert (coverage.api_server, coverage.reach) == (shared, Reach.SHARED)
@@ -323,6 +385,7 @@ def test_where_cilium_does_not_match_nodes_a_measured_source_is_told_to_be_out_o
 
 
 def test_what_was_measured_is_known_as_measured_to_whoever_reads_the_live_state(one: Cluster) -> None:
+    note(one, data={"10.99.0.1": None})
     with one.entered():
         memory = remember(connection(one), measure(one), by="admin")
     assert {each.source.provenance for each in memory.measured} == {Provenance.MEASURED}

@@ -2,27 +2,28 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine.addresses import Address, address_of, networks_of
 from app.engine.cluster import Provenance
-from app.model.measured_sources import (
-    Memory,
-    Remembered,
-    Unknown,
-    key_of,
+from app.model.measured_sources import Memory, Remembered, Rounds, Unknown, key_of
+from app.model.measurement import CallerPlace
+from app.model.sources_config_map import (
+    ROUNDS_ANNOTATION,
     memory_of,
     read_memory,
     render_measured,
+    render_rounds,
     render_unknown,
     seen_key,
     stamp,
 )
-from app.model.measurement import CallerPlace
 from app.wire.errors import UnusableObject
 
 THEN = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
@@ -73,6 +74,67 @@ def test_the_entry_is_plain_text_that_an_admin_can_read() -> None:
         "10.20.0.10": '{"firstSeen":"2026-11-20T08:30:00Z","lastSeen":"2026-11-25T12:00:00Z",'
         '"address":"10.20.0.10","by":"admin","through":["10.99.0.1:6443"],"pods":["netpol-guard-x"]}'
     }
+
+
+def test_the_rounds_that_did_not_see_a_place_are_read_back() -> None:
+    unseen = tuple(NOW + timedelta(days=number) for number in (1, 2))
+    written = replace(ONE, unseen=unseen)
+    assert (
+        '"unseen":["2026-11-26T12:00:00Z","2026-11-27T12:00:00Z"]' in render_measured([written])["10.20.0.10"]
+    )
+    assert read_memory(render_measured([written])) == Memory((written,))
+
+
+def test_the_guards_own_note_of_a_sighting_makes_rounds_before_it_meaningless() -> None:
+    unseen = tuple(NOW + timedelta(days=number) for number in (1, 2, 3))
+    seen = NOW + timedelta(days=2)
+    data = {**render_measured([replace(ONE, unseen=unseen)]), seen_key(ONE): stamp(seen)}
+    (found,) = read_memory(data).measured
+    assert (found.last_seen, found.unseen) == (seen, unseen[2:])
+
+
+def test_the_last_complete_round_stands_in_an_annotation_that_is_read_back() -> None:
+    rounds = Rounds(NOW, ("10.99.0.1:6443",), ("API server 10.99.0.2:6443 gave no answer",))
+    annotations = render_rounds(rounds)
+    assert annotations == {
+        "netpol-guard.iomete.com/probe-rounds": '{"completed":"2026-11-25T12:00:00Z",'
+        '"singly":["10.99.0.1:6443"],"gaps":["API server 10.99.0.2:6443 gave no answer"]}'
+    }
+    assert read_memory({}, annotations).rounds == rounds
+    assert render_rounds(Rounds()) == {}
+
+
+@pytest.mark.parametrize("text", ["nonsense", "[]", '{"completed": "yesterday"}', '{"singly": "all"}'])
+def test_an_annotation_that_is_not_understood_is_a_note_and_costs_no_source(text: str) -> None:
+    found = read_memory(render_measured([ONE]), {ROUNDS_ANNOTATION: text})
+    assert (found.measured, found.rounds) == ((ONE,), Rounds())
+    (note,) = found.notes
+    assert note.startswith("ConfigMap netpol-guard-sources: annotation ")
+
+
+def test_what_0_1_0_wrote_is_read_as_seen_then_and_not_expired_however_old() -> None:
+    old = {"firstSeen": "2025-01-01T00:00:00Z", "lastSeen": "2025-01-02T00:00:00Z", "address": "10.20.0.10"}
+    (found,) = read_memory({"10.20.0.10": json.dumps(old)}).measured
+    assert found.unseen == ()
+    assert not found.is_expired
+
+
+def test_what_is_written_now_0_1_0_reads_too() -> None:
+    """It reads these members of each key that does not begin with `seen.` or `unknown.`, no annotation."""
+
+    class Entry(msgspec.Struct, rename="camel"):
+        first_seen: datetime
+        last_seen: datetime
+        address: str = ""
+        namespace: str = ""
+        labels: dict[str, str] = {}
+        by: str = ""
+        through: tuple[str, ...] = ()
+        pods: tuple[str, ...] = ()
+
+    (text,) = render_measured([replace(ONE, unseen=(NOW,))]).values()
+    read = msgspec.json.decode(text, type=Entry)
+    assert (read.address, read.last_seen, read.by) == ("10.20.0.10", NOW, "admin")
 
 
 def test_an_address_and_pods_become_measured_sources() -> None:
@@ -158,8 +220,10 @@ def test_nothing_in_it_makes_reading_fail(data: dict[str, str]) -> None:
 
 
 def test_of_config_maps_only_that_of_its_name_is_read() -> None:
-    named = {"metadata": {"name": "netpol-guard-sources"}, "data": render_measured([ONE])}
-    assert memory_of(named) == Memory((ONE,))
+    rounds = Rounds(NOW)
+    metadata = {"name": "netpol-guard-sources", "annotations": render_rounds(rounds)}
+    named = {"metadata": metadata, "data": render_measured([ONE])}
+    assert memory_of(named) == Memory((ONE,), rounds=rounds)
     assert memory_of({**named, "metadata": {"name": "other"}}) is None
     assert memory_of({"metadata": {"name": "netpol-guard-sources"}}) == Memory()
     with pytest.raises(UnusableObject):
