@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Protocol
 from app.errors import ChangeFailed, StateUnreadable
 from app.logs import EventLog
 from app.model.measured_sources import Memory
+from app.names import SOURCES_CONFIG_MAP
 
 if TYPE_CHECKING:
-    from app.cluster.state.live import LiveState
+    from app.cluster.client.connection import ClientConfiguration, WritingApi
     from app.metrics import Metrics
-    from app.settings.model import Settings
 
 _LOG = EventLog(__name__)
 _SYNC_SECONDS = 0.5
@@ -141,29 +141,32 @@ class ProbeRounds:
 class GuardMeasurer:
     """One round in the name of the guard: dry runs on its own namespace, noted in its ConfigMap."""
 
-    def __init__(self, settings: Settings, state: LiveState) -> None:
-        """Nothing is sent yet. Raises ``SettingsError`` where the cluster's credentials cannot be used."""
-        from app.cluster.client.connection import configuration
+    def __init__(self, api: WritingApi, config: ClientConfiguration, guard_namespace: str) -> None:
+        """Nothing is sent yet; ``api`` reads and writes, ``config`` is for connections of the probes' own."""
         from app.cluster.probe.address_owners import PodsRead
         from app.cluster.probe.prober import Prober
         from app.cluster.probe.questions import OwnNamespaceQuestion
 
-        self._api = state.api
-        self._namespace = settings.guard_namespace
-        self._question = OwnNamespaceQuestion(self._namespace)
+        self._api = api
+        self._namespace = guard_namespace
+        self._question = OwnNamespaceQuestion(guard_namespace)
         self._stopped = threading.Event()
         self._prober = Prober(
-            configuration(settings.state.kubeconfig, settings.state.context),
-            guard_namespace=self._namespace,
-            pods=PodsRead.NEAR,
-            is_stopped=self._stopped.is_set,
+            config, guard_namespace=guard_namespace, pods=PodsRead.NEAR, is_stopped=self._stopped.is_set
         )
 
     def make(self) -> Memory:
         """Measure, note it, and return what is remembered. Raises ``StateUnreadable``, ``ChangeFailed``."""
         from app.cluster.probe.prober import ProbeTimeouts
-        from app.cluster.probe.store import remember
+        from app.cluster.probe.store import recall, remember
 
+        # First, so that nobody is asked where another replica was quicker, or where it cannot be noted.
+        known = recall(self._api, self._namespace)
+        if known is None:
+            why = f"there is no ConfigMap {self._namespace}/{SOURCES_CONFIG_MAP}"
+            raise StateUnreadable("what was measured", why, "apply the guard's manifests of this version")
+        if known.rounds.due_in(datetime.now(UTC)) > timedelta():
+            return known
         found = self._prober.measure(self._question, ProbeTimeouts(for_one=_CALL_SECONDS))
         return remember(self._api, found, by=_BY, guard_namespace=self._namespace)
 

@@ -131,12 +131,14 @@ def _rounds_of(settings: Settings, state: RunningState, metrics: Metrics) -> Pro
     """Return who measures where the API server calls from; it calls replicas in a cluster alone."""
     if not is_in_pod(settings):
         return None
+    from app.cluster.client.connection import configuration
     from app.cluster.state.live import LiveState
     from app.webhook.rounds import GuardMeasurer, ProbeRounds
 
     if not isinstance(state, LiveState):
         return None
-    return ProbeRounds(state.memory, GuardMeasurer(settings, state), metrics)
+    config = configuration(settings.state.kubeconfig, settings.state.context)
+    return ProbeRounds(state.memory, GuardMeasurer(state.api, config, settings.guard_namespace), metrics)
 
 
 def announcer_of(settings: Settings) -> Announcer:

@@ -13,18 +13,17 @@ from ipaddress import ip_address
 import pytest
 
 from app.cluster.client.connection import ApiAnswer, ApiRequest, Connection, Method, configuration
-from app.cluster.client.objects import Objects
 from app.cluster.client.server import ClusterServer
 from app.cluster.probe.prober import Prober
 from app.cluster.probe.questions import PolicyQuestion
-from app.cluster.probe.store import reference, remember
+from app.cluster.probe.store import recall, remember
 from app.cluster.state.live import LiveState
 from app.deadline import Deadline
 from app.engine.cluster import Provenance, Source
 from app.errors import StateUnreadable
 from app.model.measured_sources import Memory, Unknown
 from app.model.measurement import CallerPlace, Coverage, Measurement, Observation, ObservedPlace, Reach
-from app.model.sources_config_map import memory_of, render_unknown
+from app.model.sources_config_map import render_unknown
 from tests.integration.conftest import MakeNamespace
 from tests.integration.guard import Guard, running_guard
 from tests.integration.guard import configuration as webhook_configuration
@@ -164,20 +163,15 @@ def connection(control_plane: ControlPlane) -> Connection:
     return Connection(configuration(control_plane.kubeconfig()))
 
 
-def recalled(api: Connection, namespace: str) -> Memory | None:
-    stored = Objects(api, "tests").get(reference(namespace))
-    return None if stored is None else memory_of(stored)
-
-
 def test_what_is_remembered_is_recalled_and_measuring_again_keeps_the_first_time(
     control_plane: ControlPlane, memory_namespace: str
 ) -> None:
     api = connection(control_plane)
-    assert recalled(api, memory_namespace) is None
+    assert recall(api, memory_namespace) is None
     first = remember(
         api, measured("10.20.0.10", "fd00::10"), by="admin", guard_namespace=memory_namespace, now=NOW
     )
-    assert recalled(api, memory_namespace) == first
+    assert recall(api, memory_namespace) == first
     later = NOW + timedelta(days=2)
     again = remember(api, measured("10.20.0.10"), by="bea", guard_namespace=memory_namespace, now=later)
     assert [
@@ -188,7 +182,7 @@ def test_what_is_remembered_is_recalled_and_measuring_again_keeps_the_first_time
     ]
     assert again.measured[1].unseen == (later,)
     assert again.rounds.completed == later
-    assert recalled(api, memory_namespace) == again
+    assert recall(api, memory_namespace) == again
 
 
 def test_what_expired_long_ago_is_forgotten_by_the_next_measurement(
@@ -200,7 +194,7 @@ def test_what_expired_long_ago_is_forgotten_by_the_next_measurement(
     def without_it(day: int) -> list[str]:
         now = NOW + timedelta(days=day)
         kept = remember(api, measured("10.20.0.11"), by="a", guard_namespace=memory_namespace, now=now)
-        assert recalled(api, memory_namespace) == kept
+        assert recall(api, memory_namespace) == kept
         return [str(one.place) for one in kept.measured]
 
     for day in range(1, 9):
@@ -242,7 +236,7 @@ def test_of_two_replicas_that_make_a_round_at_the_same_moment_one_counts_and_bot
         "10.20.0.11": (),
         "10.20.0.12": (),
     }
-    assert recalled(api, memory_namespace) == kept
+    assert recall(api, memory_namespace) == kept
 
 
 def test_remembering_leaves_the_guards_own_notes_alone(

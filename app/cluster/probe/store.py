@@ -20,6 +20,12 @@ MEASURER = f"{NAME}-probe"
 _ATTEMPTS = 5
 
 
+def recall(api: WritingApi, guard_namespace: str = NAME) -> Memory | None:
+    """Return what is remembered, None where there is no such ConfigMap. Raises ``StateUnreadable``."""
+    found = Objects(api, MEASURER).get(reference(guard_namespace))
+    return None if found is None else memory_of(found)
+
+
 def remember(
     api: WritingApi,
     measurement: Measurement,

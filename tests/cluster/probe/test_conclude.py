@@ -172,3 +172,11 @@ def test_a_pod_in_the_hosts_network_or_that_has_ended_has_no_address_of_its_own(
     assert pod_facts(raw).own_addresses == (address("10.244.1.7"), address("fd00::7"))
     assert pod_facts({**raw, "spec": {"hostNetwork": True}}).own_addresses == ()
     assert pod_facts({**raw, "status": {**status, "phase": "Succeeded"}}).own_addresses == ()
+
+
+def test_an_address_that_tells_nothing_of_the_caller_is_said_to_be_without_a_place() -> None:
+    proxy = AddressOwners(pods=(pod("gateway", "10.244.1.9", "mesh"),))
+    found = concluded(saw("10.99.0.1"), saw("10.244.1.9"), around=proxy)
+    assert found.unplaced == (address("10.244.1.9"),)
+    assert [str(observed.place) for observed in found.found] == ["10.99.0.1"]
+    assert concluded(saw("10.99.0.1")).unplaced == ()

@@ -12,7 +12,7 @@ from app.cluster.client.errors import refusal
 from app.cluster.probe import prober
 from app.cluster.probe.api_servers import ApiServerEndpoint
 from app.cluster.probe.prober import Prober, ProbeTimeouts, _Record
-from app.cluster.probe.questions import PolicyQuestion
+from app.cluster.probe.questions import OwnNamespaceQuestion, PolicyQuestion, Question
 from app.deadline import Deadline
 from app.errors import StateUnreadable
 from app.model.measurement import Reach
@@ -20,6 +20,9 @@ from app.model.probe import PROBE_ANNOTATION, ProbeRefusal, Refusal, seen
 
 Say = Callable[[str], str]
 """What a guard answers to a nonce; "" for nothing."""
+
+
+IN_MANAGED = PolicyQuestion("managed")
 
 
 def sees(peer: str, pod: str = "guard-1") -> Say:
@@ -54,9 +57,13 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prober, "_PAUSE_SECONDS", 0)
 
 
-def asked(server: ApiServer, timeouts: ProbeTimeouts = ProbeTimeouts()) -> _Record:  # noqa: B008 - frozen
+def asked(
+    server: ApiServer,
+    timeouts: ProbeTimeouts = ProbeTimeouts(),  # noqa: B008 - frozen
+    question: Question = IN_MANAGED,
+) -> _Record:
     endpoint = ApiServerEndpoint("10.99.0.1:6443", Reach.SINGLE, server)  # type: ignore[arg-type]  # as much of one as is needed
-    return Prober(None)._ask(endpoint, PolicyQuestion("managed"), timeouts)  # type: ignore[arg-type]  # its configuration is not used
+    return Prober(None)._ask(endpoint, question, timeouts)  # type: ignore[arg-type]  # its configuration is not used
 
 
 def test_twenty_probes_without_news_end_it() -> None:
@@ -122,6 +129,30 @@ def test_whoever_may_not_probe_is_not_asked_about_again() -> None:
         asked(server)
     assert 'verbs: ["probe"] in namespace managed' in failed.value.how
     assert len(server.requests) == 1
+
+
+def test_the_guard_asks_by_a_dry_run_on_its_own_namespace_alone() -> None:
+    server = ApiServer(sees("10.0.0.1"))
+    assert asked(server, question=OwnNamespaceQuestion("guards")).coverage().answers == 21
+    assert {(request.method, request.path, request.query["dryRun"]) for request in server.requests} == {
+        (Method.MERGE, "/api/v1/namespaces/guards", "All")
+    }
+    (body, *_) = (json.loads(request.body or b"") for request in server.requests)
+    assert body["metadata"]["labels"] == {"iomete.com/managed": "true"}
+
+
+def test_a_guard_that_may_not_ask_is_told_the_rule_that_is_missing() -> None:
+    server = ApiServer(lambda nonce: str(ProbeRefusal(nonce, Refusal.FORBIDDEN, "the guard may not")))
+    with pytest.raises(StateUnreadable) as failed:
+        asked(server, question=OwnNamespaceQuestion("guards"))
+    assert 'resources: ["namespaces"], verbs: ["probe"] in namespace guards' in failed.value.how
+
+
+def test_a_process_that_ends_asks_no_more() -> None:
+    server = ApiServer(sees("10.0.0.1"))
+    endpoint = ApiServerEndpoint("10.99.0.1:6443", Reach.SINGLE, server)  # type: ignore[arg-type]  # as above
+    prober = Prober(None, is_stopped=lambda: len(server.requests) == 3)  # type: ignore[arg-type]  # as above
+    assert prober._ask(endpoint, IN_MANAGED, ProbeTimeouts()).probes == 3
 
 
 def test_where_the_right_to_probe_could_not_be_found_out_it_is_tried_again() -> None:

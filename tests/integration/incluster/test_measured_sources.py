@@ -19,13 +19,13 @@ from app.cluster.client.connection import Connection, configuration
 from app.cluster.client.objects import Objects
 from app.cluster.probe.prober import Prober, ProbeTimeouts
 from app.cluster.probe.questions import PolicyQuestion
-from app.cluster.probe.store import remember
+from app.cluster.probe.store import recall, remember
 from app.cluster.survey.cilium import plugin_limit
 from app.engine.addresses import networks_of
 from app.engine.cluster import Provenance
 from app.model.measured_sources import Memory, Rounds
 from app.model.measurement import Measurement, Reach
-from app.model.sources_config_map import ROUNDS_ANNOTATION, memory_of, render_rounds
+from app.model.sources_config_map import ROUNDS_ANNOTATION, render_rounds
 from app.model.survey import PluginLimit
 from app.names import NAME, SOURCES_CONFIG_MAP
 from tests.integration.incluster import deployed
@@ -68,15 +68,9 @@ def connection(cluster: Cluster) -> Connection:
     return Connection(configuration(cluster.kubeconfig()))
 
 
-def stored(cluster: Cluster) -> dict[str, Any]:
-    """Return the ConfigMap."""
-    found: dict[str, Any] = json.loads(cluster.client().request("GET", CONFIG_MAP).text)
-    return found
-
-
 def noted(cluster: Cluster) -> dict[str, str]:
     """Return the data of the ConfigMap."""
-    found: dict[str, str] = stored(cluster).get("data", {})
+    found: dict[str, str] = json.loads(cluster.client().request("GET", CONFIG_MAP).text).get("data", {})
     return found
 
 
@@ -88,7 +82,8 @@ def note(cluster: Cluster, **patch: object) -> None:
 
 def recalled(cluster: Cluster) -> Memory:
     """Return what is remembered."""
-    memory = memory_of(stored(cluster))
+    with cluster.entered():
+        memory = recall(connection(cluster))
     assert memory is not None
     return memory
 
