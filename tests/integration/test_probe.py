@@ -195,7 +195,7 @@ def test_what_expired_long_ago_is_forgotten_by_the_next_measurement(
         now = NOW + timedelta(days=day)
         kept = remember(api, measured("10.20.0.11"), by="a", guard_namespace=memory_namespace, now=now)
         assert recall(api, memory_namespace) == kept
-        return [str(one.place) for one in kept.measured]
+        return [str(source.place) for source in kept.measured]
 
     for day in range(1, 9):
         assert without_it(day) == ["10.20.0.10", "10.20.0.11"]
@@ -231,7 +231,7 @@ def test_of_two_replicas_that_make_a_round_at_the_same_moment_one_counts_and_bot
 
     interrupted = Interrupted(api, lambda: round_of(api, "10.20.0.11"))
     kept = round_of(interrupted, "10.20.0.12")  # type: ignore[arg-type]  # as much of one as is needed
-    assert {str(one.place): one.unseen for one in kept.measured} == {
+    assert {str(source.place): source.unseen for source in kept.measured} == {
         "10.20.0.10": (tomorrow,),
         "10.20.0.11": (),
         "10.20.0.12": (),
@@ -258,7 +258,7 @@ def requires(control_plane: ControlPlane, memory_namespace: str, namespace: str)
     """Tell whether the live state requires a measured source that only admin knows."""
 
     async def scenario(state: LiveState) -> bool:
-        return any("by admin" in one.origin for one in (await read(state, namespace)).sources)
+        return any("by admin" in source.origin for source in (await read(state, namespace)).sources)
 
     return with_state(live(control_plane, guard_namespace=memory_namespace), scenario)
 

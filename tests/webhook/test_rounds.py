@@ -216,15 +216,15 @@ def measurer(config_map: bytes | int) -> tuple[GuardMeasurer, RoutedApi]:
 def test_where_another_replica_was_quicker_nobody_is_asked() -> None:
     annotations = render_rounds(Rounds(datetime.now(UTC)))
     metadata = {"name": NAME, "namespace": "guards", "annotations": annotations}
-    one, api = measurer(json.dumps({"metadata": metadata}).encode())
-    assert one.make().rounds.completed is not None
+    made, api = measurer(json.dumps({"metadata": metadata}).encode())
+    assert made.make().rounds.completed is not None
     assert [request.path for request in api.requests] == [PATH]
 
 
 def test_where_a_round_is_due_the_api_servers_are_asked() -> None:
-    one, _ = measurer(json.dumps({"metadata": {"name": NAME, "namespace": "guards"}}).encode())
+    made, _ = measurer(json.dumps({"metadata": {"name": NAME, "namespace": "guards"}}).encode())
     with pytest.raises(AttributeError):
-        one.make()
+        made.make()
 
 
 @pytest.mark.parametrize(
@@ -240,8 +240,8 @@ def test_where_a_round_is_due_the_api_servers_are_asked() -> None:
 def test_under_manifests_of_an_older_version_it_says_what_is_missing_and_nobody_is_asked(
     status: int, says: str
 ) -> None:
-    one, api = measurer(status)
+    made, api = measurer(status)
     with pytest.raises(StateUnreadable) as failed:
-        one.make()
+        made.make()
     assert says in f"{failed.value.why}: {failed.value.how}"
     assert len(api.requests) == 1
