@@ -125,7 +125,8 @@ NOTHING_REMEMBERED = Memory()
 def key_of(place: CallerPlace) -> str:
     """Return the key under which a place is remembered; a ConfigMap's keys have no colon.
 
-    >>> key_of(CallerPlace(address_of("fd00::10")))
+    >>> from ipaddress import ip_address
+    >>> key_of(CallerPlace(ip_address("fd00::10")))
     'fd00--10'
     >>> key_of(CallerPlace(None, "kube-system", {"app": "konnectivity-agent"}))
     'pods.kube-system.app.konnectivity-agent'
