@@ -40,38 +40,29 @@ class ClusterViews:
         """Return the state with the policies of ``names``, else of all managed namespaces."""
         namespaces = self._named(watched.namespaces)
         if names is None:
-            every = [name for name, found in namespaces.items() if MANAGED.matches(found.labels)]
-            return self._made(snapshot, watched, namespaces, every)
-        wanted = tuple(names)
-        key = "/".join(wanted)
-        parts = (snapshot, namespaces, *(watched.policies.get(name) for name in wanted))
+            every = (name for name, found in namespaces.items() if MANAGED.matches(found.labels))
+            return snapshot.with_policies(self._policies_of(watched, every), namespaces)
+        policies = self._policies_of(watched, names)
+        key, parts = "/".join(policies), (snapshot, namespaces, *policies.values())
         known = self._views.get(key)
-        if known is not None and all(old is new for old, new in zip(known[0], parts, strict=True)):
+        if known is not None and _is_same(known[0], parts):
             return known[1]
         if len(self._views) >= _MOST:
             self._views.clear()
-        made = self._made(snapshot, watched, namespaces, wanted)
+        made = snapshot.with_policies(policies, namespaces)
         self._views[key] = (parts, made)
         return made
-
-    def _made(
-        self,
-        snapshot: Snapshot,
-        watched: Watched[Policy],
-        namespaces: Mapping[str, Namespace],
-        names: Iterable[str],
-    ) -> Cluster:
-        policies = {name: self._listed(name, watched.policies.get(name, {})) for name in names}
-        return snapshot.with_policies(policies, namespaces)
 
     def _named(self, stored: Mapping[str, StoredNamespace]) -> Mapping[str, Namespace]:
         known, namespaces = self._namespaces
         if known is not stored:
-            namespaces = {
-                name: Namespace(name, found.labels, found.terminating) for name, found in stored.items()
-            }
+            new = {name: Namespace(name, found.labels, found.terminating) for name, found in stored.items()}
+            namespaces = namespaces if namespaces == new else new
             self._namespaces = (stored, namespaces)
         return namespaces
+
+    def _policies_of(self, watched: Watched[Policy], names: Iterable[str]) -> dict[str, PolicyTuple]:
+        return {name: self._listed(name, watched.policies.get(name, {})) for name in names}
 
     def _listed(self, namespace: str, stored: Policies[Policy]) -> PolicyTuple:
         known = self._policies.get(namespace)
@@ -81,7 +72,13 @@ class ClusterViews:
             replace(found.value, terminating=True) if found.terminating else found.value
             for found in stored.values()
         )
+        if known is not None and _is_same(known[1], policies):
+            policies = known[1]
         if len(self._policies) >= _MOST:
             self._policies.clear()
         self._policies[namespace] = (stored, policies)
         return policies
+
+
+def _is_same(old: tuple[object, ...], new: tuple[object, ...]) -> bool:
+    return len(old) == len(new) and all(before is after for before, after in zip(old, new, strict=True))

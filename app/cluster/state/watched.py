@@ -79,7 +79,7 @@ def _kept(
         if metadata.namespace in namespaces:
             stored = known.get(metadata.namespace, {}).get(metadata.name)
             if stored is None or _identity(stored) != _identity_in(metadata):
-                stored = _policy(item, metadata)
+                stored = _policy(item, metadata, stored)
             yield metadata.namespace, metadata.name, stored
 
 
@@ -107,9 +107,14 @@ def _identity_in(metadata: Metadata) -> tuple[str, Version]:
     return metadata.uid, version_of(metadata.resource_version)
 
 
-def _policy(item: msgspec.Raw, metadata: Metadata) -> Stored[Policy]:
-    """Return the policy; one that cannot be understood isolates everything and allows nothing, to be safe."""
+def _policy(item: msgspec.Raw, metadata: Metadata, known: Stored[Policy] | None) -> Stored[Policy]:
+    """Return the policy; one that cannot be understood isolates everything and allows nothing, to be safe.
+
+    What it says stays the very same value as long as only its metadata change.
+    """
     stored = stored_policy(item)
+    if stored is not None and known is not None and known.value == stored.value:
+        return replace(stored, value=known.value)
     if stored is not None:
         return stored
     _LOG.warning("a policy is not understood", namespace=metadata.namespace, name=metadata.name)
@@ -179,7 +184,7 @@ class _Policies(_VersionedReflector):
             return
         policies = dict(by_namespace.get(metadata.namespace, {}))
         if item is not None:
-            policies[metadata.name] = _policy(item, metadata)
+            policies[metadata.name] = _policy(item, metadata, policies.get(metadata.name))
         else:
             policies.pop(metadata.name, None)
             version = version_of(metadata.resource_version)

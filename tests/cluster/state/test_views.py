@@ -97,3 +97,12 @@ def test_what_did_not_change_is_the_same_object_in_a_view_that_did() -> None:
     later = views.view(FACTS, with_policies(STATE, b={}), None)
     assert later.policies["a"] is whole.policies["a"]
     assert later.namespaces is whole.namespaces
+
+
+def test_what_changes_nothing_but_versions_leaves_the_view_the_very_same() -> None:
+    views = ClusterViews()
+    state = watched(a={"p": stored("a", "p")})
+    before = views.view(FACTS, state, ("a",))
+    newer = {"p": replace(state.policies["a"]["p"], version=9)}
+    namespaces = {name: replace(found, version=9) for name, found in state.namespaces.items()}
+    assert views.view(FACTS, replace(with_policies(state, a=newer), namespaces=namespaces), ("a",)) is before

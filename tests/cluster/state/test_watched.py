@@ -117,6 +117,15 @@ def test_versions_move_with_events_and_bookmarks_even_of_what_is_not_kept() -> N
         assert names(state.snapshot()) == {"a": {"p", "new"}}
 
 
+def test_a_change_of_metadata_alone_leaves_what_a_policy_says_the_very_same() -> None:
+    api = cluster_of()
+    with synced(api) as state:
+        before = state.snapshot().policies["a"]["p"]
+        api.watched(POLICIES).send(event("MODIFIED", policy("a", "p", 11)))
+        until(lambda: state.snapshot().policies["a"]["p"].version == 11)
+        assert state.snapshot().policies["a"]["p"].value is before.value
+
+
 def test_the_version_of_namespaces_moves_by_itself() -> None:
     api = cluster_of()
     with synced(api) as state:
