@@ -164,28 +164,36 @@ def test_the_guard_measures_by_itself_and_what_it_measured_expires_by_evidence_a
     assert set(noted(cluster)) >= {"10.99.0.11", "10.99.0.12", HIDDEN}
     members = {f"10.99.0.{number}:6443" for number in (11, 12, 13)}
     assert set(recalled(cluster).rounds.singly) == members
-    assert eventually(lambda: not answered(cluster, narrow)[0])
-    assert f"measured: {HIDDEN} (a probe by the guard on " in answered(cluster, narrow)[1]
-    assert answered(cluster, wide)[0]
+    assert refused(cluster, wide) == ""
+    assert eventually(lambda: bool(refused(cluster, narrow, "--dry-run=server")))
+    said = refused(cluster, narrow)
+    assert "would cut the API server from webhook spark-operator-webhook" in said
+    assert f"measured: {HIDDEN} (a probe by the guard on " in said
 
     # Quiet years: the record is old, and nothing came of it but silence.
     moments = '"firstSeen":"2020-01-01T12:00:00Z","lastSeen":"2020-01-01T12:00:00Z"'
     quiet = f'{moments},"address":"{HIDDEN}"'
     note(cluster, data={HIDDEN: f"{{{quiet}}}", f"seen.{HIDDEN}": None})
-    assert eventually(lambda: "(a probe on 2020-01-01)" in answered(cluster, narrow)[1])
-    assert not answered(cluster, narrow)[0]
+    assert eventually(lambda: "(a probe on 2020-01-01)" in refused(cluster, narrow, "--dry-run=server"))
+    assert "would cut the API server" in refused(cluster, narrow)
 
     # Eight complete rounds without it.
     rounds = ",".join(f'"2020-01-{day:02}T12:00:00Z"' for day in range(2, 10))
     note(cluster, data={HIDDEN: f'{{{quiet},"unseen":[{rounds}]}}'})
-    assert eventually(lambda: answered(cluster, narrow)[0])
+    assert eventually(lambda: refused(cluster, narrow, "--dry-run=server") == "")
     told = cluster.guard("doctor", "--no-calls").stdout
     assert f"{HIDDEN}, a measured source, is not required any more: it was not seen in 8" in told
 
     # The next round sees it. One is made as soon as there is no record of the last one.
     note(cluster, metadata={"annotations": {ROUNDS_ANNOTATION: None}})
-    assert eventually(lambda: not answered(cluster, narrow)[0])
+    assert eventually(lambda: bool(refused(cluster, narrow, "--dry-run=server")))
     assert json.loads(noted(cluster)[HIDDEN])["firstSeen"] == "2020-01-01T12:00:00Z"
+
+
+def refused(cluster: Cluster, policy: dict[str, Any], *flags: str) -> str:
+    """Apply the policy; return what is said where it is refused, "" where it passes."""
+    done = cluster.kubectl("apply", "-f", "-", *flags, stdin=json.dumps(policy), check=False)
+    return "" if done.returncode == 0 else done.stderr
 
 
 def test_a_source_in_no_endpointslice_is_measured_required_and_unknown_until_then(
