@@ -10,7 +10,7 @@ from app.cluster.client.objects import Objects
 from app.cluster.state.facts import KUBE_SYSTEM
 from app.engine.addresses import Address
 from app.errors import StateUnreadable
-from app.model.kinds import NODE, POD
+from app.model.kinds import NODE, POD, Kind, Manifest
 from app.names import NAME, NAME_LABEL
 from app.wire.objects.nodes import NodeFacts, node_facts
 from app.wire.objects.pods import PodFacts, pod_facts
@@ -45,16 +45,20 @@ class AddressOwners:
 def owners_of(
     objects: Objects, guard_namespace: str, peers: Iterable[Address], readable: PodsRead
 ) -> AddressOwners:
-    """Return what surrounds ``peers``. Never raises: what may not be read becomes a note."""
+    """Return what surrounds ``peers``. Never raises: what may not be read is a note, and costs no more."""
     notes: list[str] = []
-    pods: dict[tuple[str, str], PodFacts] = {}
-    nodes: tuple[NodeFacts, ...] = ()
-    try:
-        nodes = tuple(node_facts(node) for node in objects.list(NODE))
-        found = [*objects.list(POD, KUBE_SYSTEM), *objects.list(POD, guard_namespace)]
-        for peer in sorted(peers, key=str) if readable is PodsRead.ALL else ():
-            found += objects.list(POD, fields=f"status.podIP={peer}")
-        pods = {(pod.namespace, pod.name): pod for pod in map(pod_facts, found)}
-    except StateUnreadable as error:
-        notes.append(f"whether a measured address is a pod's or a tunnel's is not certain: {error}")
+
+    def read(kind: Kind, namespace: str = "", fields: str = "") -> list[Manifest]:
+        try:
+            return objects.list(kind, namespace, fields=fields)
+        except StateUnreadable as error:
+            notes.append(f"whether a measured address is a pod's or a tunnel's is not certain: {error}")
+            return []
+
+    nodes = tuple(node_facts(node) for node in read(NODE))
+    found = [*read(POD, KUBE_SYSTEM), *read(POD, guard_namespace)]
+    if readable is PodsRead.ALL:
+        for peer in sorted(peers, key=str):
+            found += read(POD, fields=f"status.podIP={peer}")
+    pods = {(pod.namespace, pod.name): pod for pod in map(pod_facts, found)}
     return AddressOwners(nodes, tuple(pods.values()), guard_namespace, tuple(notes))

@@ -84,7 +84,7 @@ NEEDED_BY = {
     Permission("", "secrets", "create", NAME): f"{ROTATOR}._written",
     Permission("", "secrets", "get", NAME, TLS_SECRET): f"{ROTATOR}._read",
     Permission("", "secrets", "update", NAME, TLS_SECRET): f"{ROTATOR}._written",
-    Permission("", "pods", "list", NAME): f"{ROTATOR}._others",
+    Permission("", "pods", "list", NAME): "app.cluster.probe.address_owners:owners_of",
     Permission("", "pods", "patch", NAME): f"{ROTATOR}._announce",
     Permission("", "configmaps", "list", NAME, SOURCES_CONFIG_MAP): "app.cluster.state.resources:remembered",
     Permission("", "configmaps", "watch", NAME, SOURCES_CONFIG_MAP): "app.cluster.state.resources:remembered",
