@@ -114,9 +114,14 @@ def test_every_probe_reaches_a_replica_anew(one: Cluster) -> None:
 
 def test_a_seen_source_is_noted_again_by_the_guard_with_the_rights_that_it_ships_with(one: Cluster) -> None:
     assert eventually(lambda: "10.99.0.1" in noted(one))
-    note(one, data={"10.99.0.1": noted(one)["10.99.0.1"].replace('Seen":"20', 'Seen":"19')})
-    make_review(one)
-    assert eventually(lambda: "seen.10.99.0.1" in noted(one))
+
+    def is_seen() -> bool:
+        """A round of the guard may be under way, which sees it as well."""
+        note(one, data={"10.99.0.1": noted(one)["10.99.0.1"].replace('Seen":"20', 'Seen":"19')})
+        make_review(one)
+        return "seen.10.99.0.1" in noted(one)
+
+    assert eventually(is_seen)
     (remembered,) = recalled(one).measured
     assert remembered.last_seen.year > remembered.first_seen.year + 50
 
@@ -127,6 +132,40 @@ def make_review(cluster: Cluster, member: int = 0) -> None:
     path = f"/apis/networking.k8s.io/v1/namespaces/{MANAGED}/networkpolicies?dryRun=All"
     answer = cluster.client(member=member).request("POST", path, policy)
     assert answer.ok, answer.text
+
+
+def test_without_the_right_to_note_it_nothing_is_measured_the_metrics_say_so_and_reviews_are_answered(
+    one: Cluster,
+) -> None:
+    """A new image under the manifests of 0.1.0."""
+    assert eventually(lambda: recalled(one).rounds.completed is not None)
+    role = json.loads(one.kubectl("get", "role", NAME, "-n", NAME, "-o", "json").stdout)
+    old = [
+        {**rule, "verbs": ["list", "watch", "patch"]}
+        if rule.get("resourceNames") == [SOURCES_CONFIG_MAP]
+        else rule
+        for rule in role["rules"]
+    ]
+    put_rules(one, old)
+    try:
+        note(one, metadata={"annotations": {ROUNDS_ANNOTATION: None}})
+        assert eventually(lambda: 'netpol_guard_probe_rounds_total{outcome="failed"}' in metrics(one))
+        make_review(one)
+        assert recalled(one).rounds.completed is None
+    finally:
+        put_rules(one, role["rules"])
+    assert eventually(lambda: recalled(one).rounds.completed is not None)
+
+
+def put_rules(cluster: Cluster, rules: list[dict[str, Any]]) -> None:
+    """Let the guard's Role say this in its own namespace."""
+    cluster.kubectl("patch", "role", NAME, "-n", NAME, "--type=merge", "-p", json.dumps({"rules": rules}))
+
+
+def metrics(cluster: Cluster) -> str:
+    """Return what one of the replicas says of itself."""
+    path = f"/api/v1/namespaces/{NAME}/services/http:{NAME}:metrics/proxy/metrics"
+    return cluster.client().request("GET", path).text
 
 
 @pytest.mark.parametrize(
@@ -388,8 +427,12 @@ def test_where_cilium_does_not_match_nodes_a_measured_source_is_told_to_be_out_o
 
 
 def test_what_was_measured_is_known_as_measured_to_whoever_reads_the_live_state(one: Cluster) -> None:
-    note(one, data={"10.99.0.1": None})
-    with one.entered():
-        memory = remember(connection(one), measure(one), by="admin")
-    assert {each.source.provenance for each in memory.measured} == {Provenance.MEASURED}
-    assert json.loads(noted(one)["10.99.0.1"])["by"] == "admin"
+    def is_known_by_admin() -> bool:
+        """A round of the guard may be under way, which is heard as well."""
+        note(one, data={"10.99.0.1": None})
+        with one.entered():
+            memory = remember(connection(one), measure(one), by="admin")
+        assert {known.source.provenance for known in memory.measured} == {Provenance.MEASURED}
+        return bool(json.loads(noted(one)["10.99.0.1"])["by"] == "admin")
+
+    assert eventually(is_known_by_admin)
