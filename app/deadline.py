@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 
@@ -30,3 +33,53 @@ class Deadline:
     def at_most(self, seconds: float) -> Deadline:
         """Return a deadline that is ``seconds`` away, or this one where it comes earlier."""
         return Deadline.after(min(seconds, self.left))
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """How many seconds one review has: to compute in, until all reading and writing ends, and in all."""
+
+    computing: float
+    reading: float
+    answer: float
+
+    @classmethod
+    def of(cls, seconds: float) -> TimeLimits:
+        """Return the limits of a review that has ``seconds`` for whatever it does."""
+        return cls(seconds, seconds, seconds)
+
+
+class ReviewTime:
+    """The time of one review, which begins when this is made.
+
+    Reading is waiting for others: how long that may take is up to whoever waits for the answer. Computing
+    holds up other reviews, and has a budget of its own, to which waiting does not count.
+    """
+
+    __slots__ = ("_computing_ends", "_limits", "answer", "reading")
+
+    def __init__(self, limits: TimeLimits) -> None:
+        """Begin now."""
+        now = time.monotonic()
+        self.reading = Deadline(limits.reading, now + limits.reading)
+        self.answer = Deadline(limits.answer, now + limits.answer)
+        self._limits = limits
+        self._computing_ends = now + limits.computing
+
+    @property
+    def computing(self) -> Deadline:
+        """By when what is computed next must be done."""
+        return Deadline(self._limits.computing, min(self._computing_ends, self.answer.ends))
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait for others meanwhile: that is no computing."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._computing_ends += time.monotonic() - began
+
+
+REVIEW_TIME: ContextVar[ReviewTime] = ContextVar("review time")
+"""That of the review under way, for what is asked behind the ledger's protocol, which knows of no time."""

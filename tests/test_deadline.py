@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from app.deadline import Deadline
+from time import sleep
+
+from app.deadline import Deadline, ReviewTime, TimeLimits
 
 
 def test_what_is_past_is_exhausted_and_what_is_to_come_is_not() -> None:
@@ -13,3 +15,14 @@ def test_what_is_past_is_exhausted_and_what_is_to_come_is_not() -> None:
 def test_an_earlier_deadline_is_never_put_off() -> None:
     assert Deadline.after(0).at_most(60).exhausted()
     assert 0 < Deadline.after(60).at_most(1).left <= 1
+
+
+def test_waiting_is_no_computing_and_nothing_outlasts_the_answer() -> None:
+    time = ReviewTime(TimeLimits(computing=1.0, reading=10.0, answer=1.5))
+    before = time.computing.ends
+    with time.waiting():
+        sleep(0.01)
+    assert before + 0.01 <= time.computing.ends <= time.answer.ends
+    with time.waiting():
+        sleep(0.6)
+    assert time.computing.ends == time.answer.ends < time.reading.ends

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
@@ -23,7 +21,7 @@ from app.admission.outcome import ADMITTED, OutcomeKind, PolicyChange, ReviewOut
 from app.admission.policy_judgement import PolicyJudgement
 from app.admission.rules import Rules
 from app.admission.standing import StandingMemory
-from app.deadline import Deadline
+from app.deadline import REVIEW_TIME, ReviewTime
 from app.engine.budget import Budget, TooComplexError
 from app.engine.cluster import Cluster
 from app.engine.judge import Verdict
@@ -34,8 +32,6 @@ from app.wire.objects.namespaces import ParsedNamespace
 from app.wire.review.request import Review
 
 T = TypeVar("T")
-_DEADLINE: ContextVar[Deadline] = ContextVar("deadline")
-"""That of the review under way: the protocol hands questions to the judge without it."""
 
 
 class WatchedCluster(Protocol):
@@ -74,7 +70,7 @@ class OffloadedJudge(EngineJudge):
         return await self._ask(partial(self.loss_within, case))
 
     async def _ask(self, question: Callable[[Budget], T]) -> T:
-        answer, _ = await self._offload.ask(question, _DEADLINE.get())
+        answer, _ = await self._offload.ask(question, REVIEW_TIME.get().computing)
         return answer
 
 
@@ -108,67 +104,65 @@ class LedgerJudge:
         change: PolicyChange,
         ledgered: LedgerPolicyChange[Policy],
         may_override: Callable[[], Awaitable[bool]],
-        deadline: Deadline,
+        time: ReviewTime,
     ) -> ReviewOutcome:
         """Return what a change of a policy comes to; ``may_override`` tells whether its user may.
 
         Raises ``TooComplexError`` and ``StateUnreadable``.
         """
-        with _within(deadline):
-            decision = await self._reviews.review(ledgered)
-            partners = await self._partners(change, decision, deadline)
-            # Half of a pair makes things worse for a moment: nobody else is to leave it at that.
-            if partners and await may_override():
-                decision = await self._reviews.review(replace(ledgered, assumed=partners))
+        decision = await self._reviews.review(ledgered)
+        partners = await self._partners(change, decision, time)
+        # Half of a pair makes things worse for a moment: nobody else is to leave it at that.
+        if partners and await may_override():
+            decision = await self._reviews.review(replace(ledgered, assumed=partners))
         cluster = self._cluster_of(decision, change)
         if isinstance(decision, Admission):
-            return await self._courtesy(partial(self._judged, change, cluster), deadline)
+            return await self._courtesy(partial(self._judged, change, cluster), time)
         question = partial(self._refused, change, cluster, decision)
-        outcome, _ = await self._offload.ask(question, deadline)
+        outcome, _ = await self._offload.ask(question, time.computing)
         return outcome
 
     def _cluster_of(self, decision: Decision[Policy, Verdict], change: PolicyChange) -> Cluster:
         return self._watched.cluster(decision.basis or self._watched.snapshot(), (change.namespace,))
 
     async def _partners(
-        self, change: PolicyChange, decision: Decision[Policy, Verdict], deadline: Deadline
+        self, change: PolicyChange, decision: Decision[Policy, Verdict], time: ReviewTime
     ) -> tuple[Policy, ...]:
         """Return the other half of a pair, where a half is refused for want of it."""
         if not isinstance(decision, Refusal) or decision.loss is None or change.new is None:
             return ()
         cluster = self._cluster_of(decision, change)
         partners, _ = await self._offload.ask(
-            lambda budget: self._judgement(change, cluster, budget).assumed, deadline
+            lambda budget: self._judgement(change, cluster, budget).assumed, time.computing
         )
         return partners
 
     async def labels(
-        self, review: Review, versions: tuple[ParsedNamespace | None, ParsedNamespace], deadline: Deadline
+        self, review: Review, versions: tuple[ParsedNamespace | None, ParsedNamespace], time: ReviewTime
     ) -> ReviewOutcome:
         """Return what a change of a namespace's labels comes to; raises like ``policy``."""
-        with _within(deadline):
-            decision = await self._reviews.review(ledgered_labels(review, *versions))
+        decision = await self._reviews.review(ledgered_labels(review, *versions))
         cluster = self._watched.cluster(decision.basis or self._watched.snapshot())
         old, new = versions
         question = partial(
             _labels_outcome, (None if old is None else old.namespace, new.namespace), cluster, self._rules
         )
         if isinstance(decision, Admission):
-            return await self._courtesy(question, deadline, aside=True)
+            return await self._courtesy(question, time, aside=True)
         if decision.reason is not Ground.LOSS:
             return not_now(title_of(review), decision)
-        outcome = await self._offload.ask_aside(question, deadline)
+        outcome = await self._offload.ask_aside(question, time.computing)
         return outcome if outcome.kind is OutcomeKind.REJECT else not_now(title_of(review), decision)
 
     async def _courtesy(
-        self, question: Callable[[Budget], ReviewOutcome], deadline: Deadline, *, aside: bool = False
+        self, question: Callable[[Budget], ReviewOutcome], time: ReviewTime, *, aside: bool = False
     ) -> ReviewOutcome:
         """Return the notes to a change that is admitted; none where what is watched says otherwise."""
         try:
             if aside:
-                outcome = await self._offload.ask_aside(question, deadline)
+                outcome = await self._offload.ask_aside(question, time.computing)
             else:
-                outcome, _ = await self._offload.ask(question, deadline)
+                outcome, _ = await self._offload.ask(question, time.computing)
         except TooComplexError:
             return ADMITTED
         return outcome if outcome.kind is OutcomeKind.ADMIT else ADMITTED
@@ -194,15 +188,6 @@ class LedgerJudge:
         # What mends the policy by itself is no way out of this: it does no harm by itself.
         rejection = judgement.rejection(refusal.loss)
         return with_entries_under_way(replace(rejection, lines=rejection.lines[:1]), refusal.under_way)
-
-
-@contextmanager
-def _within(deadline: Deadline) -> Iterator[None]:
-    token = _DEADLINE.set(deadline)
-    try:
-        yield
-    finally:
-        _DEADLINE.reset(token)
 
 
 def ledgered_policy(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from app.admission.outcome import ReviewOutcome
 from app.admission.ports import Announcer, ClusterState, OverrideOutcome
-from app.deadline import Deadline
-from app.model.access import Override, question
+from app.deadline import ReviewTime
+from app.model.access import Access, Override, question
 from app.names import OVERRIDE_ANNOTATION
 from app.wire.objects.metadata import Metadata
 from app.wire.review.request import Operation, Review
@@ -37,12 +37,12 @@ class Overrides:
         self._state = state
         self._announcer = announcer
 
-    async def rule(self, review: Review, reason: str, deadline: Deadline) -> OverrideRuling:
+    async def rule(self, review: Review, reason: str, time: ReviewTime) -> OverrideRuling:
         """Return whether an override for ``reason`` counts: asks what the user may. Never raises."""
         if not reason.strip():
             refusal = f"The override annotation {OVERRIDE_ANNOTATION} is empty: it must say why."
             return OverrideRuling(OverrideOutcome.NO_REASON, refusal)
-        access = await self._state.access(question(review, OVERRIDE_VERB), deadline)
+        access = await self._access(review, time)
         if access.allowed:
             return OverrideRuling(OverrideOutcome.HONOURED)
         outcome = OverrideOutcome.REFUSED
@@ -52,9 +52,13 @@ class Overrides:
             what = "whether the override is allowed could not be found out"
         return OverrideRuling(outcome, f"The override was not honoured: {what}. {access.reason}".rstrip())
 
-    async def is_allowed(self, review: Review, deadline: Deadline) -> bool:
+    async def is_allowed(self, review: Review, time: ReviewTime) -> bool:
         """Tell whether the user of ``review`` may override; not where nobody can tell."""
-        return bool((await self._state.access(question(review, OVERRIDE_VERB), deadline)).allowed)
+        return bool((await self._access(review, time)).allowed)
+
+    async def _access(self, review: Review, time: ReviewTime) -> Access:
+        with time.waiting():
+            return await self._state.access(question(review, OVERRIDE_VERB), time.reading)
 
     def announce(self, review: Review, metadata: Metadata, reason: str, outcome: ReviewOutcome) -> None:
         """Let an honoured override be known; a dry run leaves no trace."""

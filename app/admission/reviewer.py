@@ -41,7 +41,7 @@ from app.admission.ports import (
 from app.admission.probes import Probes, probe_in
 from app.admission.responses import DENY, answer, overridden, unjudged
 from app.admission.rules import NAMESPACES, POLICIES, Mode, Rules
-from app.deadline import Deadline
+from app.deadline import REVIEW_TIME, ReviewTime, TimeLimits
 from app.engine.budget import Budget, TooComplexError
 from app.engine.cluster import MANAGED, Cluster
 from app.engine.policy import Namespace, Policy
@@ -101,26 +101,27 @@ class Reviewer:
         self._offload = Offload()
         self._probes = Probes(state, rules.replica)
 
-    async def respond(self, body: bytes, budget_seconds: float, peer: str = "") -> tuple[bytes, Afterwards]:
+    async def respond(self, body: bytes, limits: TimeLimits, peer: str = "") -> tuple[bytes, Afterwards]:
         """Return the answer to the review in ``body``, which came from the TCP peer ``peer``.
 
         Raises ``BadReview`` where it is none.
         """
         started = perf_counter()
         review = decode_review(body)
-        deadline = Deadline.after(budget_seconds)
-        reply, verdict, judged = await self._answer(review, deadline)
+        time = ReviewTime(limits)
+        REVIEW_TIME.set(time)
+        reply, verdict, judged = await self._answer(review, time)
         self._record(review, verdict, judged, perf_counter() - started)
         if review.dry_run and (asked := probe_in(review)) is not None:
             # The next probe is to meet another replica, and the API server another way to it.
-            warning = await self._probes.warning(review, asked, peer, deadline)
+            warning = await self._probes.warning(review, asked, peer, time.reading)
             return with_warning(reply, warning), Afterwards.CLOSE
         return reply, Afterwards.KEEP
 
-    async def _answer(self, review: Review, deadline: Deadline) -> tuple[bytes, str, _Judged | None]:
+    async def _answer(self, review: Review, time: ReviewTime) -> tuple[bytes, str, _Judged | None]:
         if self._is_exempt(review):
             return unjudged(review), "exempt", None
-        judged = await self._judged(review, deadline)
+        judged = await self._judged(review, time)
         if judged is None:
             kind = f"{review.operation.value} of {review.resource.group or 'core'}/{review.resource.resource}"
             return (
@@ -134,28 +135,26 @@ class Reviewer:
             if judged.granted:
                 return self._overridden(review, judged, judged.granted)
             return *answer(review, judged.outcome, judged.mode, self._rules), judged
-        reply, verdict, judged = await self._refused(review, judged, deadline)
+        reply, verdict, judged = await self._refused(review, judged, time)
         if verdict != DENY:
-            await self._noted(judged, deadline)
+            await self._noted(judged, time)
         return reply, verdict, judged
 
-    async def _noted(self, judged: _Judged, deadline: Deadline) -> None:
+    async def _noted(self, judged: _Judged, time: ReviewTime) -> None:
         """Remember a change that is made although it was refused: others are judged with it."""
         if judged.change is not None:
             self._policies.admitted(judged.change)
         if judged.under_way is not None and self._ledger is not None:
             with suppress(StateUnreadable, TimeoutError):
-                async with asyncio.timeout(deadline.left):
+                async with asyncio.timeout(time.answer.left):
                     await self._ledger.note(judged.under_way)
 
-    async def _refused(
-        self, review: Review, judged: _Judged, deadline: Deadline
-    ) -> tuple[bytes, str, _Judged]:
+    async def _refused(self, review: Review, judged: _Judged, time: ReviewTime) -> tuple[bytes, str, _Judged]:
         """Honour an override that the user may make; else answer by the mode."""
         reason = None if judged.metadata is None else judged.metadata.annotations.get(OVERRIDE_ANNOTATION)
         outcome = judged.outcome
         if reason is not None:
-            ruling = await self._overrides.rule(review, reason, deadline)
+            ruling = await self._overrides.rule(review, reason, time)
             judged = replace(judged, override=ruling.outcome)
             if not ruling.refusal:
                 return self._overridden(review, judged, reason.strip())
@@ -179,19 +178,19 @@ class Reviewer:
             or not rules.exempt_groups.isdisjoint(review.user.groups)
         )
 
-    async def _judged(self, review: Review, deadline: Deadline) -> _Judged | None:
+    async def _judged(self, review: Review, time: ReviewTime) -> _Judged | None:
         """Return the judgement, None for what the guard does not know."""
         what, operation = (review.resource.group, review.resource.resource), review.operation
         changes = operation is _UPDATE or operation is _CREATE
         if what == POLICIES and not review.sub_resource and (changes or operation is _DELETE):
-            return await self._judged_policy(review, deadline)
+            return await self._judged_policy(review, time)
         if what == NAMESPACES and changes and review.sub_resource in _NAMESPACE_PARTS:
-            return await self._judged_namespace(review, deadline)
+            return await self._judged_namespace(review, time)
         return None
 
     # -- network policies ----------------------------------------------------------------------------------
 
-    async def _judged_policy(self, review: Review, deadline: Deadline) -> _Judged:
+    async def _judged_policy(self, review: Review, time: ReviewTime) -> _Judged:
         new, old = _policy(review.object, review.namespace), _policy(review.old_object, review.namespace)
         kept = old if review.operation is _DELETE else new
         if kept is None or kept.policy is None or (old is not None and old.policy is None):
@@ -199,14 +198,14 @@ class Reviewer:
         is_going = kept.metadata.deletion_timestamp is not None
         if is_going and not _changes_spec(kept, old):  # of finalizers or metadata, or deleted once more
             return _Judged(ADMITTED, self._rules.mode)
-        judged = await self._judged_by_ledger(review, (kept, new, old), deadline)
-        return judged or await self._judged_by_lists(review, kept, old, deadline)
+        judged = await self._judged_by_ledger(review, (kept, new, old), time)
+        return judged or await self._judged_by_lists(review, kept, old, time)
 
     async def _judged_by_lists(
-        self, review: Review, kept: ParsedPolicy, old: ParsedPolicy | None, deadline: Deadline
+        self, review: Review, kept: ParsedPolicy, old: ParsedPolicy | None, time: ReviewTime
     ) -> _Judged:
         try:
-            cluster = await self._state.read(Scope(review.namespace), deadline)
+            cluster = await self._read(Scope(review.namespace), time)
         except StateUnreadable as error:
             return _Judged(unknown_state(review, error), self._rules.mode, kept.metadata)
         namespace = cluster.namespaces.get(review.namespace)
@@ -217,7 +216,7 @@ class Reviewer:
             return _Judged(spec_of_what_goes(review), mode, kept.metadata)
         if mode is not _OFF:
             change = change_of(review, kept, old)
-            outcome = await self._policy_outcome(review, change, cluster, deadline)
+            outcome = await self._policy_outcome(review, change, cluster, time)
             if not review.dry_run:
                 if outcome.kind is _ADMIT or mode is not _ENFORCE:
                     self._policies.admitted(change)
@@ -233,7 +232,7 @@ class Reviewer:
         self,
         review: Review,
         versions: tuple[ParsedPolicy, ParsedPolicy | None, ParsedPolicy | None],
-        deadline: Deadline,
+        time: ReviewTime,
     ) -> _Judged | None:
         """Return the judgement, None where there is no ledger or it cannot be used."""
         ledger = self._usable_ledger()
@@ -247,16 +246,16 @@ class Reviewer:
         change = change_of(review, kept, old)
         under_way = ledgered_policy(review, new, old, change)
         try:
-            async with asyncio.timeout(deadline.left):
+            async with asyncio.timeout(time.answer.left):
                 outcome = await ledger.policy(
-                    change, under_way, partial(self._overrides.is_allowed, review, deadline), deadline
+                    change, under_way, partial(self._overrides.is_allowed, review, time), time
                 )
             if kept.metadata.deletion_timestamp is not None and outcome.kind is OutcomeKind.REJECT:
                 outcome = spec_of_what_goes(review)
         except TooComplexError:
             outcome = too_complex(change.title)
         except TimeoutError:
-            outcome = unknown_state(review, overdue(deadline))
+            outcome = unknown_state(review, overdue(time))
         except StateUnreadable as error:
             if ledger.unusable() is not None:
                 return None
@@ -264,20 +263,17 @@ class Reviewer:
         return _Judged(outcome, mode, kept.metadata, under_way=None if review.dry_run else under_way)
 
     async def _policy_outcome(
-        self, review: Review, change: PolicyChange, cluster: Cluster, deadline: Deadline
+        self, review: Review, change: PolicyChange, cluster: Cluster, time: ReviewTime
     ) -> ReviewOutcome:
         """Return the outcome; found out anew where the state moved on while it was being found out."""
         try:
             while True:
                 cases = self._policies.cases(change, cluster)
                 question = partial(self._policies.outcome, change, cases)
-                outcome, others_answered = await self._offload.ask(question, deadline)
+                outcome, others_answered = await self._offload.ask(question, time.computing)
                 if not others_answered or outcome.kind is not _ADMIT:
                     return outcome
-                read, cluster = (
-                    cluster,
-                    await self._state.read(Scope(review.namespace), deadline),
-                )
+                read, cluster = cluster, await self._read(Scope(review.namespace), time)
                 if cluster is read and changes_in(self._policies.cases(change, read)) == changes_in(cases):
                     return outcome
         except TooComplexError:
@@ -285,12 +281,17 @@ class Reviewer:
         except StateUnreadable as error:
             return unknown_state(review, error)
 
+    async def _read(self, scope: Scope, time: ReviewTime) -> Cluster:
+        """Return the state of ``scope``, its policies fresh. Raises ``StateUnreadable``."""
+        with time.waiting():
+            return await self._state.read(scope, time.reading)
+
     def _mode(self, labels: Mapping[str, str]) -> Mode:
         return _MODES.get(labels.get(MODE_LABEL, ""), self._rules.mode)
 
     # -- namespaces ----------------------------------------------------------------------------------------
 
-    async def _judged_namespace(self, review: Review, deadline: Deadline) -> _Judged:
+    async def _judged_namespace(self, review: Review, time: ReviewTime) -> _Judged:
         new = None if review.object is None else namespace_of(review.object)
         old = None if review.old_object is None else namespace_of(review.old_object)
         if new is None or not new.namespace.name:
@@ -304,15 +305,15 @@ class Reviewer:
         weaker = _weakening(mode, self._mode(new.namespace.labels), (old, new))
         ruling = OverrideRuling(OverrideOutcome.NOT_ASKED)
         if weaker:
-            ruling = await self._overrides.rule(review, weaker, deadline)
+            ruling = await self._overrides.rule(review, weaker, time)
         if ruling.refusal:
             # Who may override is not a matter of the mode.
             return _Judged(may_not_weaken(weaker, ruling), Mode.ENFORCE, override=ruling.outcome)
-        outcome = await self._namespace_outcome(review, (old, new), deadline)
+        outcome = await self._namespace_outcome(review, (old, new), time)
         return _Judged(outcome, mode, earlier.metadata, ruling.outcome, weaker)
 
     async def _namespace_outcome(
-        self, review: Review, versions: tuple[ParsedNamespace | None, ParsedNamespace], deadline: Deadline
+        self, review: Review, versions: tuple[ParsedNamespace | None, ParsedNamespace], time: ReviewTime
     ) -> ReviewOutcome:
         old, new = versions
         was_managed = old is not None and MANAGED.matches(old.namespace.labels)
@@ -320,18 +321,18 @@ class Reviewer:
         try:
             if ledger is not None:
                 with _unless_unusable(ledger):
-                    async with asyncio.timeout(deadline.left):
-                        return await ledger.labels(review, versions, deadline)
-            cluster = await self._state.read(Scope.managed(), deadline)
+                    async with asyncio.timeout(time.answer.left):
+                        return await ledger.labels(review, versions, time)
+            cluster = await self._read(Scope.managed(), time)
             if not was_managed:
-                own = await self._state.read(Scope.namespace(new.namespace.name), deadline)
+                own = await self._read(Scope(new.namespace.name), time)
                 cluster = replace(cluster, policies={**cluster.policies, **own.policies})
             before = None if old is None else old.namespace
             question = partial(_namespace_outcome, (before, new.namespace), cluster, self._rules)
             # There are few of them, and one may have to do with all managed namespaces.
-            return await self._offload.ask_aside(question, deadline)
+            return await self._offload.ask_aside(question, time.computing)
         except (StateUnreadable, TimeoutError) as error:
-            unread = overdue(deadline) if isinstance(error, TimeoutError) else error
+            unread = overdue(time) if isinstance(error, TimeoutError) else error
             return unknown_state(review, unread) if was_managed else unchecked(review, unread)
         except TooComplexError:
             return too_complex(title_of(review))

@@ -1,6 +1,6 @@
-"""How long a decision may take: what the settings say, or less where the API server waits for less.
+"""How long an answer may take: the API server sends its own time limit along, `POST /validate?timeout=10s`.
 
-The API server sends its own time limit along: `POST /validate?timeout=10s`.
+Reading has all of that but what is needed to compute the answer and send it; computing what the settings say.
 """
 
 from __future__ import annotations
@@ -8,8 +8,13 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs
 
-RESERVE_SECONDS = 1.0
-"""Kept of the API server's limit for the way there and back, and for its rounding up to whole seconds."""
+from app.deadline import TimeLimits
+
+ON_THE_WAY_SECONDS = 0.5
+"""Kept of the API server's limit for the way there and back."""
+
+AFTER_READING_SECONDS = 1.5
+"""Kept of it when the last read ends: for that way, and to compute an answer from what was read."""
 
 LEAST_SECONDS = 0.1
 
@@ -34,19 +39,24 @@ def go_duration(text: str) -> float | None:
     return -seconds if text.startswith("-") else seconds
 
 
-def budget_for(query: bytes, settings_seconds: float) -> float:
-    """Return the seconds that a decision may take, for the query string of its request.
+def limits_for(query: bytes, computing_seconds: float) -> TimeLimits:
+    """Return how long a review may take, for the query string of its request and the settings' budget.
 
-    A timeout that is missing or cannot be understood changes nothing: the settings' budget holds.
+    With a timeout too short for that, half of the time is for reading. One that is missing or cannot be
+    understood is not the API server's, and the settings' budget has to do for all.
 
-    >>> budget_for(b"timeout=10s", 1.0), budget_for(b"timeout=1500ms", 1.0), budget_for(b"", 1.0)
-    (1.0, 0.5, 1.0)
+    >>> limits_for(b"timeout=10s", 1.0)
+    TimeLimits(computing=1.0, reading=8.5, answer=9.5)
+    >>> limits_for(b"timeout=1s", 1.0)
+    TimeLimits(computing=0.5, reading=0.25, answer=0.5)
     """
     try:
         timeouts = parse_qs(query.decode("latin-1"), max_num_fields=8).get("timeout", [])
     except ValueError:
-        return settings_seconds
+        timeouts = []
     timeout = go_duration(timeouts[-1]) if timeouts else None
     if timeout is None:
-        return settings_seconds
-    return max(LEAST_SECONDS, min(settings_seconds, timeout - RESERVE_SECONDS))
+        return TimeLimits.of(computing_seconds)
+    answer = max(LEAST_SECONDS, timeout - ON_THE_WAY_SECONDS)
+    reading = max(timeout - AFTER_READING_SECONDS, answer / 2)
+    return TimeLimits(min(computing_seconds, answer), reading, answer)

@@ -12,9 +12,10 @@ from functools import lru_cache
 
 from starlette.types import Scope, Send
 
+from app.deadline import TimeLimits
 from app.logs import EventLog
 from app.serving.bodies import BodyReader, NoBody, Receive
-from app.serving.budget import budget_for
+from app.serving.budget import limits_for
 from app.serving.reviews import JSON, Reply, Reviews, error_reply
 
 _LOG = EventLog("app.serving")
@@ -25,7 +26,7 @@ _HELD_BODIES = 16
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """What one process takes on at a time, and how long a request may take."""
+    """What one process takes on at a time, how long it may compute an answer, and a body may arrive."""
 
     body_bytes: int = 8 * 1024 * 1024
     in_flight: int = 64
@@ -65,7 +66,7 @@ class Validate:
         self._on_refusal = on_refusal
         self._bodies = BodyReader(limits.body_bytes, _HELD_BODIES * limits.body_bytes, limits.body_seconds)
         # The API server sends the same query string each time.
-        self._budget = lru_cache(maxsize=64)(lambda query: budget_for(query, limits.budget_seconds))
+        self._time_limits = lru_cache(maxsize=64)(lambda query: limits_for(query, limits.budget_seconds))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; no exception of the reviewer leaves here, so that none becomes a 500."""
@@ -77,15 +78,15 @@ class Validate:
             if isinstance(body, NoBody):
                 reply = self._without_body(body)
             else:
-                reply = await self._reviewed(body, self._budget(scope["query_string"]), _peer(scope))
+                reply = await self._reviewed(body, self._time_limits(scope["query_string"]), _peer(scope))
         await send_reply(reply, send)
 
-    async def _reviewed(self, body: bytes, budget_seconds: float, peer: str) -> Reply:
+    async def _reviewed(self, body: bytes, limits: TimeLimits, peer: str) -> Reply:
         if self.in_flight >= self._limits.in_flight:
             return self._without_body(NoBody.TOO_MANY)
         self.in_flight += 1
         try:
-            return await self._reviews.review(body, budget_seconds, peer)
+            return await self._reviews.review(body, limits, peer)
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the answer is no 500
             _LOG.failure("review failed", error, body_bytes=len(body))
             self._on_refusal("failure")

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import msgspec
 
+from app.deadline import TimeLimits
+
 JSON = "application/json"
 
 
@@ -33,8 +35,8 @@ def error_reply(
 class Reviews(Protocol):
     """Answers admission reviews."""
 
-    async def review(self, body: bytes, budget_seconds: float, peer: str) -> Reply:
-        """Return the answer to the review in ``body``, within the budget; it is not expected to raise.
+    async def review(self, body: bytes, limits: TimeLimits, peer: str) -> Reply:
+        """Return the answer to the review in ``body``, within the limits; it is not expected to raise.
 
         ``peer`` is the address of the TCP peer, "" where there is none; never what a header says.
         """

@@ -34,7 +34,7 @@ KEEP_ALIVE_SECONDS = 120
 EVERY_ADDRESS = "::"
 """Of both families, or of IPv4 on a machine without IPv6."""
 
-CLOSE_SECONDS = 5
+CLOSE_SECONDS = 10
 """How long connections may take to end once nothing more is served."""
 _STARTED_POLL_SECONDS = 0.002
 _BACKLOG = 2048

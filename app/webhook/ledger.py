@@ -9,17 +9,19 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from app.admission.ledger.contents import FORMAT_KEY, Contents, LedgerUnusable, made_anew
+from app.admission.ledger.entries import Entry
 from app.admission.ledger.protocol import Reviews
 from app.admission.ledger.settling import Settler
-from app.admission.ledger.writing import Writer
+from app.admission.ledger.writing import Writer, Written
 from app.admission.ledgered import LedgerJudge, OffloadedJudge
 from app.admission.offload import Offload
 from app.admission.rules import Rules
 from app.cluster.client.asynchronous import AsyncConnection
 from app.cluster.client.connection import configuration
-from app.cluster.client.errors import HttpRefusal
+from app.cluster.client.errors import HttpRefusal, overdue
 from app.cluster.state.consistent import ConsistentReads, LedgerStore
 from app.cluster.state.live import LiveState
+from app.deadline import REVIEW_TIME
 from app.engine.cluster import Cluster
 from app.engine.policy import Policy
 from app.errors import StateUnreadable
@@ -134,6 +136,22 @@ class _Store:
         return data
 
 
+class _ReviewsWriter(Writer):
+    """Writes for reviews, each within its time: a write that another leads is waited for, too."""
+
+    async def add(self, entry: Entry) -> Written:
+        """Write an entry; return what stands in the ledger then. Raises ``StateUnreadable``."""
+        time = REVIEW_TIME.get()
+        with time.waiting():
+            try:
+                async with asyncio.timeout(time.reading.left):
+                    return await super().add(entry)
+            except TimeoutError as error:
+                raise overdue(
+                    "the ledger, written to before a change is admitted", time.reading.seconds
+                ) from error
+
+
 class LedgerService:
     """The ledger of one replica: its judge for reviews, and the dropping of what is settled."""
 
@@ -145,7 +163,7 @@ class LedgerService:
         reader = ConsistentReads(self._api, settings.guard_namespace)
         store = _Store(LedgerStore(self._api, settings.guard_namespace), watches)
         judge = OffloadedJudge(state.facts, rules, offload)
-        writer = Writer(store, runtime)
+        writer = _ReviewsWriter(store, runtime)
         reviews = Reviews(judge, watches, reader, (store, writer))
         self._watches, self._store, self._metrics = watches, store, metrics
         self._told: str | None = None

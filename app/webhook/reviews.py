@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from app.admission.ports import Decision
     from app.admission.reviewer import Reviewer
+    from app.deadline import TimeLimits
     from app.metrics import Metrics
 
 _LOG = EventLog("app.decisions")
@@ -33,10 +34,10 @@ class HttpReviews:
         self._metrics = metrics
         self._saw = saw
 
-    async def review(self, body: bytes, budget_seconds: float, peer: str) -> Reply:
+    async def review(self, body: bytes, limits: TimeLimits, peer: str) -> Reply:
         """Return the answer to the review in ``body``."""
         try:
-            answer, afterwards = await self._reviewer.respond(body, budget_seconds, peer)
+            answer, afterwards = await self._reviewer.respond(body, limits, peer)
         except BadReview as error:
             self._metrics.record_refusal("bad review")
             told = {"error": error.message, "path": error.path}

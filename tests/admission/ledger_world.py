@@ -17,7 +17,7 @@ from app.admission.reviewer import Reviewer
 from app.admission.rules import Rules
 from app.cluster.state.snapshot import Snapshot
 from app.cluster.state.views import ClusterViews
-from app.deadline import Deadline
+from app.deadline import Deadline, TimeLimits
 from app.engine.cluster import Cluster
 from app.engine.policy import Policy
 from app.errors import StateUnreadable
@@ -193,6 +193,8 @@ class LedgerWorld:
 
     async def _ask(self, asked: Object, seconds: float) -> Answer:
         body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked}
-        answered, afterwards = await self.reviewer.respond(json.dumps(body).encode(), seconds, "10.20.0.10")
+        answered, afterwards = await self.reviewer.respond(
+            json.dumps(body).encode(), TimeLimits.of(seconds), "10.20.0.10"
+        )
         announced = tuple(self.fresh.announced)
         return Answer(json.loads(answered)["response"], self.log.decisions[-1], afterwards, announced)

@@ -8,6 +8,7 @@ from app.admission.assumed import AssumedChanges
 from app.admission.outcome import PolicyChange
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Rules
+from app.deadline import TimeLimits
 from app.engine.cluster import Cluster
 from app.engine.policy import Policy
 from app.model.access import Access
@@ -103,7 +104,7 @@ def _deletions(*, dry_run: bool = False) -> list[Object]:
     async def ask(policy: Policy) -> Object:
         asked = request("DELETE", old=world.rendered(policy), dryRun=dry_run)
         body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked}
-        answer, _ = await reviewer.respond(json.dumps(body).encode(), 5.0)
+        answer, _ = await reviewer.respond(json.dumps(body).encode(), TimeLimits.of(5.0))
         return json.loads(answer)["response"]  # type: ignore[no-any-return]
 
     async def both() -> list[Object]:
@@ -132,7 +133,7 @@ def test_what_an_override_let_through_is_remembered_too() -> None:
 
     def ask(asked: Object) -> Object:
         body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked}
-        answer, _ = asyncio.run(reviewer.respond(json.dumps(body).encode(), 5.0))
+        answer, _ = asyncio.run(reviewer.respond(json.dumps(body).encode(), TimeLimits.of(5.0)))
         return json.loads(answer)["response"]  # type: ignore[no-any-return]
 
     assert ask(request("CREATE", world.DENY_ALL))["allowed"]

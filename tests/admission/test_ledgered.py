@@ -236,13 +236,13 @@ class TestWithoutTheLedger:
         answer = found.ask(deletion(ONE), seconds=0.05)
         assert answer.allowed is (doubt is Doubt.WARN)
         text = answer.warnings if answer.allowed else answer.message
-        assert "did not answer within 0.1 s" in text
+        assert "the guard came to no answer within 0.1 s" in text
         assert answer.decision.seconds < 5, "nor is it waited for to note the change"
 
     def test_labels_that_cannot_be_judged_in_time_are_told_alike(self) -> None:
         found = cluster(hangs=True)
         answer = found.ask(labelling(MANAGED, {**MANAGED, "team": "x"}), seconds=0.05)
-        assert "did not answer within 0.1 s" in answer.message
+        assert "the guard came to no answer within 0.1 s" in answer.message
 
 
 class TestModesAndOverrides:

@@ -14,7 +14,7 @@ from app.admission.outcome import ReviewOutcome
 from app.admission.policy_judgement import PolicyJudgement
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Rules
-from app.deadline import Deadline
+from app.deadline import Deadline, TimeLimits
 from app.engine.budget import Budget, TooComplexError
 from tests.admission.world import DENY_ALL, NS, FakeState, Log, cluster, guarded, parsed, rendered, request
 
@@ -117,5 +117,5 @@ def test_a_judgement_made_aside_is_made_anew_where_the_state_moved_on_meanwhile(
         "kind": "AdmissionReview",
         "request": request("DELETE", old=carrying),
     }
-    reply, _ = asyncio.run(reviewer.respond(json.dumps(body).encode(), 5.0))
+    reply, _ = asyncio.run(reviewer.respond(json.dumps(body).encode(), TimeLimits.of(5.0)))
     assert not json.loads(reply)["response"]["allowed"]

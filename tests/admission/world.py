@@ -11,7 +11,7 @@ from typing import Any
 from app.admission.ports import Afterwards, Decision
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Rules
-from app.deadline import Deadline
+from app.deadline import Deadline, TimeLimits
 from app.engine.addresses import network_set
 from app.engine.baselines import written_baselines
 from app.engine.cluster import Cluster, Endpoint, Provenance, Source, TargetPort, WebhookService
@@ -185,7 +185,9 @@ def ask(
     log = Log()
     reviewer = Reviewer(state, rules or Rules(), log, state)
     body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked}
-    answered, afterwards = asyncio.run(reviewer.respond(json.dumps(body).encode(), seconds, peer))
+    answered, afterwards = asyncio.run(
+        reviewer.respond(json.dumps(body).encode(), TimeLimits.of(seconds), peer)
+    )
     reply = json.loads(answered)
     assert reply["response"]["uid"] == asked["uid"]
     return Answer(reply["response"], log.decisions[0], afterwards, tuple(state.announced))

@@ -59,7 +59,7 @@ def test_the_webhooks_ship_ignore_and_no_bundle_for_the_guard_owns_both() -> Non
     ]
     for webhook in webhooks:
         assert webhook["failurePolicy"] == "Ignore"
-        assert webhook["timeoutSeconds"] == 5
+        assert webhook["timeoutSeconds"] == 10
         assert "caBundle" not in webhook["clientConfig"]
         service = webhook["clientConfig"]["service"]
         assert f"{service['name']}.{service['namespace']}.svc" == identity.SERVICE_HOST

@@ -14,6 +14,7 @@ from typing import Any
 from app.admission.ports import Decision
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Rules
+from app.deadline import TimeLimits
 from app.metrics import Metrics
 from app.serving.reviews import Reply
 from app.webhook.reviews import HttpReviews
@@ -65,11 +66,11 @@ class Endpoint:
 
     async def ask(self, body: bytes) -> Reply:
         """Return the answer to ``body``."""
-        return await self._reviews.review(body, BUDGET_SECONDS, "10.20.0.10")
+        return await self._reviews.review(body, TimeLimits.of(BUDGET_SECONDS), "10.20.0.10")
 
     async def serves(self) -> bool:
         """Tell whether a valid request is served; with time enough for it on the busiest machine."""
-        reply = await self._reviews.review(self._valid, _PATIENCE_SECONDS, "")
+        reply = await self._reviews.review(self._valid, TimeLimits.of(_PATIENCE_SECONDS), "")
         return reply.status == 200 and json.loads(reply.body)["response"]["allowed"] is True
 
 

@@ -36,6 +36,13 @@ class Guard:
     health: str
     process: subprocess.Popen[str]
 
+    def metric(self, name: str) -> float:
+        """Return a metric by its name and labels as they are written; 0 for one that is not there."""
+        with urllib.request.urlopen(f"{self.health}/metrics", timeout=60) as answer:  # noqa: S310 - our own URL
+            lines = answer.read().decode().splitlines()
+        found = (line.rpartition(" ") for line in lines)
+        return next((float(value) for key, _, value in found if key == name), 0.0)
+
 
 def configuration() -> dict[str, Any]:
     """Return the ValidatingWebhookConfiguration that we ship, with ``failurePolicy: Fail``."""
@@ -65,18 +72,28 @@ def running_guard(control_plane: ControlPlane, folder: Path, **settings: Any) ->
 
 
 @contextmanager
-def registered_replicas(control_plane: ControlPlane, folders: Sequence[Path], source: str) -> Iterator[None]:
+def registered_replicas(
+    control_plane: ControlPlane,
+    folders: Sequence[Path],
+    source: str,
+    **settings: Any,  # noqa: ANN401 - any setting
+) -> Iterator[list[Guard]]:
     """Run a replica for each folder, behind one address that the API server calls, from `source`."""
     with ExitStack() as stack:
-        guards = [
-            stack.enter_context(running_guard(control_plane, folder, apiServer={"sources": [source]}))
-            for folder in folders
-        ]
-        backends = [("127.0.0.1", urlsplit(guard.url).port or 0) for guard in guards]
-        host, port = stack.enter_context(balancer(backends))
+        chosen = {"apiServer": {"sources": [source]}, **settings}
+        guards = [stack.enter_context(running_guard(control_plane, folder, **chosen)) for folder in folders]
+        stack.enter_context(registered(control_plane, guards))
+        yield guards
+
+
+@contextmanager
+def registered(control_plane: ControlPlane, guards: Sequence[Guard]) -> Iterator[None]:
+    """Have the API server call guards at one address, where each connection goes to the next of them."""
+    backends = [("127.0.0.1", urlsplit(guard.url).port or 0) for guard in guards]
+    with balancer(backends) as (host, port):
         url = f"https://{host}:{port}"
-        stack.enter_context(register_webhook(control_plane, url, control_plane.ca_pem, configuration()))
-        yield
+        with register_webhook(control_plane, url, control_plane.ca_pem, configuration()):
+            yield
 
 
 @contextmanager

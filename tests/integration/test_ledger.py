@@ -16,40 +16,20 @@ from pathlib import Path
 
 import pytest
 
-from app.names import LEDGER_CONFIG_MAP, NAME
-from tests.integration.decisions.objects import API_SERVER, MERGE, create, names, open_to_all, path_of, policy
-from tests.integration.guard import create_own_objects, registered_replicas
+from tests.integration.decisions.objects import API_SERVER, MERGE, create, open_to_all, path_of, policy
+from tests.integration.guard import registered_replicas
+from tests.integration.ledger_cluster import LEDGER, ledger_cluster, managed_namespace, restore, settled
 from tests.kube.api import ApiResponse
 from tests.kube.control_plane import ControlPlane
-from tests.kube.webhook import MANAGED_LABEL
-from tests.kube.writer import written_to
 
 TRIALS = int(os.environ.get("LEDGER_TRIALS", "30"))
-LEDGER = f"/api/v1/namespaces/{NAME}/configmaps/{LEDGER_CONFIG_MAP}"
-DENY = {"podSelector": {}, "policyTypes": ["Ingress"]}
 
 
 @pytest.fixture(scope="module")
 def cluster(kubernetes_programs: None) -> Iterator[ControlPlane]:  # noqa: ARG001 - it makes them be there
-    """A control plane with the guard's own objects that the ledger needs; somebody writes all the time."""
-    with ControlPlane() as running:
-        create_own_objects(running)
-        with written_to(running.client()):
-            yield running
-
-
-def _namespace(cluster: ControlPlane, name: str, keepers: Sequence[str]) -> None:
-    """Make a managed namespace in which each of ``keepers`` keeps everything open, and one has to."""
-    metadata = {"name": name, "labels": {MANAGED_LABEL: "true"}}
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
-    assert cluster.client().request("POST", "/api/v1/namespaces", body).ok
-    _restore(cluster, name, keepers)
-    create(cluster, policy(name, "deny", DENY))
-
-
-def _restore(cluster: ControlPlane, namespace: str, keepers: Sequence[str]) -> None:
-    for name in set(keepers) - names(cluster, namespace):
-        create(cluster, open_to_all(namespace, name))
+    """A control plane for the whole module."""
+    with ledger_cluster() as running:
+        yield running
 
 
 def _delete_at_once(cluster: ControlPlane, namespace: str, keepers: Sequence[str]) -> list[ApiResponse]:
@@ -67,7 +47,7 @@ def test_of_deletions_at_the_same_time_over_as_many_replicas_one_never_passes(
     namespace, passed = f"meet-{len(keepers)}", Counter[int]()
     folders = [tmp_path_factory.mktemp(name) for name in keepers]
     with registered_replicas(cluster, folders, API_SERVER):
-        _namespace(cluster, namespace, keepers)
+        managed_namespace(cluster, namespace, keepers)
         for _ in range(TRIALS):
             answers = _delete_at_once(cluster, namespace, keepers)
             passed[sum(answer.ok for answer in answers)] += 1
@@ -75,7 +55,7 @@ def test_of_deletions_at_the_same_time_over_as_many_replicas_one_never_passes(
             assert refused, f"all of them passed: {passed}"
             # On a busy machine some are refused because the time for reading was over: honest, if unhelpful.
             assert all(re.search("would cut|could not be judged", message) for message in refused), refused
-            _restore(cluster, namespace, keepers)
+            restore(cluster, namespace, keepers)
     print(f"{TRIALS} trials; how many of {len(keepers)} passed: {dict(passed)}")
     assert all(_deciding(folder, namespace) for folder in folders), "a replica did nothing"
 
@@ -96,7 +76,7 @@ def test_a_deletion_and_a_label_that_policies_select_by_do_not_both_pass(
         {"from": [{"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "Exists"}]}}]},
     ]}  # fmt: skip
     with registered_replicas(cluster, folders, API_SERVER):
-        _namespace(cluster, "labelled", ("one",))
+        managed_namespace(cluster, "labelled", ("one",))
         client = cluster.client()
         everybody = [
             item["metadata"]["name"] for item in client.request("GET", "/api/v1/namespaces").json()["items"]
@@ -124,7 +104,7 @@ def test_a_deletion_and_a_label_that_policies_select_by_do_not_both_pass(
                 both = [threads.submit(unlabel, 0), threads.submit(delete, 0)]
             assert not all(answer.result().ok for answer in both)
             _relabelled(cluster)
-            _restore(cluster, "labelled", ("one",))
+            restore(cluster, "labelled", ("one",))
 
 
 def _relabelled(cluster: ControlPlane) -> None:
@@ -145,23 +125,11 @@ def test_a_change_that_takes_nothing_away_leaves_no_trace_in_the_ledger(
     cluster: ControlPlane, tmp_path: Path
 ) -> None:
     with registered_replicas(cluster, [tmp_path], API_SERVER):
-        _namespace(cluster, "quiet", ("one", "two"))
-        _settled(cluster)
+        managed_namespace(cluster, "quiet", ("one", "two"))
+        settled(cluster)
         before = cluster.client().request("GET", LEDGER).json()["metadata"]["resourceVersion"]
         for trial in range(TRIALS):
             labels = {"metadata": {"labels": {"trial": str(trial)}}}
             path = path_of(open_to_all("quiet", "one"))
             assert cluster.client().request("PATCH", path, labels, content_type=MERGE).ok
         assert cluster.client().request("GET", LEDGER).json()["metadata"]["resourceVersion"] == before
-
-
-def _settled(cluster: ControlPlane) -> None:
-    """Wait until nothing is under way any more."""
-    until = threading.Event()
-    data: dict[str, str] = {}
-    for _ in range(1_200):
-        data = cluster.client().request("GET", LEDGER).json().get("data") or {}
-        if not any(key.startswith("entry.") for key in data):
-            return
-        until.wait(0.1)
-    raise AssertionError(f"the ledger is not settled: {data}")

@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+from app.deadline import TimeLimits
 from app.errors import StartError
 from app.logs import LogFormat, LogLevel, configure
 from app.metrics import Metrics
@@ -25,7 +26,7 @@ from app.settings.model import ListenSettings
 class ObedientReviews:
     """Says what it was given; fails or takes its time where the body says so."""
 
-    async def review(self, body: bytes, budget_seconds: float, peer: str) -> Reply:
+    async def review(self, body: bytes, limits: TimeLimits, peer: str) -> Reply:
         """Do what ``{"do": ...}`` asks for."""
         asked = json.loads(body) if body.startswith(b"{") else {}
         if asked.get("do") == "fail":
@@ -33,7 +34,13 @@ class ObedientReviews:
             raise RuntimeError(msg)
         if asked.get("do") == "sleep":
             await asyncio.sleep(asked["seconds"])
-        answer = {"bytes": len(body), "budget": budget_seconds, "uid": asked.get("uid"), "peer": peer}
+        answer = {
+            "bytes": len(body),
+            "computing": limits.computing,
+            "reading": limits.reading,
+            "uid": asked.get("uid"),
+            "peer": peer,
+        }
         last = (("connection", "close"),) if asked.get("do") == "close" else ()
         return Reply(200, json.dumps(answer).encode(), headers=(("x-reviewed", "yes"), *last))
 

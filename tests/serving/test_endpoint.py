@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app.deadline import TimeLimits
 from app.serving.bodies import BodyReader
 from app.serving.endpoint import RequestLimits, Validate
 from app.serving.reviews import Reply
@@ -19,13 +20,13 @@ class Recorded:
 
     def __init__(self, gate: asyncio.Event | None = None) -> None:
         self.bodies: list[bytes] = []
-        self.budgets: list[float] = []
+        self.limits: list[TimeLimits] = []
         self.peers: list[str] = []
         self._gate = gate
 
-    async def review(self, body: bytes, budget_seconds: float, peer: str) -> Reply:
+    async def review(self, body: bytes, limits: TimeLimits, peer: str) -> Reply:
         self.bodies.append(body)
-        self.budgets.append(budget_seconds)
+        self.limits.append(limits)
         self.peers.append(peer)
         if self._gate is not None:
             await self._gate.wait()
@@ -92,7 +93,7 @@ def test_the_reviewer_is_told_the_tcp_peer_whatever_headers_say(
 def test_the_reviewer_gets_the_whole_body_however_it_arrives(pieces: tuple[bytes, ...], delay: float) -> None:
     reviews = Recorded()
     client = asyncio.run(_ask(Validate(reviews, RequestLimits()), Client(*pieces, delay=delay)))
-    assert (client.status, reviews.bodies, reviews.budgets) == (200, [b"{}"], [1.0])
+    assert (client.status, reviews.bodies, reviews.limits) == (200, [b"{}"], [TimeLimits(1.0, 1.5, 2.5)])
 
 
 @pytest.mark.parametrize("delay", [0, 0.001])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.admission.outcome import OutcomeKind, Reason, ReviewOutcome
 from app.admission.overrides import OverrideRuling
-from app.deadline import Deadline
+from app.deadline import ReviewTime
 from app.errors import StateUnreadable
 from app.names import MODE_LABEL
 from app.wire.networkpolicy.parse import ParsedPolicy
@@ -51,10 +51,10 @@ def unknown_state(review: Review, error: StateUnreadable) -> ReviewOutcome:
     )
 
 
-def overdue(deadline: Deadline) -> StateUnreadable:
+def overdue(time: ReviewTime) -> StateUnreadable:
     """Return what is told where nothing was decided in the time that the API server waits."""
-    why = f"the API server did not answer within {deadline.seconds:.1f} s"
-    return StateUnreadable("what the change meets", why, "try again; if it stays so, look at its load")
+    why = f"the guard came to no answer within {time.answer.seconds:.1f} s"
+    return StateUnreadable("what the change meets", why, "look at the load of the guard and the API server")
 
 
 def unchecked(review: Review, error: StateUnreadable) -> ReviewOutcome:

@@ -26,7 +26,7 @@ class Written:
 class _Waiting:
     """A review that waits for its entry to be written; it leads the next write if told so."""
 
-    __slots__ = ("entry", "failed", "key", "told", "written")
+    __slots__ = ("entry", "failed", "is_to_lead", "key", "told", "written")
 
     def __init__(self, key: str, entry: Entry, told: Future[bool]) -> None:
         self.key = key
@@ -34,6 +34,7 @@ class _Waiting:
         self.told = told
         self.written: Written | None = None
         self.failed: StateUnreadable | None = None
+        self.is_to_lead = False
 
     @property
     def is_answered(self) -> bool:
@@ -71,6 +72,7 @@ class Writer:
             if not self._is_writing or await mine.told:
                 await self._lead(mine)
         except BaseException:
+            self._leave(mine)
             self.abandon(mine.key)
             raise
         if mine.written is None:
@@ -82,12 +84,20 @@ class Writer:
         """Have a key taken out soon: it was refused, or nobody knows whether it was written."""
         self.abandoned.add(key)
 
+    def _leave(self, mine: _Waiting) -> None:
+        """Wait no more; who was told to lead and did not get to it has the next lead."""
+        if mine in self._queue:
+            self._queue.remove(mine)
+        if mine.is_to_lead:
+            self._is_writing = False
+            self._hand_over()
+
     async def _lead(self, mine: _Waiting) -> None:
         """Write all that wait, then have one of those that came meanwhile lead.
 
         Where the leader is cancelled, nobody knows what was written: the others write their keys again.
         """
-        self._is_writing = True
+        self._is_writing, mine.is_to_lead = True, False
         group: list[_Waiting] = []
         try:
             await self._pause()
@@ -106,7 +116,7 @@ class Writer:
     def _hand_over(self) -> None:
         for review in self._queue:
             if not review.told.done():
-                self._is_writing = True
+                self._is_writing = review.is_to_lead = True
                 review.told.set_result(True)
                 return
 

@@ -27,8 +27,6 @@ _CREDENTIALS_SECONDS = 10.0
 """How long credentials are used before it is looked whether they are to be renewed."""
 _JSON = "application/json"
 _SHORTEST = 0.01
-_LEAST_PAUSE = 0.05
-"""A server that says ``Retry-After: 0`` is not asked at full speed."""
 
 _KINDS: tuple[ErrorKind, ...] = (
     (aiohttp.ClientSSLError, "the TLS connection to the API server failed", CHECK_CA),
@@ -59,10 +57,10 @@ class AsyncConnection:
             try:
                 return await self._fetch_once(request, deadline)
             except HttpRefusal as error:
-                pause = error.retry_after
-                if pause is None or pause + _SHORTEST >= deadline.left:
+                pause = error.pause_within(deadline.left)
+                if pause is None:
                     raise
-                await asyncio.sleep(max(pause, _LEAST_PAUSE))
+                await asyncio.sleep(pause)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -103,9 +101,7 @@ class AsyncConnection:
             body = await response.read()
             if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
                 return body
-            refused = refusal(response.status, body, request.purpose)
-            refused.retry_after = _seconds_in(response.headers.get("Retry-After"))
-            raise refused
+            raise refusal(response.status, body, request.purpose, response.headers.get("Retry-After"))
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -139,11 +135,3 @@ def _tls_of(config: ClientConfiguration) -> ssl.SSLContext:
 def _reason(error: Exception) -> str:
     number = getattr(error, "errno", None)
     return f"{error} ({os.strerror(number)})" if number else str(error)
-
-
-def _seconds_in(retry_after: str | None) -> float | None:
-    """Return the seconds of a ``Retry-After`` header; None where there is none, or it is a date.
-
-    The API server writes whole seconds (``k8s.io/apiserver``, ``pkg/util/flowcontrol`` and ``filters``).
-    """
-    return float(retry_after) if retry_after is not None and retry_after.isdecimal() else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from kubernetes.config import (
 from urllib3 import BaseHTTPResponse, Timeout
 from urllib3 import exceptions as http
 
-from app.cluster.client.errors import Purpose, broken, overdue, refusal
+from app.cluster.client.errors import HttpRefusal, Purpose, broken, overdue, refusal
 from app.deadline import Deadline
 from app.errors import SettingsError, StateUnreadable
 
@@ -193,19 +194,32 @@ class Connection:
         return self.call(request, deadline).body
 
     def call(self, request: ApiRequest, deadline: Deadline) -> ApiAnswer:
-        """Return a 2xx answer with its warnings; raises like ``fetch``."""
+        """Return a 2xx answer with its warnings; raises like ``fetch``.
+
+        What the API server asks to be asked again (429 and 5xx with ``Retry-After``) is, as long as there is
+        time.
+        """
+        while True:
+            try:
+                return self._call_once(request, deadline)
+            except HttpRefusal as error:
+                pause = error.pause_within(deadline.left)
+                if pause is None:
+                    raise
+                time.sleep(pause)
+
+    def _call_once(self, request: ApiRequest, deadline: Deadline) -> ApiAnswer:
         with self._seam(request, deadline.seconds):
             response = self._send_again_if_stale(request, deadline)
             body: bytes = response.data
-        warnings = warnings_in(response.headers.getlist("Warning"))
-        return ApiAnswer(self._checked(response.status, body, request, warnings), warnings)
+        return ApiAnswer(self._checked(response, body, request), _warnings_of(response))
 
     def watch(self, request: ApiRequest, seconds: float) -> Stream:
         """Return the lines of a watch; raises like ``fetch``."""
         with self._seam(request, seconds):
             response = self._send(request, Timeout(connect=_CONNECT_SECONDS, read=seconds))
             if response.status != HTTPStatus.OK:
-                self._checked(response.status, response.data, request)
+                self._checked(response, response.data, request)
         return _Lines(self, response, request, seconds)
 
     def close(self) -> None:
@@ -249,10 +263,10 @@ class Connection:
             return credentials_of(self._config)
 
     @staticmethod
-    def _checked(status: int, body: bytes, request: ApiRequest, warnings: tuple[str, ...] = ()) -> bytes:
-        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            refused = refusal(status, body, request.purpose)
-            refused.warnings = warnings
+    def _checked(response: BaseHTTPResponse, body: bytes, request: ApiRequest) -> bytes:
+        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+            refused = refusal(response.status, body, request.purpose, response.headers.get("Retry-After"))
+            refused.warnings = _warnings_of(response)
             raise refused
         return body
 
@@ -270,6 +284,10 @@ class Connection:
             raise overdue(request.purpose.words, seconds) from error
         except (http.HTTPError, OSError, ConfigException) as error:
             raise broken(error, request.purpose, self.server) from error
+
+
+def _warnings_of(response: BaseHTTPResponse) -> tuple[str, ...]:
+    return warnings_in(response.headers.getlist("Warning"))
 
 
 def warnings_in(headers: Iterable[str]) -> tuple[str, ...]:

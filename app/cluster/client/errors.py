@@ -17,6 +17,9 @@ from app.errors import StateUnreadable
 from app.model.kinds import Reference
 
 _LONGEST_MESSAGE = 500
+_LEAST_PAUSE = 0.05
+"""A server that says ``Retry-After: 0`` is not asked at full speed."""
+
 _DENIED = "denied the request"
 """How the API server says that an admission webhook or policy said no (``webhook/errors``)."""
 
@@ -64,6 +67,13 @@ class HttpRefusal(StateUnreadable):
         """Whether asking again soon is pointless: not permitted, or no such resource in this cluster."""
         return self.status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 
+    def pause_within(self, seconds: float) -> float | None:
+        """Return in how many seconds to ask again; None where that is not wanted, or too late."""
+        if self.retry_after is None or not _is_for_now(self.status):
+            return None
+        pause = max(self.retry_after, _LEAST_PAUSE)
+        return pause if pause < seconds else None
+
 
 class _Status(msgspec.Struct):
     message: str = ""
@@ -85,8 +95,20 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
 
 
-def refusal(status: int, body: bytes, purpose: Purpose) -> HttpRefusal:
-    """Return the error for an answer other than 2xx."""
+def _is_for_now(status: int) -> bool:
+    return status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _seconds_in(retry_after: str | None) -> float | None:
+    """Return the seconds of a ``Retry-After`` header; None where there is none, or it is a date.
+
+    The API server writes whole seconds (``k8s.io/apiserver``, ``pkg/util/flowcontrol`` and ``filters``).
+    """
+    return float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
+
+
+def refusal(status: int, body: bytes, purpose: Purpose, retry_after: str | None = None) -> HttpRefusal:
+    """Return the error for an answer other than 2xx; ``retry_after`` is the header of that name."""
     said = _message_of(body)
     detail = f": {_shortened(said)}" if said else ""
     if status == HTTPStatus.UNAUTHORIZED:
@@ -97,13 +119,15 @@ def refusal(status: int, body: bytes, purpose: Purpose) -> HttpRefusal:
     elif status == HTTPStatus.FORBIDDEN:
         why = f"not permitted (403){detail}"
         how = f"grant this rule: {purpose.rule}"
-    elif status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    elif _is_for_now(status):
         why = f"the API server cannot answer now ({status}){detail}"
         how = "try again in a moment"
     else:
         why = f"the API server answered {status}{detail}"
         how = ""
-    return HttpRefusal(status, purpose, (why, how), said)
+    refused = HttpRefusal(status, purpose, (why, how), said)
+    refused.retry_after = _seconds_in(retry_after)
+    return refused
 
 
 def _root(error: BaseException) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.cluster.client.connection import Connection, WritingApi, configuration
-from app.cluster.client.errors import overdue
 from app.cluster.client.server import ask
+from app.cluster.client.sharing import SharedReads
 from app.cluster.state.facts import Facts, Known, managed_names
 from app.cluster.state.fresh import FEW, FreshReads
 from app.cluster.state.informers import Informers
@@ -27,7 +27,8 @@ from app.model.measured_sources import Memory
 from app.model.snapshot import Watched
 from app.names import NAME
 
-_THREADS = 8
+_THREADS = 32
+"""As many requests may wait for the API server at a time; threads are made when they are needed."""
 _REMEMBERED_CLUSTERS = 256
 _LEAST_SECONDS = 0.01
 """A token for a call that is made although its time is up: what answers at once is still of use."""
@@ -51,6 +52,7 @@ class LiveState:
         self._caches = Informers(api, guard_namespace)
         self._fresh = FreshReads(api)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="fresh-read")
+        self._reads = SharedReads(self._read, lambda scope: f"the NetworkPolicies of {scope}")
         self._derived: tuple[Facts | None, Snapshot] = (None, Snapshot())
         self._clusters: dict[Scope, Cluster] = {}
         self.watched = WatchedState(api, guard_namespace)
@@ -122,19 +124,18 @@ class LiveState:
         """Return the cluster, with the policies of ``scope`` and their namespaces as they are at this moment.
 
         What has not changed since the last read is the same object. Raises ``StateUnreadable`` before the
-        first sync, and where the API server gives no usable answer by the ``deadline``.
+        first sync, and where the API server gives no usable answer by the ``deadline``. Reviews that wait for
+        the same scope share a read that begins after each of them asked.
         """
         missing = self.ready()
         if missing is not None:
             raise StateUnreadable("the state of the cluster", missing, "wait for the first sync")
-        deadline = Deadline.after(max(_LEAST_SECONDS, deadline.left))
-        try:
-            async with asyncio.timeout(deadline.seconds):
-                if scope.only is None:
-                    return await self._read_managed(scope, deadline)
-                return await self._read_one(scope, scope.only, deadline)
-        except TimeoutError as error:
-            raise overdue(f"the NetworkPolicies of {scope}", deadline.seconds) from error
+        return await self._reads.get(scope, Deadline.after(max(_LEAST_SECONDS, deadline.left)))
+
+    async def _read(self, scope: Scope, deadline: Deadline) -> Cluster:
+        if scope.only is None:
+            return await self._read_managed(scope, deadline)
+        return await self._read_one(scope, scope.only, deadline)
 
     async def access(self, question: AccessQuestion, deadline: Deadline) -> Access:
         """Return whether the user may do this; unknown, with the reason, where there is no answer in time."""

@@ -225,6 +225,30 @@ def test_a_review_that_is_cut_short_leaves_the_write_to_the_others(cluster: Clus
     assert len(cluster.writer.abandoned) == 1
 
 
+def test_who_is_cut_short_when_told_to_write_for_the_others_leaves_it_to_the_next(cluster: Cluster) -> None:
+    class Told(asyncio.Future[bool]):
+        """Whoever it tells to write is cancelled at that moment."""
+
+        def set_result(self, result: bool, /) -> None:  # noqa: FBT001 - the interface
+            super().set_result(result)
+            if result and not any(task.cancelling() for task in tasks):
+                tasks[1].cancel()
+
+    async def cut_short() -> list[Decision[PointPolicy, Any] | BaseException]:
+        cluster.future = lambda: Told(loop=asyncio.get_running_loop())  # type: ignore[method-assign]
+        for place in range(3):
+            changed = cluster.reviews.review(cluster.deletion(f"p{place}"))
+            tasks.append(asyncio.ensure_future(changed))
+        async with asyncio.timeout(60):
+            return list(await asyncio.gather(*tasks, return_exceptions=True))
+
+    tasks: list[asyncio.Task[Decision[PointPolicy, Any]]] = []
+    first, second, third = asyncio.run(cut_short())
+    assert isinstance(second, asyncio.CancelledError)
+    assert isinstance(first, Admission)
+    assert isinstance(third, Admission)
+
+
 def test_what_was_overridden_is_written_down_for_the_others(cluster: Cluster) -> None:
     asyncio.run(cluster.reviews.note(cluster.deletion("p0")))
     assert list(cluster.contents().entries.values()) == [PolicyEntry("a", "p0", Moved(10))]

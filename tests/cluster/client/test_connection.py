@@ -160,20 +160,27 @@ def test_a_redirect_is_not_followed_as_it_would_take_the_token_elsewhere(fetch: 
     assert caught.value.status == 302
 
 
-def test_what_the_api_server_wants_to_be_asked_again_is_within_the_time_there_is() -> None:
+def test_what_the_api_server_wants_to_be_asked_again_is_within_the_time_there_is(fetch: Fetch) -> None:
     busy = answer(b"{}", "429 Too Many Requests\r\nRetry-After: 0")
     with server(replying(busy, busy, answer(b"[]"))) as (url, received):
-        assert asynchronous(settings(url), Deadline.after(5)) == b"[]"
+        assert fetch(settings(url), Deadline.after(5)) == b"[]"
     assert b"".join(received).count(b"GET /things") == 3
 
 
 @pytest.mark.parametrize(
     "head",
-    ["429 Too Many Requests\r\nRetry-After: 60", "503 Service Unavailable", "500 No\r\nRetry-After: soon"],
+    [
+        "429 Too Many Requests\r\nRetry-After: 60",
+        "503 Service Unavailable",
+        "500 No\r\nRetry-After: soon",
+        "409 Conflict\r\nRetry-After: 0",
+    ],
 )
-def test_a_refusal_that_would_outlast_the_deadline_or_names_no_time_is_told_at_once(head: str) -> None:
+def test_a_refusal_that_would_outlast_the_deadline_or_is_for_good_is_told_at_once(
+    fetch: Fetch, head: str
+) -> None:
     with server(replying(answer(b"{}", head))) as (url, _), pytest.raises(HttpRefusal) as caught:
-        asynchronous(settings(url), Deadline.after(5))
+        fetch(settings(url), Deadline.after(5))
     assert str(caught.value.status) == head[:3]
 
 
