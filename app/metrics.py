@@ -52,6 +52,8 @@ class Metrics:
         self._authority_expiry = Gauge("authority_expiry_timestamp_seconds", text, **ours)
         text = "Whether changes that meet over two replicas are judged together, by the ledger: 1 or 0."
         self._ledger = Gauge("ledger_in_use", text, **ours)
+        text = "Changes judged, by what it took: harmless nothing, watched one write, listed and fresh lists."
+        self._ways = Counter("changes", text, ["way"], **ours)
         text = "What reconciling changed of the guard's own objects, or failed to."
         self._reconciled = Counter("upkeep", text, ["what"], **ours)
         text = "Rounds of probes that measure where the API server calls from: complete, incomplete, failed."
@@ -71,6 +73,10 @@ class Metrics:
             child = self._children[labels] = self._decisions.labels(*labels)
         child.inc()
         self._seconds.observe(seconds)
+
+    def record_way(self, way: str) -> None:
+        """Count one change by how it was judged: ``harmless``, ``watched``, ``listed``, ``fresh``, ..."""
+        self._ways.labels(way).inc()
 
     def record_override(self, outcome: str) -> None:
         """Count an override that somebody asked for: ``honoured``, ``refused``, ``unanswered``, ..."""

@@ -65,6 +65,7 @@ AGREEMENT = "tests.engine.agreement"
 ENGINE, ANSWERS = "tests/engine/test_agreement.py", "tests/admission/test_fixes.py"
 SIMULATION = "tests/admission/ledger/test_simulation.py"
 MEETINGS = "tests/integration/test_ledger.py"
+USUAL = "test_changes_that_meet_no_other_in_namespaces_with_both_baselines_are_neither_refused_nor_read_for"
 REPLICAS = "tests/integration/test_replicas.py"
 ROTATION = "tests/integration/incluster/test_rotation.py"
 VERSIONS = "tests/kube/test_binaries.py"
@@ -84,6 +85,7 @@ PARTS = (
     Part("ledger-three", 500_000, 20, _ledger("--replicas", "3"), SIMULATION),
     Part("ledger-engine", 10_000, 10, _ledger("--engine", "--replicas", "3"), SIMULATION),
     Part("meetings", 1_000, 4, _pytest(MEETINGS, "LEDGER_TRIALS"), MEETINGS),
+    Part("ways", 10_000, 1, _pytest(f"{MEETINGS}::{USUAL}", "LEDGER_CHANGES"), MEETINGS),
     Part("deletions", 1_000, 4, _pytest(REPLICAS, "DELETION_TRIALS"), REPLICAS),
     Part("rotation", 90, 1, _pytest(ROTATION, "ROTATION_LAG_SECONDS"), ROTATION),
     Part("suite", 5, 5, _suite, "tests/test_soak.py"),

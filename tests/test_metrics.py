@@ -27,9 +27,11 @@ def test_a_decision_is_counted_under_its_labels_with_its_time() -> None:
 def test_overrides_and_refusals_are_counted_by_outcome() -> None:
     metrics = Metrics()
     metrics.record_override("honoured")
+    metrics.record_way("watched")
     metrics.record_refusal("overload")
     lines = _lines(metrics)
     assert 'netpol_guard_overrides_total{outcome="honoured"} 1.0' in lines
+    assert 'netpol_guard_changes_total{way="watched"} 1.0' in lines
     assert 'netpol_guard_refused_requests_total{reason="overload"} 1.0' in lines
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from app.admission.denials.not_judged import title_of
-from app.admission.denials.under_way import as_half, not_now, with_entries_under_way
+from app.admission.denials.under_way import already_exists, as_half, not_now, with_entries_under_way
 from app.admission.label_judgement import NamespaceJudgement
 from app.admission.ledger.engine import EngineJudge
 from app.admission.ledger.protocol import Admission, Decision, Refusal, Reviews
@@ -117,10 +117,11 @@ class LedgerJudge:
             decision = await self._reviews.review(replace(ledgered, assumed=partners))
         cluster = self._cluster_of(decision, change)
         if isinstance(decision, Admission):
-            return await self._courtesy(partial(self._judged, change, cluster), time)
-        question = partial(self._refused, change, cluster, decision)
-        outcome, _ = await self._offload.ask(question, time.computing)
-        return outcome
+            outcome = await self._courtesy(partial(self._judged, change, cluster), time)
+        else:
+            question = partial(self._refused, change, cluster, decision)
+            outcome, _ = await self._offload.ask(question, time.computing)
+        return replace(outcome, way=decision.way.value)
 
     def _cluster_of(self, decision: Decision[Policy, Verdict], change: PolicyChange) -> Cluster:
         return self._watched.cluster(decision.basis or self._watched.snapshot(), (change.namespace,))
@@ -148,11 +149,13 @@ class LedgerJudge:
             _labels_outcome, (None if old is None else old.namespace, new.namespace), cluster, self._rules
         )
         if isinstance(decision, Admission):
-            return await self._courtesy(question, time, aside=True)
-        if decision.reason is not Ground.LOSS:
-            return not_now(title_of(review), decision)
-        outcome = await self._offload.ask_aside(question, time.computing)
-        return outcome if outcome.kind is OutcomeKind.REJECT else not_now(title_of(review), decision)
+            outcome = await self._courtesy(question, time, aside=True)
+        else:
+            outcome = not_now(title_of(review), decision)
+            if decision.reason is Ground.LOSS:
+                shown = await self._offload.ask_aside(question, time.computing)
+                outcome = shown if shown.kind is OutcomeKind.REJECT else outcome
+        return replace(outcome, way=decision.way.value)
 
     async def _courtesy(
         self, question: Callable[[Budget], ReviewOutcome], time: ReviewTime, *, aside: bool = False
@@ -177,6 +180,8 @@ class LedgerJudge:
     def _refused(
         self, change: PolicyChange, cluster: Cluster, refusal: Refusal[Policy, Verdict], budget: Budget
     ) -> ReviewOutcome:
+        if refusal.reason is Ground.EXISTS:
+            return already_exists(change)
         if refusal.loss is None:
             return not_now(change.title, refusal)
         judgement = self._judgement(change, cluster, budget)

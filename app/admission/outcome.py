@@ -36,6 +36,7 @@ class OutcomeKind(Enum):
     UNKNOWN_STATE = "unknown-state"
     TOO_COMPLEX = "too-complex"
     UNREADABLE = "unreadable"
+    EXISTS = "already-exists"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Reason:
 class ReviewOutcome:
     """OutcomeKind, message (its first line enough by itself), causes, and notes that become warnings.
 
-    ``hint`` is one more way out, for whoever is refused.
+    ``hint`` is one more way out, for whoever is refused. ``way`` is how it was judged, "" where it was not.
     """
 
     kind: OutcomeKind
@@ -60,6 +61,7 @@ class ReviewOutcome:
     notes: tuple[str, ...] = ()
     flows: tuple[str, ...] = ()
     hint: str = ""
+    way: str = ""
 
 
 ADMITTED = ReviewOutcome(OutcomeKind.ADMIT)

@@ -76,6 +76,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     flows: tuple[str, ...] = ()
     dry_run: bool = False
     override: OverrideOutcome = OverrideOutcome.NOT_ASKED
+    way: str = ""
 
 
 class Recorder(Protocol):

@@ -14,7 +14,8 @@ _WARNING_LENGTH = 120
 """What the API documentation recommends for one warning."""
 _MOST_WARNINGS = 30
 """An API server keeps 4 KiB of warnings for one request; these are within it."""
-_FORBIDDEN = 403
+_FORBIDDEN, _ALREADY_EXISTS = (403, "Forbidden"), (409, "AlreadyExists")
+"""Status code and reason; the API server hands both on (``plugin/webhook/errors``, ``ToStatusErr``)."""
 DENY = "deny"
 """The verdict on what is not let through."""
 
@@ -80,6 +81,7 @@ def _denied(review: Review, outcome: ReviewOutcome) -> bytes:
     details = Details(review.name, review.kind.group, review.kind.kind, causes)
     hint = (outcome.hint,) if outcome.hint else ()
     message = "\n".join((*outcome.lines, *outcome.notes, *hint))
-    status = Status(_FORBIDDEN, "Forbidden", message, details)
+    code, reason = _ALREADY_EXISTS if outcome.kind is OutcomeKind.EXISTS else _FORBIDDEN
+    status = Status(code, reason, message, details)
     annotations = {"verdict": outcome.kind.value, "flows": ",".join(outcome.flows)}
     return encode_response(review.uid, allowed=False, status=status, audit_annotations=annotations)

@@ -58,6 +58,8 @@ _NAMESPACE_PARTS = ("", "status", "finalize")
 _MODES = {mode.value: mode for mode in Mode}
 # Each look at a member of an enum costs as much as a call, and on the way of a review there are many.
 _CREATE, _UPDATE, _DELETE = Operation.CREATE, Operation.UPDATE, Operation.DELETE
+_FRESH = "fresh"
+"""How a change is judged without the ledger: by a fresh list of the namespace."""
 _ADMIT, _OFF, _ENFORCE, _NOT_ASKED = OutcomeKind.ADMIT, Mode.OFF, Mode.ENFORCE, OverrideOutcome.NOT_ASKED
 
 
@@ -222,7 +224,7 @@ class Reviewer:
                     self._policies.admitted(change)
                 else:
                     waiting = change
-        return _Judged(outcome, mode, kept.metadata, change=waiting)
+        return _Judged(replace(outcome, way=_FRESH), mode, kept.metadata, change=waiting)
 
     def _usable_ledger(self) -> LedgerJudge | None:
         ledger = self._ledger
@@ -260,6 +262,8 @@ class Reviewer:
             if ledger.unusable() is not None:
                 return None
             outcome = unknown_state(review, error)
+        if outcome.kind is OutcomeKind.EXISTS:  # nobody can create it, nor override that
+            return _Judged(outcome, mode)
         return _Judged(outcome, mode, kept.metadata, under_way=None if review.dry_run else under_way)
 
     async def _policy_outcome(
@@ -330,7 +334,7 @@ class Reviewer:
             before = None if old is None else old.namespace
             question = partial(_namespace_outcome, (before, new.namespace), cluster, self._rules)
             # There are few of them, and one may have to do with all managed namespaces.
-            return await self._offload.ask_aside(question, time.computing)
+            return replace(await self._offload.ask_aside(question, time.computing), way=_FRESH)
         except (StateUnreadable, TimeoutError) as error:
             unread = overdue(time) if isinstance(error, TimeoutError) else error
             return unknown_state(review, unread) if was_managed else unchecked(review, unread)
@@ -354,6 +358,7 @@ class Reviewer:
                 () if judged is None else judged.outcome.flows,
                 review.dry_run,
                 _NOT_ASKED if judged is None else judged.override,
+                "" if judged is None else judged.outcome.way,
             )
         )
 

@@ -72,6 +72,8 @@ class DecisionRecord:
         operation, mode = decision.operation.value, decision.mode.value
         labels = operation, decision.resource, decision.verdict, mode
         self._metrics.record_decision(labels, decision.seconds)
+        if decision.way:
+            self._metrics.record_way(decision.way)
         if decision.override is not OverrideOutcome.NOT_ASKED and not decision.dry_run:
             self._metrics.record_override(decision.override.value)
         _LOG.info(
@@ -85,6 +87,7 @@ class DecisionRecord:
             mode=mode,
             flows=list(decision.flows),
             override=decision.override.value,
+            way=decision.way,
             dry_run=decision.dry_run,
             ms=round(decision.seconds * 1000, 3),
             uid=decision.uid,

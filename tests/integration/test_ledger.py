@@ -1,6 +1,6 @@
 """Changes that meet over replicas (``docs/design/changes-that-meet.md``), on a real API server with a writer.
 
-``LEDGER_TRIALS=1000`` makes it as many trials as that.
+``LEDGER_TRIALS=1000`` makes it as many trials as that, ``LEDGER_CHANGES=10000`` as many that meet no other.
 """
 
 from __future__ import annotations
@@ -12,17 +12,30 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.integration.decisions.objects import API_SERVER, MERGE, create, open_to_all, path_of, policy
+from tests.integration.decisions.objects import (
+    API_SERVER,
+    MERGE,
+    POLICIES,
+    baselines,
+    create,
+    open_to_all,
+    path_of,
+    policy,
+)
 from tests.integration.guard import registered_replicas
-from tests.integration.ledger_cluster import LEDGER, ledger_cluster, managed_namespace, restore, settled
+from tests.integration.ledger_cluster import DENY, LEDGER, ledger_cluster, managed_namespace, restore, settled
 from tests.kube.api import ApiResponse
 from tests.kube.control_plane import ControlPlane
 
 TRIALS = int(os.environ.get("LEDGER_TRIALS", "30"))
+CHANGES = int(os.environ.get("LEDGER_CHANGES", "240"))
+FEW = max(3, CHANGES // 1_000)
+"""A busy machine may keep a watch behind for a moment, and then a list is read: honest, if slow."""
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +146,44 @@ def test_a_change_that_takes_nothing_away_leaves_no_trace_in_the_ledger(
             path = path_of(open_to_all("quiet", "one"))
             assert cluster.client().request("PATCH", path, labels, content_type=MERGE).ok
         assert cluster.client().request("GET", LEDGER).json()["metadata"]["resourceVersion"] == before
+
+
+def test_changes_that_meet_no_other_in_namespaces_with_both_baselines_are_neither_refused_nor_read_for(
+    cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
+    namespaces = [f"usual-{number}" for number in range(4)]
+    # Before there is a guard: what becomes managed under one is judged by lists at first.
+    for name in namespaces:
+        managed_namespace(cluster, name, ())
+        create(cluster, *baselines(name))
+    with registered_replicas(cluster, folders, API_SERVER) as guards:
+        with ThreadPoolExecutor(len(namespaces)) as threads:
+            changing = partial(_changed, cluster, CHANGES // len(namespaces))
+            refused = [message for messages in threads.map(changing, namespaces) for message in messages]
+        ways = {way: sum(guard.metric(f'netpol_guard_changes_total{{way="{way}"}}') for guard in guards)
+                for way in ("harmless", "watched", "listed", "fresh", "unmanaged")}  # fmt: skip
+    print(f"{CHANGES} changes: {ways}, {len(refused)} refused")
+    assert refused == []
+    assert ways["harmless"] >= CHANGES // 2 - FEW
+    assert ways["watched"] >= CHANGES // 2 - FEW
+    assert ways["listed"] + ways["fresh"] + ways["unmanaged"] <= FEW
+
+
+def _changed(cluster: ControlPlane, count: int, namespace: str) -> list[str]:
+    """Make changes one after the other: two of four are harmless in every state. Return the refusals."""
+    refused = []
+    policies = POLICIES.format(namespace)
+    with cluster.client().kept() as send:
+        for number in range(count // 4):
+            name = f"deny-{number}"
+            labelled = {"metadata": {"labels": {"a": "b"}}}
+            wider = {"spec": {"policyTypes": ["Ingress", "Egress"]}}
+            answers = (
+                send("POST", policies, policy(namespace, name, DENY)),
+                send("PATCH", f"{policies}/{name}", labelled, content_type=MERGE),
+                send("PATCH", f"{policies}/{name}", wider, content_type=MERGE),
+                send("DELETE", f"{policies}/{name}"),
+            )
+            refused += [answer.message for answer in answers if not answer.ok]
+    return refused

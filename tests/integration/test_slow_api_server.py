@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.integration.decisions.objects import (
+    API_SERVER,
     POLICIES,
     create,
     eventually,

@@ -10,6 +10,7 @@ from app.admission.ledger.protocol import Reason as Ground
 from app.admission.ledger.protocol import Refusal
 from app.admission.ledger.settling import LONGEST_SECONDS
 from app.admission.outcome import OutcomeKind, PolicyChange, Reason, ReviewOutcome
+from app.admission.rules import POLICIES
 from app.engine.judge import Verdict
 from app.engine.policy import Policy
 from app.engine.words import listed
@@ -46,14 +47,12 @@ def _entry_words(entry: Entry) -> str:
 _WORDS = {
     Ground.BUSY: "too many changes of this namespace are under way at once",
     Ground.TOO_LARGE: "these labels are too long to be kept in mind while they are written",
-    Ground.EXISTS: "there is a policy of this name already, so that it cannot be created",
     Ground.TERMINATING: "it is being deleted, and the spec of such a policy stays as it is",
     Ground.UNDER_WAY: "together with changes that are under way it would cut required traffic",
     Ground.LOSS: "it would cut required traffic",
 }
 _RETRY = {
     Ground.BUSY: f"Try again in a few seconds; after {LONGEST_SECONDS:.0f} s at most they are settled.",
-    Ground.EXISTS: "Change that policy, or choose another name.",
     Ground.TERMINATING: "Take its finalizers away, or wait until it is gone and create it anew.",
     Ground.TOO_LARGE: "Use shorter label values.",
 }
@@ -67,6 +66,15 @@ def not_now(title: str, refusal: Refusal[Policy, Verdict]) -> ReviewOutcome:
         lines.append(_RETRY[refusal.reason])
     outcome = ReviewOutcome(OutcomeKind.REJECT, tuple(lines), (Reason(refusal.reason.name.lower(), why),))
     return with_entries_under_way(outcome, refusal.under_way) if refusal.under_way else outcome
+
+
+def already_exists(change: PolicyChange) -> ReviewOutcome:
+    """Return the answer to somebody who creates a policy over another: that of the API server itself.
+
+    Whoever creates and, where something is there, goes on to update it, must be able to tell.
+    """
+    line = f'{".".join(reversed(POLICIES))} "{change.name}" already exists'
+    return ReviewOutcome(OutcomeKind.EXISTS, (line,), (Reason("exists", line, "metadata.name"),))
 
 
 def as_half(outcome: ReviewOutcome, namespace: str) -> ReviewOutcome:

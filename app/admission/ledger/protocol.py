@@ -30,12 +30,16 @@ MOST = 4_096
 
 
 class Way(Enum):
-    """How a change came to be admitted."""
+    """How a change was judged, in the words of logs and metrics."""
 
-    HARMLESS = "harmless in every state"
-    WATCHED = "judged by watched state"
-    LISTED = "judged by a list"
-    UNGUARDED = "of a namespace that is not managed"
+    HARMLESS = "harmless"
+    """In every state: nothing is read or written."""
+    WATCHED = "watched"
+    """By watched state: one write, if it is admitted."""
+    LISTED = "listed"
+    """By a consistent list, and most likely a write."""
+    UNGUARDED = "unmanaged"
+    """Of a namespace that a list shows not to be managed."""
 
 
 class Reason(Enum):
@@ -59,12 +63,20 @@ class Admission(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class Refusal(Generic[P, L]):
-    """A change is refused; ``under_way`` are the changes without which it would not be."""
+    """A change is refused; ``under_way`` are the changes without which it would not be.
+
+    ``basis`` is the list that shows it, None where none was needed.
+    """
 
     reason: Reason
     loss: L | None = None
     under_way: tuple[Entry, ...] = ()
     basis: Watched[P] | None = None
+
+    @property
+    def way(self) -> Way:
+        """How it was judged."""
+        return Way.WATCHED if self.basis is None else Way.LISTED
 
 
 Decision: TypeAlias = Admission[P] | Refusal[P, L]
@@ -198,7 +210,7 @@ class Reviews(Generic[P, L]):
         if isinstance(decision, Refusal) or decision.way is Way.UNGUARDED:
             return decision
         if (reason := self._unwritable(change, contents)) is not None:
-            return Refusal(reason)
+            return Refusal(reason, basis=basis)
         if change.effect is Effect.DRY_RUN:
             return decision
         written = await self._writer.add(entry_of(change))
