@@ -134,7 +134,7 @@ def _relabelled(cluster: ControlPlane) -> None:
     raise AssertionError(message)
 
 
-def test_a_change_that_takes_nothing_away_leaves_no_trace_in_the_ledger(
+def test_what_takes_nothing_away_and_what_cannot_be_made_leave_no_trace_in_the_ledger(
     cluster: ControlPlane, tmp_path: Path
 ) -> None:
     with registered_replicas(cluster, [tmp_path], API_SERVER):
@@ -145,6 +145,10 @@ def test_a_change_that_takes_nothing_away_leaves_no_trace_in_the_ledger(
             labels = {"metadata": {"labels": {"trial": str(trial)}}}
             path = path_of(open_to_all("quiet", "one"))
             assert cluster.client().request("PATCH", path, labels, content_type=MERGE).ok
+        manifest = json.dumps(policy("quiet", "one", DENY))
+        over_another = cluster.kubectl("create", "-f", "-", stdin=manifest, check=False).stderr
+        assert "Error from server (AlreadyExists)" in over_another
+        assert 'networkpolicies.networking.k8s.io "one" already exists' in over_another
         assert cluster.client().request("GET", LEDGER).json()["metadata"]["resourceVersion"] == before
 
 
