@@ -54,6 +54,8 @@ class Metrics:
         self._ledger = Gauge("ledger_in_use", text, **ours)
         text = "Changes judged, by what it took: harmless nothing, watched one write, listed and fresh lists."
         self._ways = Counter("changes", text, ["way"], **ours)
+        text = "Replicas that answer beside this one and keep no ledger, as an older version does."
+        self._others = Gauge("replicas_without_ledger", text, **ours)
         text = "What reconciling changed of the guard's own objects, or failed to."
         self._reconciled = Counter("upkeep", text, ["what"], **ours)
         text = "Rounds of probes that measure where the API server calls from: complete, incomplete, failed."
@@ -114,6 +116,10 @@ class Metrics:
     def set_ledger_in_use(self, *, is_in_use: bool) -> None:
         """Note whether changes are judged by the ledger."""
         self._ledger.set(is_in_use)
+
+    def set_replicas_without_ledger(self, count: int) -> None:
+        """Note how many replicas answer that keep no ledger."""
+        self._others.set(count)
 
     def record_reconcile(self, what: str) -> None:
         """Count one change to an object of the guard's own, or ``failed``."""

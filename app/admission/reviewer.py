@@ -23,6 +23,7 @@ from app.admission.denials.not_judged import (
     unreadable,
 )
 from app.admission.label_judgement import NamespaceJudgement
+from app.admission.ledger.protocol import Way
 from app.admission.ledger.values import Change
 from app.admission.ledgered import LedgerJudge, ledgered_policy
 from app.admission.offload import Offload
@@ -262,6 +263,8 @@ class Reviewer:
             if ledger.unusable() is not None:
                 return None
             outcome = unknown_state(review, error)
+        if outcome.kind is _ADMIT and not review.dry_run and outcome.way != Way.HARMLESS.value:
+            self._policies.admitted(change)  # in case the ledger can be used no more in a moment
         if outcome.kind is OutcomeKind.EXISTS:  # nobody can create it, nor override that
             return _Judged(outcome, mode)
         return _Judged(outcome, mode, kept.metadata, under_way=None if review.dry_run else under_way)

@@ -39,6 +39,7 @@ class LedgerUse(Enum):
     USED = "in use"
     MISSING = "there is no such ConfigMap"
     UNUSED = "a replica says that it is not in use"
+    BESIDE_OTHERS = "a replica says that others answer which keep none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from app.logs import EventLog
 from app.metrics import Metrics
 from app.model.snapshot import Watched
 from app.settings.model import Settings
+from app.webhook.replicas import Replicas
 
 _LOG = EventLog(__name__)
 _TICK_SECONDS = 0.25
@@ -62,8 +63,9 @@ class _Runtime:
 class _Watches:
     """What the watches of a live cluster show, as the ledger's protocol and the reviewer ask for it."""
 
-    def __init__(self, state: LiveState) -> None:
+    def __init__(self, state: LiveState, replicas: Replicas) -> None:
         self._state = state
+        self._replicas = replicas
         self._known: tuple[Mapping[str, str] | None, Contents] = (None, Contents())
         self.was_used = False
         """Whether somebody has written to the ledger that was watched last."""
@@ -72,6 +74,10 @@ class _Watches:
 
     def unusable(self) -> str | None:
         """Return why changes cannot be judged by the ledger, None where they can."""
+        return self.unreadable() or self.refused or self._replicas.unusable(self.contents())
+
+    def unreadable(self) -> str | None:
+        """Return why it is not known what the ledger holds, None where it is."""
         missing = self._state.ready() or self._state.watched.missing()
         if missing is not None:
             return missing
@@ -81,7 +87,7 @@ class _Watches:
             self.contents()
         except LedgerUnusable as error:
             return str(error)
-        return self.refused
+        return None
 
     def waiting(self) -> str | None:
         """Return what has been neither read nor refused yet."""
@@ -159,13 +165,15 @@ class LedgerService:
         """Nothing is sent yet. Raises ``SettingsError`` where the cluster's credentials cannot be used."""
         source = settings.state
         self._api = AsyncConnection(configuration(source.kubeconfig, source.context))
-        watches, runtime, offload = _Watches(state), _Runtime(), Offload()
+        replicas = Replicas(rules.replica.pod, state.watched.replicas)
+        watches, runtime, offload = _Watches(state, replicas), _Runtime(), Offload()
         reader = ConsistentReads(self._api, settings.guard_namespace)
         store = _Store(LedgerStore(self._api, settings.guard_namespace), watches)
         judge = OffloadedJudge(state.facts, rules, offload)
         writer = _ReviewsWriter(store, runtime)
         reviews = Reviews(judge, watches, reader, (store, writer))
         self._watches, self._store, self._metrics = watches, store, metrics
+        self._replicas, self._has_tried = replicas, False
         self._told: str | None = None
         self._usable_at = time.monotonic()
         self._settler = Settler(judge, watches, reader, (store, writer, runtime))
@@ -173,7 +181,10 @@ class LedgerService:
 
     def waiting(self) -> str | None:
         """Return what is to be read before reviews are answered: one replica must not judge as another."""
-        return self._watches.waiting()
+        waiting = self._watches.waiting()
+        if waiting is None and not self._has_tried and self._watches.unusable() == NOT_TRIED:
+            return NOT_TRIED
+        return waiting
 
     async def run(self) -> None:
         """Drop what is settled until cancelled; what fails is tried again."""
@@ -187,12 +198,17 @@ class LedgerService:
 
     async def _tried(self) -> str | None:
         """Return why the ledger cannot be used; whether it may be written to is tried."""
-        why = self._watches.unusable()
-        if why is not None and why == self._watches.refused:
-            with suppress(StateUnreadable):
-                await self._store.merge({})
-            why = self._watches.unusable()
+        watches, others = self._watches, 0
+        if watches.unreadable() is None:
+            others = len(self._replicas.without_ledger(watches.contents()))
+            changes = self._replicas.changes(watches.contents())
+            if changes or watches.refused is not None:
+                with suppress(StateUnreadable):
+                    await self._store.merge(changes)
+                self._has_tried = True
+        why = watches.unusable()
         self._metrics.set_ledger_in_use(is_in_use=why is None)
+        self._metrics.set_replicas_without_ledger(others)
         return why
 
     def _tell(self, why: str | None) -> None:

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import cycle
+from itertools import count
 
 _CHUNK = 65_536
 Address = tuple[str, int]
@@ -14,7 +14,10 @@ Address = tuple[str, int]
 
 @contextmanager
 def balancer(backends: Sequence[Address]) -> Iterator[Address]:
-    """Hand every connection on to the next of ``backends``, bytes as they are; yield where it listens."""
+    """Hand every connection on to the next of ``backends``, bytes as they are; yield where it listens.
+
+    A list of them may change meanwhile.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         accepting = threading.Thread(target=hand_on, args=(listener, backends), daemon=True)
         accepting.start()
@@ -25,11 +28,11 @@ def balancer(backends: Sequence[Address]) -> Iterator[Address]:
 
 def hand_on(listener: socket.socket, backends: Sequence[Address]) -> None:
     """Do so for a listener of the caller's, until it is shut down."""
-    turns = cycle(backends)
     with suppress(OSError):
-        while True:
+        for turn in count():
             client, _ = listener.accept()
-            threading.Thread(target=_carry, args=(client, next(turns)), daemon=True).start()
+            backend = backends[turn % len(backends)]
+            threading.Thread(target=_carry, args=(client, backend), daemon=True).start()
 
 
 def _carry(client: socket.socket, backend: Address) -> None:

@@ -36,6 +36,11 @@ class Guard:
     health: str
     process: subprocess.Popen[str]
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        return "127.0.0.1", urlsplit(self.url).port or 0
+
     def metric(self, name: str) -> float:
         """Return a metric by its name and labels as they are written; 0 for one that is not there."""
         with urllib.request.urlopen(f"{self.health}/metrics", timeout=60) as answer:  # noqa: S310 - our own URL
@@ -89,7 +94,7 @@ def registered_replicas(
 @contextmanager
 def registered(control_plane: ControlPlane, guards: Sequence[Guard]) -> Iterator[None]:
     """Have the API server call guards at one address, where each connection goes to the next of them."""
-    backends = [("127.0.0.1", urlsplit(guard.url).port or 0) for guard in guards]
+    backends = [guard.address for guard in guards]
     with balancer(backends) as (host, port):
         url = f"https://{host}:{port}"
         with register_webhook(control_plane, url, control_plane.ca_pem, configuration()):

@@ -33,6 +33,13 @@ class FakeWatches:
 
     data: dict[str, str] | None = field(default_factory=dict)
     problem: str | None = None
+    answering: frozenset[str] = frozenset()
+
+    def waiting(self) -> str | None:
+        return None
+
+    def replicas(self) -> frozenset[str]:
+        return self.answering
 
     def missing(self) -> str | None:
         return self.problem
@@ -149,8 +156,9 @@ def test_it_is_in_use_once_it_was_tried_whether_it_may_be_written_to(world: Worl
         await until(lambda: world.in_use == 1)
 
     world.run(then)
-    assert json.loads(world.api.requests[0].body or b"") == {"data": {}}
-    assert world.api.data == {}, "nothing is written to try it"
+    word = {"replica.netpol-guard": "1"}
+    assert json.loads(world.api.requests[0].body or b"") == {"data": word}
+    assert world.api.data == word, "that it keeps the ledger is all that is written to try it"
     assert world.api.is_closed
 
 
@@ -177,6 +185,51 @@ def test_an_unknown_format_is_not_written_over(world: World) -> None:
     world.run(then)
     assert world.api.requests == []
     assert world.in_use == 0
+
+
+def test_beside_a_replica_that_keeps_no_ledger_it_is_not_in_use_and_that_is_told(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.api.watches = world.live.watched
+
+    async def then() -> None:
+        await until(lambda: world.in_use == 1)
+        world.live.watched.answering = frozenset({"netpol-guard", "old-1"})
+        await until(lambda: world.in_use == 0)
+        assert "replicas that keep no ledger answer beside this one" in str(world.unusable)
+        await until(lambda: "the ledger cannot be used" in caplog.text)
+        assert world.metrics.registry.get_sample_value("netpol_guard_replicas_without_ledger") == 1
+        world.api.data["replica.old-1"] = "1"
+        world.live.watched.data = dict(world.api.data)
+        assert "answered a moment ago" in str(world.unusable)
+
+    world.run(then)
+
+
+def test_a_replica_is_not_ready_before_it_has_tried_to_say_that_it_keeps_the_ledger(world: World) -> None:
+    assert world.service.waiting() == NOT_TRIED
+
+    async def then() -> None:
+        world.api.status = 503
+        await until(lambda: world.service.waiting() is None)
+
+    world.run(then)
+    assert world.unusable == NOT_TRIED
+
+
+def test_a_ledger_in_which_nothing_but_such_words_stood_hides_nothing_when_it_is_made_anew(
+    world: World,
+) -> None:
+    world.api.watches = world.live.watched
+
+    async def then() -> None:
+        await until(lambda: world.in_use == 1)
+        world.api.data = {}
+        world.live.watched.data = {}
+        await until(lambda: "replica.netpol-guard" in world.api.data)
+        assert WHOLE not in (await world.merge(format="1", first="x")).values()
+
+    world.run(then)
 
 
 @pytest.mark.parametrize("status", [403, 404])

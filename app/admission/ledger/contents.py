@@ -12,6 +12,8 @@ from app.errors import StateUnreadable
 from app.model.snapshot import Resource
 
 FORMAT_KEY, FORMAT = "format", "1"
+REPLICA_PREFIX = "replica."
+"""Of the key by which a replica says that it keeps the ledger, and in which format: ``replica.<its Pod>``."""
 
 
 class LedgerUnusable(StateUnreadable):
@@ -27,12 +29,16 @@ class LedgerUnusable(StateUnreadable):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The entries by key, in the order of the ConfigMap, the marks, and every key there is."""
+    """The entries by key, in the order of the ConfigMap, the marks, and every key there is.
+
+    ``replicas`` are the Pods that have said that they keep the ledger.
+    """
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
     marks: Marks = NO_MARKS
     keys: AbstractSet[str] = frozenset()
     size: int = 0
+    replicas: frozenset[str] = frozenset()
 
     @classmethod
     def decode(cls, data: Mapping[str, str]) -> Contents:
@@ -45,15 +51,17 @@ class Contents:
             raise LedgerUnusable(form, FORMAT)
         marks: dict[Resource, int] = {}
         entries: dict[str, Entry] = {}
-        size = 0
+        replicas, size = set[str](), 0
         for key, value in data.items():
             size += len(key) + len(value)
             mark = mark_of(key)
             if mark is not None:
                 marks[mark[0]] = max(mark[1], marks.get(mark[0], 0))
+            elif key.startswith(REPLICA_PREFIX):
+                replicas.add(key.removeprefix(REPLICA_PREFIX))
             elif key != FORMAT_KEY:
                 entries[key] = decoded(key, value)
-        return cls(entries, Marks.of(marks), data.keys(), size)
+        return cls(entries, Marks.of(marks), data.keys(), size, frozenset(replicas))
 
     def count(self, namespace: str) -> int:
         """Return how many changes of a namespace are under way."""

@@ -17,16 +17,18 @@ import msgspec
 from app.cluster.client.connection import Api
 from app.cluster.client.listing import Collection, Listed, list_all, list_kept
 from app.cluster.state.reflector import BOOKMARK, DELETED, LIST_SECONDS, Phase, Reflector, WatchEvent
-from app.cluster.state.resources import NAMESPACES, POLICIES, ledger
+from app.cluster.state.resources import NAMESPACES, POLICIES, ledger, slices
 from app.deadline import Deadline
 from app.engine.cluster import MANAGED
 from app.engine.policy import Direction, Policy
 from app.engine.selectors import EVERYTHING
 from app.logs import EventLog
 from app.model.snapshot import Policies, Stored, StoredNamespace, Version, Watched, version_of
+from app.names import NAME
 from app.wire.networkpolicy.parse import parse_stored
 from app.wire.objects.metadata import NO_METADATA, Metadata
 from app.wire.objects.namespaces import namespace_of
+from app.wire.objects.services import endpointslice_facts
 from app.wire.objects.workloads import config_map_data
 
 _LOG = EventLog(__name__)
@@ -238,8 +240,16 @@ class _LedgerData(_VersionedReflector):
         self.data = None if item is None else config_map_data(item)
 
 
+def _answering(item: msgspec.Raw) -> frozenset[str]:
+    """Return the Pods of an EndpointSlice that requests may reach."""
+    return frozenset(found.pod for found in endpointslice_facts(item).endpoints if found.may_answer)
+
+
 class WatchedState:
-    """Policies of managed namespaces, all namespaces, and the ledger, as three watches show them."""
+    """Policies of managed namespaces, all namespaces, and the ledger, as three watches show them.
+
+    A fourth shows which replicas of the guard answer, without which the others are as good.
+    """
 
     def __init__(self, api: Api, guard_namespace: str) -> None:
         """Nothing is read yet; the ledger is in ``guard_namespace``."""
@@ -247,7 +257,11 @@ class WatchedState:
         self._namespaces = _Namespaces(api, self._on_namespaces)
         self._policies = _Policies(api, self._namespaces.managed, self._on_change)
         self._ledger = _LedgerData(api, guard_namespace, self._on_change)
+        self._replicas = Reflector(
+            api, slices(guard_namespace, NAME), parse=_answering, changed=self._on_replicas
+        )
         self._reflectors = (self._namespaces, self._policies, self._ledger)
+        self._answering: frozenset[str] = frozenset()
         self._snapshot: Watched[Policy] | None = None
         self._has_begun = False
 
@@ -255,13 +269,15 @@ class WatchedState:
         """Begin to read: namespaces first, for they say whose policies are kept."""
         self._namespaces.start()
         self._ledger.start()
+        self._replicas.start()
 
     def stop(self) -> None:
         """End all watches; waits a moment for their threads."""
-        for reflector in self._reflectors:
+        reflectors = (*self._reflectors, self._replicas)
+        for reflector in reflectors:
             reflector.stop()
-        for reflector in self._reflectors:
-            reflector.join(_JOIN_SECONDS / len(self._reflectors))
+        for reflector in reflectors:
+            reflector.join(_JOIN_SECONDS / len(reflectors))
 
     def missing(self) -> str | None:
         """Return what has not been read even once, or must not be, and why; None where all is there."""
@@ -272,7 +288,7 @@ class WatchedState:
 
     def waiting(self) -> str | None:
         """Return what has been neither read nor refused yet; None where there is nothing to wait for."""
-        for reflector in self._reflectors:
+        for reflector in (*self._reflectors, self._replicas):
             if reflector.phase is Phase.WAITING:
                 return f"{reflector.collection.words}: not read yet"
         return None
@@ -287,6 +303,13 @@ class WatchedState:
     def ledger(self) -> Mapping[str, str] | None:
         """Return the ledger's ``data`` as watched, None where there is no such ConfigMap."""
         return self._ledger.data
+
+    def replicas(self) -> frozenset[str]:
+        """Return the Pods of the guard that reviews may reach, as far as is known."""
+        return self._answering
+
+    def _on_replicas(self) -> None:
+        self._answering = frozenset[str]().union(*self._replicas.values) - {""}
 
     def _taken(self) -> Watched[Policy]:
         """Put a snapshot together; versions first, so that none promises more than is there."""

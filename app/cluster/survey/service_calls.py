@@ -7,6 +7,7 @@ certificate is not verified on this way.
 
 from __future__ import annotations
 
+import re
 import time
 from http import HTTPStatus
 
@@ -20,6 +21,7 @@ from app.wire.objects.services import ServiceKey
 _SECONDS = 10.0
 _PATH = "/healthz"
 _LEDGER_USED, _LEDGER_UNUSED = b"netpol_guard_ledger_in_use 1.0", b"netpol_guard_ledger_in_use 0.0"
+_OTHERS = re.compile(rb"^netpol_guard_replicas_without_ledger [1-9]", re.MULTILINE)
 _UNREACHED = ("error trying to reach service", "no endpoints available", "no service port")
 """How the API server says that it did not get through (``pkg/registry/core/service/storage``)."""
 
@@ -52,9 +54,12 @@ def ledger_use(api: Api, namespace: str, service: str) -> LedgerUse:
     purpose = Purpose(f"the metrics of {namespace}/{service}", "get", "", "services/proxy", namespace)
     path = f"/api/v1/namespaces/{namespace}/services/http:{service}:metrics/proxy/metrics"
     try:
-        lines = api.fetch(ApiRequest(purpose, path), Deadline.after(_SECONDS)).splitlines()
+        told = api.fetch(ApiRequest(purpose, path), Deadline.after(_SECONDS))
     except StateUnreadable:
         return LedgerUse.UNKNOWN  # whether the guard is reached at all is asked for itself
+    if _OTHERS.search(told):
+        return LedgerUse.BESIDE_OTHERS
+    lines = told.splitlines()
     if _LEDGER_UNUSED in lines:
         return LedgerUse.UNUSED
     return LedgerUse.USED if _LEDGER_USED in lines else LedgerUse.UNKNOWN

@@ -15,7 +15,7 @@ from app.engine.selectors import Selector
 from app.engine.words import listed
 from app.model.kinds import VALIDATING, Reference
 from app.model.survey import CallOutcome, LedgerUse
-from app.names import LEDGER_CONFIG_MAP
+from app.names import LEDGER_CONFIG_MAP, NAME
 from app.wire.objects.webhooks import FAIL, Registration
 from app.wire.objects.workloads import DeploymentFacts
 
@@ -178,18 +178,26 @@ def _replicas(deployment: DeploymentFacts) -> Iterator[Finding]:
 
 
 def _ledger(context: Context) -> Iterator[Finding]:
-    evidence = {
-        LedgerUse.MISSING: f"there is no ConfigMap {context.product.namespace}/{LEDGER_CONFIG_MAP}",
-        LedgerUse.UNUSED: "a replica says so (netpol_guard_ledger_in_use 0); why is in its log",
+    again = Repair("apply this version's manifests", repairs.GUARD_AGAIN.command)
+    namespace = context.product.namespace
+    rollout = Repair("finish the update", f"kubectl rollout status deployment/{NAME} -n {namespace}")
+    told = {
+        LedgerUse.MISSING: (f"there is no ConfigMap {namespace}/{LEDGER_CONFIG_MAP}", again),
+        LedgerUse.UNUSED: ("a replica says so (netpol_guard_ledger_in_use 0); why is in its log", again),
+        LedgerUse.BESIDE_OTHERS: (
+            "replicas that keep none, as of an older version, answer (netpol_guard_replicas_without_ledger)",
+            rollout,
+        ),
     }
-    if context.survey.ledger in evidence:
+    if context.survey.ledger in told:
+        evidence, repair = told[context.survey.ledger]
         yield Finding(
             Check.GUARD_LEDGER,
             "the guard does not use its ledger: changes that meet over two replicas are not judged together",
-            evidence=(evidence[context.survey.ledger],),
+            evidence=(evidence,),
             consequence="two changes at the same moment, harmless only alone, may both be admitted: "
             + consequences.GUARD_BLIND,
-            repair=Repair("apply this version's manifests", repairs.GUARD_AGAIN.command),
+            repair=repair,
         )
 
 

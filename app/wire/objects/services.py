@@ -80,11 +80,19 @@ def service_facts(source: RawObject) -> ServiceFacts:
 
 class _Conditions(msgspec.Struct):
     ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
 
 
-class _Endpoint(msgspec.Struct):
+class _Target(msgspec.Struct):
+    kind: str | None = None
+    name: str | None = None
+
+
+class _Endpoint(msgspec.Struct, rename="camel"):
     addresses: list[str] | None = None
     conditions: _Conditions | None = None
+    target_ref: _Target | None = None
 
 
 class _EndpointPort(msgspec.Struct):
@@ -111,10 +119,15 @@ class EndpointPort:
 
 @dataclass(frozen=True, slots=True)
 class EndpointFacts:
-    """The addresses of one pod or host. Unknown readiness counts as ready, as the API says."""
+    """The addresses of one pod or host. Unknown readiness counts as ready, as the API says.
+
+    ``pod`` is its name, "" for no pod. ``may_answer``: requests may reach it, be it on an old connection.
+    """
 
     addresses: tuple[str, ...]
     ready: bool
+    pod: str = ""
+    may_answer: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +153,18 @@ class EndpointSliceFacts:
         return tuple(address for endpoint in self.endpoints for address in endpoint.addresses)
 
 
+def _endpoint_facts(endpoint: _Endpoint, conditions: _Conditions) -> EndpointFacts:
+    ready, target = conditions.ready is not False, endpoint.target_ref
+    pod = target.name or "" if target is not None and target.kind == "Pod" else ""
+    may_answer = ready or bool(conditions.serving) or bool(conditions.terminating)
+    return EndpointFacts(tuple(endpoint.addresses or ()), ready, pod, may_answer)
+
+
 def endpointslice_facts(source: RawObject) -> EndpointSliceFacts:
     """Return the facts of an EndpointSlice."""
     read = read_object(source, _EndpointSlice, "EndpointSlice")
     endpoints = tuple(
-        EndpointFacts(
-            tuple(told.addresses or ()), told.conditions is None or told.conditions.ready is not False
-        )
-        for told in read.endpoints or ()
+        _endpoint_facts(endpoint, endpoint.conditions or _Conditions()) for endpoint in read.endpoints or ()
     )
     ports = tuple(
         EndpointPort(port.name or "", port.protocol or Protocol.TCP, port.port) for port in read.ports or ()

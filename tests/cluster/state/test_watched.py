@@ -17,6 +17,7 @@ POLICIES = "/apis/networking.k8s.io/v1/networkpolicies"
 NAMESPACES = "/api/v1/namespaces"
 LEDGER = "/api/v1/namespaces/netpol-guard/configmaps"
 MANAGED = {"iomete.com/managed": "true"}
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/netpol-guard/endpointslices"
 Object = dict[str, Any]
 
 
@@ -36,6 +37,13 @@ def config_map(version: int, **data: str) -> Object:
     return {"metadata": metadata, "data": data}
 
 
+def answering(*pods: str) -> Object:
+    metadata = {"name": "netpol-guard-x", "namespace": "netpol-guard", "uid": "slice", "resourceVersion": "3"}
+    targets = [{"targetRef": {"kind": "Pod", "name": name}} for name in pods]
+    starting = {"targetRef": {"kind": "Pod", "name": "starting"}, "conditions": {"ready": False}}
+    return {"metadata": metadata, "endpoints": [*targets, starting]}
+
+
 def bookmark(version: int | str) -> bytes:
     return event("BOOKMARK", {"metadata": {"resourceVersion": str(version)}})
 
@@ -50,6 +58,7 @@ def cluster_of(**lists: bytes | int) -> RoutedApi:
             POLICIES: lists.get("policies", policies),
             NAMESPACES: lists.get("namespaces", namespaces),
             LEDGER: lists.get("ledger", ledger),
+            SLICES: lists.get("slices", page(answering("guard-1"), version="9")),
         }
     )
 
@@ -67,7 +76,7 @@ def watching(api: RoutedApi) -> Iterator[WatchedState]:
 @contextmanager
 def synced(api: RoutedApi) -> Iterator[WatchedState]:
     with watching(api) as state:
-        until(lambda: sum("watch" in request.query for request in api.requests) >= 3)
+        until(lambda: sum("watch" in request.query for request in api.requests) >= 4)
         assert state.missing() is None
         yield state
 
@@ -303,3 +312,18 @@ def test_the_ledger_is_what_its_config_map_holds() -> None:
 def test_without_its_config_map_there_is_no_ledger() -> None:
     with synced(cluster_of(ledger=page())) as state:
         assert state.ledger() is None
+
+
+def test_which_replicas_answer_is_watched() -> None:
+    api = cluster_of()
+    with synced(api) as state:
+        assert state.replicas() == {"guard-1"}
+        api.watched(SLICES).send(event("MODIFIED", answering("guard-1", "old-1")))
+        until(lambda: state.replicas() == {"guard-1", "old-1"})
+
+
+def test_which_replicas_answer_is_waited_for_and_done_without() -> None:
+    with watching(cluster_of(slices=403)) as state:
+        until(lambda: state.waiting() is None)
+        assert state.missing() is None
+        assert state.replicas() == frozenset()

@@ -217,6 +217,14 @@ class Scraped(Paginated):
         (b"# HELP x y\nnetpol_guard_ledger_in_use 1.0\nother 0.0\n", LedgerUse.USED),
         (b"# HELP x y\nnetpol_guard_ledger_in_use 0.0\nother 1.0\n", LedgerUse.UNUSED),
         (b"netpol_guard_in_flight_requests 0.0\n", LedgerUse.UNKNOWN),
+        (
+            b"netpol_guard_ledger_in_use 1.0\nnetpol_guard_replicas_without_ledger 0.0\n",
+            LedgerUse.USED,
+        ),
+        (
+            b"netpol_guard_ledger_in_use 0.0\nnetpol_guard_replicas_without_ledger 2.0\n",
+            LedgerUse.BESIDE_OTHERS,
+        ),
         (b"", LedgerUse.UNKNOWN),
     ],
 )
@@ -225,7 +233,7 @@ def test_whether_the_ledger_is_in_use_is_what_a_replica_says(metrics: bytes, use
     api.metrics = metrics
     assert look(api).survey.ledger is use
     found = {finding.check for finding in report_of(api).findings}
-    assert (Check.GUARD_LEDGER in found) is (use is LedgerUse.UNUSED)
+    assert (Check.GUARD_LEDGER in found) is (use in {LedgerUse.UNUSED, LedgerUse.BESIDE_OTHERS})
     assert look(api, calls=False).survey.ledger is LedgerUse.UNKNOWN
 
 

@@ -96,6 +96,23 @@ def test_an_endpointslice_resolves_ports_and_lists_addresses() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("conditions", "may_answer"),
+    [
+        ({"ready": True}, True),
+        (None, True),
+        ({"ready": False}, False),
+        ({"ready": False, "serving": True, "terminating": True}, True),
+        ({"ready": False, "serving": False, "terminating": True}, True),
+    ],
+)
+def test_a_pod_may_answer_until_it_is_gone(conditions: dict[str, bool] | None, *, may_answer: bool) -> None:
+    target = {"kind": "Pod", "name": "guard-1"}
+    endpoint = {"addresses": ["10.0.0.1"], "conditions": conditions, "targetRef": target}
+    facts = endpointslice_facts({"metadata": metadata(), "endpoints": [endpoint], "ports": None})
+    assert [(found.pod, found.may_answer) for found in facts.endpoints] == [("guard-1", may_answer)]
+
+
 def test_an_endpointslice_without_endpoints_is_empty() -> None:
     facts = endpointslice_facts({"metadata": metadata(), "endpoints": None, "ports": None})
     assert (facts.addresses, facts.ports, facts.service) == ((), (), "")
