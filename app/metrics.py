@@ -20,6 +20,7 @@ from prometheus_client import (
 )
 
 from app import __version__
+from app.names import LEDGER_METRIC, WEBHOOK_SERVICES_METRIC
 
 SECONDS = (5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Borders of the time buckets: a decision takes well below a millisecond, its bound is a second."""
@@ -51,11 +52,13 @@ class Metrics:
         text = "When the authority of the certificates ends, in Unix time."
         self._authority_expiry = Gauge("authority_expiry_timestamp_seconds", text, **ours)
         text = "Whether changes that meet over two replicas are judged together, by the ledger: 1 or 0."
-        self._ledger = Gauge("ledger_in_use", text, **ours)
+        self._ledger = Gauge(LEDGER_METRIC, text, **ours)
         text = "Changes judged, by what it took: harmless nothing, watched one write, listed and fresh lists."
         self._ways = Counter("changes", text, ["way"], **ours)
         text = "Replicas that answer beside this one and keep no ledger, as an older version does."
         self._others = Gauge("replicas_without_ledger", text, **ours)
+        text = "Whether what webhook Services were is kept across restarts: 1 or 0."
+        self._webhook_services = Gauge(WEBHOOK_SERVICES_METRIC, text, **ours)
         text = "What reconciling changed of the guard's own objects, or failed to."
         self._reconciled = Counter("upkeep", text, ["what"], **ours)
         text = "Rounds of probes that measure where the API server calls from: complete, incomplete, failed."
@@ -120,6 +123,10 @@ class Metrics:
     def set_replicas_without_ledger(self, count: int) -> None:
         """Note how many replicas answer that keep no ledger."""
         self._others.set(count)
+
+    def set_webhook_services_kept(self, *, is_kept: bool) -> None:
+        """Note whether what Services of webhooks were is kept across restarts."""
+        self._webhook_services.set(is_kept)
 
     def record_reconcile(self, what: str) -> None:
         """Count one change to an object of the guard's own, or ``failed``."""

@@ -16,8 +16,13 @@ SETTINGS_CONFIG_MAP = "netpol-guard-settings"
 SETTINGS_KEY = "settings.yaml"
 SOURCES_CONFIG_MAP = "netpol-guard-sources"
 """Where the measured sources of the API server's calls are kept."""
+WEBHOOK_SERVICES_CONFIG_MAP = "netpol-guard-webhook-services"
+"""Where is kept what the Services of webhooks were, for when one is missing."""
 LEDGER_CONFIG_MAP = "netpol-guard-ledger"
 """Where changes stand that were admitted and are not seen to be made yet."""
+
+LEDGER_METRIC, WEBHOOK_SERVICES_METRIC = "ledger_in_use", "webhook_services_kept"
+"""By which a replica says whether it uses one and keeps the other; each begins with ``netpol_guard_``."""
 
 NAME_LABEL = "app.kubernetes.io/name"
 VERSION_LABEL = "app.kubernetes.io/version"

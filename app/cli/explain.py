@@ -13,6 +13,7 @@ from app.cli import options
 from app.cli.beside import ClusterChoice, read_base
 from app.cli.group import Example
 from app.engine.cluster import Cluster
+from app.engine.words import missing_words
 from app.errors import InputError
 from app.explain.ends import FindPod, WantedEnd, find_end, parse_end, parse_port, pods_of
 from app.explain.flow import Flow, FlowAnswer, explain_flow
@@ -124,7 +125,8 @@ def _applied(
     if base.cluster is not None:
         _demand_known(undescribed, options, given.applied_to(before))
         notes = ()  # what else is not known of the cluster decides about no single flow
-    return given.applied_to(before, options), notes
+    missing = (webhook for webhook in before.webhooks if webhook.is_missing and webhook.namespace in options)
+    return given.applied_to(before, options), (*notes, *map(missing_words, missing))
 
 
 def _demand_known(names: Iterable[str], options: Mapping[str, str], cluster: Cluster) -> None:

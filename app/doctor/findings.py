@@ -117,6 +117,7 @@ class Check(Enum):
     GUARD_REPLICAS = "guard-replicas", Area.GUARD, FindingSeverity.WARNING
     GUARD_VERSION = "guard-version", Area.GUARD, FindingSeverity.WARNING
     GUARD_LEDGER = "guard-ledger", Area.GUARD, FindingSeverity.WARNING
+    GUARD_WEBHOOK_SERVICES = "guard-webhook-services", Area.GUARD, FindingSeverity.WARNING
     GUARD_SETTINGS = "guard-settings", Area.GUARD, FindingSeverity.WARNING
     GUARD_MODE = "guard-mode", Area.GUARD, FindingSeverity.WARNING
     GUARD_EXEMPT = "guard-exempt", Area.GUARD, FindingSeverity.WARNING

@@ -72,7 +72,8 @@ class WebhookService:
     """A Service of a guarded namespace that a webhook configuration names.
 
     ``configurations`` are those that name it, e.g. ``MutatingWebhookConfiguration/spark-operator-x``.
-    ``assumed`` marks the documented default, used where webhook configurations cannot be read.
+    ``assumed`` marks the documented default, used where webhook configurations cannot be read; ``is_missing``
+    that there is no such Service now, so that pods and ports are those that it had.
     """
 
     namespace: str
@@ -81,6 +82,7 @@ class WebhookService:
     ports: tuple[TargetPort, ...]
     configurations: tuple[str, ...] = ()
     assumed: bool = False
+    is_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

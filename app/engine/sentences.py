@@ -17,6 +17,7 @@ from app.engine.words import (
     far_end_words,
     flow_words,
     listed,
+    missing_words,
     place_words,
     rule_words,
     source_words,
@@ -75,11 +76,14 @@ def _source_words(source: Source) -> str:
 
 def loss_lines(loss: Loss, policies: Sequence[Policy]) -> tuple[str, ...]:
     """Return the lines that explain one lost flow: which, an example, why, what then happens."""
+    webhook = loss.flow.webhook
+    missing = [] if webhook is None or not webhook.is_missing else [f"  missing: {missing_words(webhook)}"]
     return (
         f"{loss.flow.id.value}: cuts {flow_words(loss.flow)}{hedge_words(loss)}",
         f"  example: {example_words(loss)}",
         f"  why:     {why_words(loss, policies)}",
         f"  then:    {_CONSEQUENCES[loss.flow.id]}",
+        *missing,
     )
 
 

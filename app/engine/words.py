@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from app.engine.addresses import networks_of, one_by_one
-from app.engine.cluster import MANAGED, Source
+from app.engine.cluster import MANAGED, Source, TargetPort, WebhookService
 from app.engine.intervals import IntervalSet
 from app.engine.points import Peer, Point
 from app.engine.policy import Peers, PodPeer, Rule
@@ -129,6 +129,23 @@ def place_words(source: Source) -> str:
 def source_words(source: Source) -> str:
     """Return where calls of the API server come from, and where that is known from, in words."""
     return f"{place_words(source)} ({source.origin})"
+
+
+def missing_words(webhook: WebhookService) -> str:
+    """Return that a webhook's Service is missing, and that its requirement stays."""
+    ports = listed(map(_target_words, webhook.ports)) or "all of TCP"
+    return (
+        f"Service {webhook.namespace}/{webhook.name}, named by {listed(webhook.configurations)}, is missing;"
+        f" the API server's way to it stays required, as it was seen last:"
+        f" to {pods_words(webhook.selector)}, {ports}"
+    )
+
+
+def _target_words(port: TargetPort) -> str:
+    if port.name is None:
+        return f"{port.protocol.value} {port.number}"
+    numbers = f" ({', '.join(map(str, sorted(port.resolved)))})" if port.resolved else ""
+    return f"{port.protocol.value} port named {port.name!r}{numbers}"
 
 
 def far_end_words(peer: Peer) -> str:

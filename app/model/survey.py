@@ -32,8 +32,8 @@ class CallOutcome(Enum):
     UNKNOWN = "unknown"
 
 
-class LedgerUse(Enum):
-    """Whether the guard judges changes that meet over two replicas together, by its ledger."""
+class ConfigMapUse(Enum):
+    """Whether the guard uses one of the ConfigMaps that its replicas share."""
 
     UNKNOWN = "nobody can tell"
     USED = "in use"
@@ -81,6 +81,7 @@ class Survey:
     in an RBAC rule. ``certificates`` are the serving certificates of webhooks (PEM), by Service.
     ``deployments`` and ``pods`` hold only what the checks look at. ``memory`` is which sources were measured,
     and from where reviews came besides; ``limit`` is what the network plugin cannot express.
+    ``ledger`` and ``webhook_services``: whether the guard uses its ledger, and keeps what Services were.
     """
 
     cluster: Cluster = field(default_factory=Cluster)
@@ -97,6 +98,7 @@ class Survey:
     hidden: frozenset[str] = frozenset()
     memory: Memory = NOTHING_REMEMBERED
     limit: PluginLimit | None = None
-    ledger: LedgerUse = LedgerUse.UNKNOWN
+    ledger: ConfigMapUse = ConfigMapUse.UNKNOWN
+    webhook_services: ConfigMapUse = ConfigMapUse.UNKNOWN
     moment: datetime = field(default_factory=lambda: datetime.now(UTC))
     is_live: bool = True

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from app.serving.tls import Handshakes
     from app.webhook.ledger import LedgerService
     from app.webhook.rounds import ProbeRounds
+    from app.webhook.service_memory import ServiceMemory
 
 _SETTLING_SECONDS = 5.0
 """The API server writes a change milliseconds after its review, unless another webhook takes its time."""
@@ -141,6 +142,18 @@ def _rounds_of(settings: Settings, state: RunningState, metrics: Metrics) -> Pro
     return ProbeRounds(state.memory, GuardMeasurer(state.api, config, settings.guard_namespace), metrics)
 
 
+def _memory_of(settings: Settings, state: RunningState, metrics: Metrics) -> ServiceMemory | None:
+    """Return who keeps what Services of webhooks were; a folder has nobody to write to."""
+    if settings.state.directory is not None:
+        return None
+    from app.cluster.state.live import LiveState
+    from app.webhook.service_memory import ServiceMemory
+
+    if not isinstance(state, LiveState):
+        return None
+    return ServiceMemory(state, state.api, settings.guard_namespace, metrics)
+
+
 def announcer_of(settings: Settings) -> Announcer:
     """Return who makes overrides known: the cluster's Events, where there is a cluster."""
     source = settings.state
@@ -182,7 +195,8 @@ async def run_webhook(
         return tuple(reason for reason in reasons if reason is not None)
 
     health = create_health_app(missing, metrics=metrics, state=serving)
-    parts = (state, background, peers, ledger, _rounds_of(settings, state, metrics))
+    rounds, memory = _rounds_of(settings, state, metrics), _memory_of(settings, state, metrics)
+    parts = (state, background, peers, ledger, rounds, memory)
     running = [asyncio.create_task(part.run()) for part in parts if part is not None]
     try:
         return await serve(

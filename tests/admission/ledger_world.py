@@ -68,13 +68,15 @@ class LedgerWorld:
     lists: int = 0
     why: str | None = None
     why_after_a_failure: str | None = None
+    is_cilium: bool = False
     is_down: bool = False
     hangs: bool = False
 
     def __post_init__(self) -> None:
         facts = world.cluster()
         self._tokens, self._views = count(), ClusterViews()
-        self._facts = Snapshot(sources=facts.sources, webhooks=facts.webhooks)
+        matches = False if self.is_cilium else None
+        self._facts = Snapshot(sources=facts.sources, webhooks=facts.webhooks, blocks_match_pods=matches)
         self._watched = self._taken()
         self.fresh = FreshState(world.cluster(*self.policies_))
         self.log = Log()

@@ -397,3 +397,25 @@ class TestHalfOfAPair:
         found, answer = self.apply(Access(allowed=True), ONE)
         assert answer.allowed
         assert not found.fresh.asked
+
+
+class TestWhatOnlyAnIpBlockLetsThrough:
+    """It is a warning, and a refusal where the network plugin is known not to match pods by it."""
+
+    BLOCK: Object = manifest(
+        "by-address",
+        {"policyTypes": ["Ingress"], "ingress": [{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]},
+    )
+
+    @pytest.mark.parametrize(("is_cilium", "allowed"), [(False, True), (True, False)])
+    def test_the_first_policy_of_a_namespace(self, is_cilium: bool, allowed: bool) -> None:  # noqa: FBT001 - a table
+        found = LedgerWorld([], is_cilium=is_cilium)
+        answer = found.ask(creation(self.BLOCK))
+        assert answer.allowed is allowed
+        assert "managed-ingress" in (answer.warnings if allowed else answer.message)
+
+    @pytest.mark.parametrize(("is_cilium", "allowed"), [(False, True), (True, False)])
+    def test_in_place_of_rules_that_let_pods_in(self, is_cilium: bool, allowed: bool) -> None:  # noqa: FBT001 - a table
+        found = LedgerWorld([ONE], is_cilium=is_cilium)
+        changed = {**stored_manifest(ONE), "spec": {**self.BLOCK["spec"]}}
+        assert found.ask(request("UPDATE", changed, stored_manifest(ONE))).allowed is allowed

@@ -13,7 +13,12 @@ from app.settings.model import Settings
 from app.shipped import DEPLOY, guard_manifests
 
 NAMES = {
-    "ConfigMap": {identity.SETTINGS_CONFIG_MAP, identity.SOURCES_CONFIG_MAP, identity.LEDGER_CONFIG_MAP},
+    "ConfigMap": {
+        identity.SETTINGS_CONFIG_MAP,
+        identity.SOURCES_CONFIG_MAP,
+        identity.WEBHOOK_SERVICES_CONFIG_MAP,
+        identity.LEDGER_CONFIG_MAP,
+    },
 }
 DEFAULTS = Settings()
 
@@ -83,6 +88,7 @@ def test_the_objects_that_the_roles_name_are_those_that_the_guard_uses() -> None
         ("namespaces", identity.NAME),
         ("secrets", identity.TLS_SECRET),
         ("configmaps", identity.SOURCES_CONFIG_MAP),
+        ("configmaps", identity.WEBHOOK_SERVICES_CONFIG_MAP),
         ("configmaps", identity.LEDGER_CONFIG_MAP),
         ("networkpolicies", identity.NAME),
         ("configmaps", CILIUM_CONFIG.name),

@@ -16,7 +16,7 @@ from typing import Any
 from app.cli.site import MANAGER, LiveSite
 from app.cluster.client.objects import Objects
 from app.model.kinds import DryRun, Manifest, Reference, Written
-from app.names import LEDGER_CONFIG_MAP, NAME
+from app.names import LEDGER_CONFIG_MAP, NAME, WEBHOOK_SERVICES_CONFIG_MAP
 from tests.integration.guard import ROOT
 from tests.kube import writer
 from tests.kube.api import ApiClient
@@ -109,7 +109,12 @@ _OTHERS = (
     (_MAPS, writer.NAME),
     (_ACCOUNTS, "default"),
 )
-_TOUCHED = ((_MAPS, LEDGER_CONFIG_MAP), (_POLICIES, NAME), (_NAMESPACES, NAME))
+_TOUCHED = (
+    (_MAPS, LEDGER_CONFIG_MAP),
+    (_MAPS, WEBHOOK_SERVICES_CONFIG_MAP),
+    (_POLICIES, NAME),
+    (_NAMESPACES, NAME),
+)
 """What a running guard writes while changes are under way: being there is all that tests ask of it."""
 
 

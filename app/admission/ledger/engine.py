@@ -26,8 +26,8 @@ _DEFAULTS = Options()
 class EngineJudge:
     """Judges by the engine. Policies come as they stand, without ``terminating``.
 
-    ``facts`` gives sources, webhooks and API servers as they are known now, ``budget`` that of the review
-    under way. Every question raises ``TooComplexError``.
+    ``facts`` gives sources, webhooks, API servers and what the network plugin does as they are known now,
+    ``budget`` that of the review under way. Every question raises ``TooComplexError``.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class EngineJudge:
         facts = self._facts()
         key = (id(facts), 0, namespace)
         flows = self._remembered(key, facts, lambda: stateless_flows(facts, namespace, self._options))
-        return is_harmless((old, new), flows, self._options, budget)
+        return is_harmless((old, new), flows, self._options.known_by(facts), budget)
 
     async def loss(self, case: Case[Policy]) -> Verdict | None:
         """Return what is open before and rejected for being lost after, None for nothing."""
@@ -70,7 +70,7 @@ class EngineJudge:
 
     def loss_within(self, case: Case[Policy], budget: Budget) -> Verdict | None:
         """Return what is open before and rejected for being lost after, within ``budget``."""
-        judge, flows = Judge(self._options, budget), self._flows(case)
+        judge, flows = Judge(self._options.known_by(self._facts()), budget), self._flows(case)
         for side in case.after:
             after = self._state(side, case.namespace)
             if case.before is None:

@@ -9,6 +9,7 @@ from app.engine.addresses import Address, place_of
 from app.engine.cluster import MANAGED, Source
 from app.engine.policy import Namespace, Policy
 from app.model.measured_sources import NOTHING_REMEMBERED, Memory
+from app.model.seen_services import Seen
 from app.wire.objects.nodes import NodeFacts
 from app.wire.objects.pods import pod_facts
 from app.wire.objects.read import RawObject
@@ -47,10 +48,10 @@ def agent_of(source: RawObject) -> Agent | None:
 class Facts:
     """Namespaces by name, and everything that sources and webhook Services are found in.
 
-    ``has_cilium``: Cilium's configuration is there. ``clients`` are where webhooks are served; ``memory`` is
-    which sources were measured. ``default_assumed``: the configurations that would tell could not be read, so
-    the documented default stands in. ``hidden`` are Services that must not be read, and ``unread`` says in
-    words what could not be.
+    ``has_cilium``: Cilium's configuration is there. ``clients`` are where webhooks are served, and ``seen``
+    what their Services were when they were seen last; ``memory`` is which sources were measured.
+    ``default_assumed``: the configurations that would tell could not be read, so the documented default
+    stands in. ``hidden`` are Services that must not be read, and ``unread`` says in words what could not be.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class Facts:
     slices: tuple[EndpointSliceFacts, ...] = ()
     nodes: tuple[NodeFacts, ...] = ()
     agents: frozenset[Agent] = frozenset()
+    seen: Seen = field(default_factory=dict)
     memory: Memory = NOTHING_REMEMBERED
     has_cilium: bool = False
     default_assumed: bool = False

@@ -11,7 +11,7 @@ from pathlib import Path
 from app.cluster.state.facts import Facts
 from app.cluster.state.manifests import read_state
 from app.cluster.state.snapshot import Snapshot, is_same, kept, snapshot_of
-from app.cluster.state.webhook_services import remember
+from app.cluster.state.webhook_services import with_memory
 from app.deadline import Deadline
 from app.engine.cluster import Cluster, Source
 from app.engine.policy import Policy
@@ -101,9 +101,8 @@ class DirectoryState:
         state = read_state(_documents(self._path, files))
         if state.problems:
             raise unusable(self._path, *state.problems)
-        facts = state.facts
-        clients = remember(self._facts.clients, facts.clients, exists=facts.services.__contains__)
-        self._facts = replace(facts, clients=clients)
+        seen = {**state.facts.seen, **self._facts.seen}
+        self._facts = with_memory(replace(state.facts, seen=seen))
         # What was measured stays measured in a folder: it is of the moment at which it was written.
         self._snapshot = snapshot_of(self._facts, self._snapshot, declared=self._declared)
         old = {} if self._cluster is None else self._cluster.policies

@@ -9,15 +9,17 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from app.cluster.client.connection import Api
 from app.cluster.client.listing import Collection
 from app.cluster.state.facts import Facts, managed_names
-from app.cluster.state.inventory import FIRST, INVENTORY, facts_from, lists_of_service, lists_of_sources
+from app.cluster.state.inventory import INVENTORY, facts_from, first_lists, lists_of_service, lists_of_sources
 from app.cluster.state.reflector import Phase, Reflector
-from app.cluster.state.webhook_services import remember, services_of
+from app.cluster.state.webhook_services import remember, seen_now, services_of
 from app.model.kinds import MUTATING
+from app.model.seen_services import NOTHING_SEEN, Seen, SeenService, SeenServices
 from app.wire.objects.services import ServiceKey
 from app.wire.objects.webhooks import WebhookClient
 
@@ -37,7 +39,10 @@ class Informers:
         self._version = 0
         self._built: tuple[int, Facts] = (-1, Facts())
         self._clients: tuple[WebhookClient, ...] = ()
-        self._fixed = [self._reflector(found) for found in (*FIRST, *lists_of_sources(guard_namespace))]
+        self._seen: Seen = {}
+        self._over: Seen = {}
+        lists = (*first_lists(guard_namespace), *lists_of_sources(guard_namespace))
+        self._fixed = [self._reflector(found) for found in lists]
         self._namespaces = self._fixed[0]
         self._of_services: dict[ServiceKey, list[ListReflector]] = {}
         self._has_synced = False
@@ -69,9 +74,9 @@ class Informers:
                 if reflector.phase is Phase.WAITING:
                     return reflector.problem or f"{reflector.collection.words}: not read yet"
             # What was just read may not have been told yet: then Services that it names are not read.
-            known = len(self._of_services)
+            known = set(self._of_services)
             self._take_in()
-            if len(self._of_services) != known:
+            if self._of_services.keys() != known:
                 return "the Services of webhooks have not been read yet"
             self._has_synced = True
             return None
@@ -83,18 +88,29 @@ class Informers:
                 self._built = (self._version, self._build())
             return self._built[1]
 
+    def seen(self) -> Seen:
+        """Return what is known of the Services of webhooks, whether or not they are there."""
+        with self._lock:
+            return self._seen
+
+    def kept(self) -> SeenServices | None:
+        """Return what the ConfigMap says that keeps it across restarts, None where there is none."""
+        found = (value for reflector in self._fixed for values in reflector.values for value in values)
+        return next((value for value in found if isinstance(value, SeenServices)), None)
+
     def _build(self) -> Facts:
         members: dict[str, list[Any]] = defaultdict(list)
         for reflector in self._reflectors():
             for values in reflector.values:
                 members[INVENTORY[reflector.collection.kind].member] += values
         refused = [each for each in self._reflectors() if each.phase is Phase.REFUSED]
-        return facts_from(
+        facts = facts_from(
             {**members, "clients": self._clients},
             hidden=frozenset(key for key, (service, _) in self._of_services.items() if service in refused),
             default_assumed=any(each.collection.kind is MUTATING for each in refused),
             unread=tuple(each.problem for each in self._reflectors() if each.problem is not None),
         )
+        return replace(facts, seen=self._seen)
 
     def _reflectors(self) -> Iterator[ListReflector]:
         yield from self._fixed
@@ -112,8 +128,15 @@ class Informers:
 
     def _take_in(self) -> None:
         self._version += 1
-        self._clients = remember(self._clients, tuple(self._named()), exists=self._may_exist)
+        kept = (self.kept() or NOTHING_SEEN).services
+        known = {**{key: seen for key, seen in kept.items() if self._over.get(key) != seen}, **self._seen}
+        self._clients = remember(known, tuple(self._named()), is_over=self._is_over)
+        named = {client.key for client in self._clients}
+        # Nothing names it and it is missing: that is so although the ConfigMap may still say it.
+        self._over = {key: seen for key, seen in kept.items() if key not in named}
         self._follow()
+        followed = (self._seen_of(key, known.get(key)) for key in self._of_services)
+        self._seen = {seen.key: seen for seen in followed if seen is not None}
 
     def _named(self) -> Iterator[WebhookClient]:
         for reflector in self._fixed:
@@ -121,9 +144,19 @@ class Informers:
                 for clients in sorted(reflector.values, key=lambda values: values[0].configuration):
                     yield from clients
 
-    def _may_exist(self, key: ServiceKey) -> bool:
-        service = next(iter(self._of_services.get(key, ())), None)
-        return service is not None and (service.phase is not Phase.SYNCED or bool(service.values))
+    def _is_over(self, client: WebhookClient) -> bool:
+        """Tell whether a configuration that was not found is known to be gone, with its Service."""
+        kind = client.configuration.partition("/")[0]
+        configurations = [each for each in self._fixed if each.collection.kind.name == kind]
+        service = next(iter(self._of_services.get(client.key, ())), None)
+        is_known = all(each.phase is Phase.SYNCED for each in configurations)
+        return is_known and service is not None and service.phase is Phase.SYNCED and not service.values
+
+    def _seen_of(self, key: ServiceKey, before: SeenService | None) -> SeenService | None:
+        service, slices = self._of_services[key]
+        found = next((value for values in service.values for value in values), None)
+        known = [value for values in slices.values for value in values]
+        return seen_now(key, self._clients, (found, known), before)
 
     def _follow(self) -> None:
         """Watch the Services that are named now, and those alone."""

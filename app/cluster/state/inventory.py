@@ -22,6 +22,7 @@ from app.cluster.state.resources import (
     cilium,
     configurations,
     remembered,
+    seen_services,
     service,
     slices,
 )
@@ -39,6 +40,7 @@ from app.model.kinds import (
     Reference,
 )
 from app.model.measured_sources import NOTHING_REMEMBERED, Memory
+from app.model.seen_services import NOTHING_SEEN, SeenServices, seen_services_of
 from app.model.sources_config_map import memory_of
 from app.wire.objects.metadata import NO_METADATA, Metadata
 from app.wire.objects.namespaces import namespace_of
@@ -77,13 +79,12 @@ def _clients(found: Iterable[Registration]) -> tuple[WebhookClient, ...]:
     return tuple(registration.client for registration in found)
 
 
-def _config_map(source: RawObject) -> Memory | Reference | None:
-    """Return what was measured, or that Cilium is configured; None for another ConfigMap."""
+def _config_map(source: RawObject) -> Memory | SeenServices | Reference | None:
+    """Return what was measured or seen, or that Cilium is configured; None for another ConfigMap."""
     metadata = read_object(source, _Named, "ConfigMap").metadata
     if (metadata.namespace, metadata.name) == (CILIUM_CONFIG.namespace, CILIUM_CONFIG.name):
         return CILIUM_CONFIG
-    found: Memory | None = memory_of(source)
-    return found
+    return memory_of(source) or seen_services_of(source)
 
 
 INVENTORY: Mapping[Kind, Part] = {
@@ -98,8 +99,7 @@ INVENTORY: Mapping[Kind, Part] = {
     CONFIG_MAP: Part("config_maps", _single(_config_map)),
 }
 
-FIRST = (NAMESPACES, configurations(MUTATING), configurations(VALIDATING), DEFINITIONS, slices(*KUBERNETES))
-"""What is read first: which Services are to be read follows from it."""
+_FIRST = (NAMESPACES, configurations(MUTATING), configurations(VALIDATING), DEFINITIONS, slices(*KUBERNETES))
 
 
 def lists_of_service(key: ServiceKey) -> tuple[Collection, ...]:
@@ -110,6 +110,11 @@ def lists_of_service(key: ServiceKey) -> tuple[Collection, ...]:
 def lists_of_sources(guard_namespace: str) -> tuple[Collection, ...]:
     """Return the lists that tell where the API server calls from, beside its endpoints."""
     return (NODES, *map(agents, AGENT_LABELS), remembered(guard_namespace), cilium())
+
+
+def first_lists(guard_namespace: str) -> tuple[Collection, ...]:
+    """Return what is read first: which Services are to be read follows from it."""
+    return (*_FIRST, seen_services(guard_namespace))
 
 
 def facts_from(
@@ -129,7 +134,10 @@ def facts_from(
         slices=tuple(by_name),
         nodes=tuple(members.get("nodes", ())),
         agents=frozenset(members.get("agents", ())),
-        memory=[NOTHING_REMEMBERED, *(found for found in config_maps if found != CILIUM_CONFIG)][-1],
+        seen=[NOTHING_SEEN, *(found for found in config_maps if isinstance(found, SeenServices))][
+            -1
+        ].services,
+        memory=[NOTHING_REMEMBERED, *(found for found in config_maps if isinstance(found, Memory))][-1],
         has_cilium=CILIUM_CONFIG in config_maps,
         hidden=hidden,
         default_assumed=default_assumed,

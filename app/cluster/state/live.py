@@ -24,6 +24,7 @@ from app.engine.policy import Namespace, Policy
 from app.errors import StateUnreadable
 from app.model.access import Access, AccessQuestion, Scope
 from app.model.measured_sources import Memory
+from app.model.seen_services import Seen, SeenServices
 from app.model.snapshot import Watched
 from app.names import NAME
 
@@ -108,6 +109,10 @@ class LiveState:
             # In a thread: a watch may need a moment to notice.
             await asyncio.to_thread(self._caches.stop)
             await asyncio.to_thread(self.watched.stop)
+
+    def seen_services(self) -> tuple[SeenServices | None, Seen]:
+        """Return what is kept of webhooks' Services, None where there is no ConfigMap, and what is to be."""
+        return self._caches.kept(), self._caches.seen()
 
     def facts(self) -> Cluster:
         """Return sources, webhooks and API servers as they are known; the same while nothing changes."""

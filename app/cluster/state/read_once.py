@@ -11,11 +11,11 @@ from app.cluster.client.connection import Api
 from app.cluster.client.errors import HttpRefusal, nonsense
 from app.cluster.client.listing import Collection, list_all
 from app.cluster.client.server import ClusterServer
-from app.cluster.state.facts import Facts, managed_names
+from app.cluster.state.facts import Facts
 from app.cluster.state.fresh import FEW, FreshReads
-from app.cluster.state.inventory import FIRST, INVENTORY, facts_from, lists_of_service, lists_of_sources
+from app.cluster.state.inventory import INVENTORY, facts_from, first_lists, lists_of_service, lists_of_sources
 from app.cluster.state.snapshot import Snapshot, snapshot_of
-from app.cluster.state.webhook_services import services_of
+from app.cluster.state.webhook_services import services_of, with_memory
 from app.deadline import Deadline
 from app.engine.cluster import MANAGED_LABEL, MANAGED_VALUE, Cluster, Source
 from app.engine.policy import Namespace, Policy
@@ -62,16 +62,23 @@ def read_facts(
     note, as with ``Informers``. Raises ``StateUnreadable`` for the rest.
     """
     lists = _Lists(api, deadline)
-    default_assumed = MUTATING in lists.read(*FIRST)
+    default_assumed = MUTATING in lists.read(*first_lists(guard_namespace))
     found = lists.members["namespaces"]
     namespaces = {each.name: _managed(each) if each.name in labelled else each for each in found}
     hidden: set[ServiceKey] = set()
-    for key in sorted(services_of(lists.members["clients"], managed_names(namespaces))):
+    for key in sorted(_called(facts_from({**lists.members, "namespaces": namespaces.values()}))):
         if SERVICE in lists.read(*lists_of_service(key)):
             hidden.add(key)
     lists.read(*lists_of_sources(guard_namespace))
     members, unread = {**lists.members, "namespaces": namespaces.values()}, tuple(lists.unread)
-    return facts_from(members, hidden=frozenset(hidden), default_assumed=default_assumed, unread=unread)
+    facts = facts_from(members, hidden=frozenset(hidden), default_assumed=default_assumed, unread=unread)
+    return with_memory(facts)
+
+
+def _called(facts: Facts) -> frozenset[ServiceKey]:
+    """Return the Services that the API server calls, or did when they were seen last."""
+    earlier = (client for seen in facts.seen.values() for client in seen.clients)
+    return services_of((*facts.clients, *earlier), facts.managed)
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from app.model.kinds import (
     Kind,
     Reference,
 )
-from app.names import LEDGER_CONFIG_MAP, SOURCES_CONFIG_MAP
+from app.names import LEDGER_CONFIG_MAP, SOURCES_CONFIG_MAP, WEBHOOK_SERVICES_CONFIG_MAP
 from app.wire.objects.nodes import CONTROL_PLANE_LABELS
 from app.wire.objects.services import SERVICE_NAME_LABEL
 
@@ -63,6 +63,11 @@ def cilium() -> Collection:
 def remembered(namespace: str) -> Collection:
     """Return the ConfigMap of measured sources in ``namespace``, the guard's."""
     return _config_map("the measured sources", namespace, SOURCES_CONFIG_MAP)
+
+
+def seen_services(namespace: str) -> Collection:
+    """Return the ConfigMap of what the Services of webhooks were, in ``namespace``, the guard's."""
+    return _config_map("what webhook Services were", namespace, WEBHOOK_SERVICES_CONFIG_MAP)
 
 
 def ledger(namespace: str) -> Collection:

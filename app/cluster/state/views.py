@@ -29,10 +29,10 @@ class ClusterViews:
         self._policies: dict[str, tuple[object, PolicyTuple]] = {}
 
     def facts(self, snapshot: Snapshot) -> Cluster:
-        """Return the sources, webhooks and API servers of ``snapshot``, without namespaces and policies."""
+        """Return what ``snapshot`` knows, without namespaces and policies."""
         known, facts = self._facts
         if known is not snapshot:
-            facts = Cluster({}, {}, snapshot.sources, snapshot.webhooks, snapshot.api_server)
+            facts = snapshot.with_policies({}, {})
             self._facts = (snapshot, facts)
         return facts
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from app.cluster.state.facts import Facts
 from app.cluster.state.snapshot import Snapshot, snapshot_of
+from app.cluster.state.webhook_services import with_memory
 from app.cluster.survey.cilium import limit_of
 from app.engine.cluster import Source
 from app.engine.policy import Policy
@@ -44,7 +45,7 @@ class Collected:
 
     def judged(self, declared: tuple[Source, ...] = ()) -> Survey:
         """Return the survey, with the API server's sources as declared, or else as measured and found."""
-        facts = replace(self.facts, has_cilium=self.cilium is not None)
+        facts = with_memory(replace(self.facts, has_cilium=self.cilium is not None))
         snapshot = snapshot_of(facts, Snapshot(), declared=declared)
         limit = None if self.cilium is None else limit_of(self.cilium, snapshot.sources, self.facts.nodes)
         cluster = snapshot.with_policies(self.policies)

@@ -26,8 +26,8 @@ from app.model.kinds import (
     SERVICE,
     VALIDATING,
 )
-from app.model.survey import LedgerUse, Survey, Unread
-from app.names import LEDGER_CONFIG_MAP
+from app.model.survey import ConfigMapUse, Survey, Unread
+from app.names import LEDGER_CONFIG_MAP, WEBHOOK_SERVICES_CONFIG_MAP
 from app.wire.errors import UnusableObject
 from app.wire.objects.metadata import Metadata, MetadataOnly
 from app.wire.objects.pods import PodFacts, pod_facts
@@ -80,7 +80,8 @@ def collected_from(documents: Sequence[Document], guard: ServiceKey) -> Collecte
         deployments=tuple(found["deployments"]),
         certificates=_certificates(guard, state.facts.services, found["pods"], dict(found["secrets"])),
         overrides=tuple(found["overrides"]),
-        ledger=_ledger(guard, config_maps.keys()),
+        ledger=_use(LEDGER_CONFIG_MAP, guard, config_maps.keys()),
+        webhook_services=_use(WEBHOOK_SERVICES_CONFIG_MAP, guard, config_maps.keys()),
         is_live=False,
     )
     cilium = config_maps.get((CILIUM_CONFIG.namespace, CILIUM_CONFIG.name))
@@ -94,11 +95,11 @@ _TOLD_BY = {
 }
 
 
-def _ledger(guard: ServiceKey, config_maps: Collection[tuple[str, str]]) -> LedgerUse:
-    """Return that the ledger is missing where others of the guard's ConfigMaps are among the manifests."""
-    if (guard[0], LEDGER_CONFIG_MAP) in config_maps or all(key[0] != guard[0] for key in config_maps):
-        return LedgerUse.UNKNOWN
-    return LedgerUse.MISSING
+def _use(name: str, guard: ServiceKey, config_maps: Collection[tuple[str, str]]) -> ConfigMapUse:
+    """Return that a ConfigMap is missing where others of the guard's are among the manifests."""
+    if (guard[0], name) in config_maps or all(key[0] != guard[0] for key in config_maps):
+        return ConfigMapUse.UNKNOWN
+    return ConfigMapUse.MISSING
 
 
 def _certificates(

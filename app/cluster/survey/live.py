@@ -19,7 +19,7 @@ from app.cluster.state.inventory import INVENTORY, facts_from
 from app.cluster.state.resources import CILIUM_CONFIG, DEFINITIONS, NODES, agents
 from app.cluster.survey.best_effort import BestEffortReader
 from app.cluster.survey.collected import Collected, Questions, overrides_in
-from app.cluster.survey.service_calls import call_service, ledger_use
+from app.cluster.survey.service_calls import call_service, use_told
 from app.cluster.survey.serving_certificates import certificates_of
 from app.model.kinds import (
     CONFIG_MAP,
@@ -35,9 +35,18 @@ from app.model.kinds import (
     Reference,
 )
 from app.model.measured_sources import NOTHING_REMEMBERED
+from app.model.seen_services import read_seen
 from app.model.sources_config_map import memory_of
-from app.model.survey import Call, LedgerUse, Survey
-from app.names import LEDGER_CONFIG_MAP, SETTINGS_CONFIG_MAP, SETTINGS_KEY, SOURCES_CONFIG_MAP
+from app.model.survey import Call, ConfigMapUse, Survey
+from app.names import (
+    LEDGER_CONFIG_MAP,
+    LEDGER_METRIC,
+    SETTINGS_CONFIG_MAP,
+    SETTINGS_KEY,
+    SOURCES_CONFIG_MAP,
+    WEBHOOK_SERVICES_CONFIG_MAP,
+    WEBHOOK_SERVICES_METRIC,
+)
 from app.wire.networkpolicy.parse import ParsedPolicy, parse_stored
 from app.wire.objects.namespaces import ParsedNamespace, namespace_of
 from app.wire.objects.pods import PodFacts, pod_facts
@@ -117,10 +126,12 @@ class Surveyor:
         settings = pool.submit(self._config_map, guard[0], SETTINGS_CONFIG_MAP)
         sources = Reference(CONFIG_MAP, SOURCES_CONFIG_MAP, guard[0])
         measured = pool.submit(self._reader.get, sources, memory_of)
-        ledger = pool.submit(self._ledger)
+        ledger = pool.submit(self._use, LEDGER_CONFIG_MAP, LEDGER_METRIC)
+        kept = pool.submit(self._use, WEBHOOK_SERVICES_CONFIG_MAP, WEBHOOK_SERVICES_METRIC)
+        seen = read_seen(self._config_map(guard[0], WEBHOOK_SERVICES_CONFIG_MAP)).services
         cilium = pool.submit(self._reader.get, CILIUM_CONFIG, config_map_data)
         known = tuple({(pod.namespace, pod.name): pod for each in pods for pod in each}.values())
-        slices = facts.slices_of({*watched, KUBERNETES})
+        slices = facts.slices_of({*watched, *seen, KUBERNETES})
         survey = Survey(
             registrations=lists.registrations,
             services=facts.services,
@@ -138,10 +149,12 @@ class Surveyor:
         hidden = frozenset(self._reader.hidden)
         unseen = watched if "services" in hidden else frozenset[ServiceKey]()
         assumed = MUTATING.resource in hidden
-        facts = replace(facts, hidden=unseen, slices=slices, memory=memory, default_assumed=assumed)
-        use = ledger.result()  # first: it may add to what is unread
+        facts = replace(
+            facts, hidden=unseen, slices=slices, memory=memory, seen=seen, default_assumed=assumed
+        )
+        uses = ledger.result(), kept.result()  # first: they may add to what is unread
         unread = tuple(self._reader.unread)
-        survey = replace(survey, unread=unread, hidden=hidden, ledger=use)
+        survey = replace(survey, unread=unread, hidden=hidden, ledger=uses[0], webhook_services=uses[1])
         policies = by_namespace(facts.namespaces, [found.policy for found in lists.policies])
         return Collected(facts, survey, policies, settings.result().get(SETTINGS_KEY, ""), cilium.result())
 
@@ -162,16 +175,16 @@ class Surveyor:
     def _config_map(self, namespace: str, name: str) -> Mapping[str, str]:
         return self._reader.get(Reference(CONFIG_MAP, name, namespace), config_map_data) or {}
 
-    def _ledger(self) -> LedgerUse:
-        """Return whether the guard's ledger is there, and what a replica says of it where one is asked."""
+    def _use(self, config_map: str, metric: str) -> ConfigMapUse:
+        """Return whether one of the guard's ConfigMaps is there, and what a replica says of it."""
         namespace, name = self._questions.guard
-        found = self._reader.get(Reference(CONFIG_MAP, LEDGER_CONFIG_MAP, namespace), config_map_data)
+        found = self._reader.get(Reference(CONFIG_MAP, config_map, namespace), config_map_data)
         if found is None:
             is_hidden = CONFIG_MAP.resource in self._reader.hidden
-            return LedgerUse.UNKNOWN if is_hidden else LedgerUse.MISSING
+            return ConfigMapUse.UNKNOWN if is_hidden else ConfigMapUse.MISSING
         if not self._questions.calls:
-            return LedgerUse.UNKNOWN
-        return ledger_use(self._api, namespace, name)
+            return ConfigMapUse.UNKNOWN
+        return use_told(self._api, namespace, name, metric)
 
     def _certificates(
         self, pool: Executor, facts: Facts, watched: frozenset[ServiceKey], pods: tuple[PodFacts, ...]

@@ -15,12 +15,12 @@ from app.cluster.client.connection import Api, ApiRequest
 from app.cluster.client.errors import HttpRefusal, Purpose
 from app.deadline import Deadline
 from app.errors import StateUnreadable
-from app.model.survey import Call, CallOutcome, LedgerUse
+from app.model.survey import Call, CallOutcome, ConfigMapUse
+from app.names import LEDGER_METRIC
 from app.wire.objects.services import ServiceKey
 
 _SECONDS = 10.0
 _PATH = "/healthz"
-_LEDGER_USED, _LEDGER_UNUSED = b"netpol_guard_ledger_in_use 1.0", b"netpol_guard_ledger_in_use 0.0"
 _OTHERS = re.compile(rb"^netpol_guard_replicas_without_ledger [1-9]", re.MULTILINE)
 _UNREACHED = ("error trying to reach service", "no endpoints available", "no service port")
 """How the API server says that it did not get through (``pkg/registry/core/service/storage``)."""
@@ -49,17 +49,18 @@ def call_service(api: Api, key: ServiceKey, port: int) -> tuple[Call | None, Htt
     return call(CallOutcome.ANSWERED), None
 
 
-def ledger_use(api: Api, namespace: str, service: str) -> LedgerUse:
-    """Return what one of the guard's replicas says of its ledger. Blocks; never raises."""
+def use_told(api: Api, namespace: str, service: str, metric: str) -> ConfigMapUse:
+    """Return what one of the guard's replicas says of a ConfigMap, by a metric. Blocks; never raises."""
     purpose = Purpose(f"the metrics of {namespace}/{service}", "get", "", "services/proxy", namespace)
     path = f"/api/v1/namespaces/{namespace}/services/http:{service}:metrics/proxy/metrics"
     try:
         told = api.fetch(ApiRequest(purpose, path), Deadline.after(_SECONDS))
     except StateUnreadable:
-        return LedgerUse.UNKNOWN  # whether the guard is reached at all is asked for itself
-    if _OTHERS.search(told):
-        return LedgerUse.BESIDE_OTHERS
+        return ConfigMapUse.UNKNOWN  # whether the guard is reached at all is asked for itself
+    if metric == LEDGER_METRIC and _OTHERS.search(told):
+        return ConfigMapUse.BESIDE_OTHERS
     lines = told.splitlines()
-    if _LEDGER_UNUSED in lines:
-        return LedgerUse.UNUSED
-    return LedgerUse.USED if _LEDGER_USED in lines else LedgerUse.UNKNOWN
+    if f"netpol_guard_{metric} 0.0".encode() in lines:
+        return ConfigMapUse.UNUSED
+    is_used = f"netpol_guard_{metric} 1.0".encode() in lines
+    return ConfigMapUse.USED if is_used else ConfigMapUse.UNKNOWN

@@ -8,6 +8,7 @@ from app.doctor import consequences
 from app.doctor.context import Context
 from app.doctor.findings import Area, Check, Finding
 from app.doctor.repairs import Repair
+from app.engine.cluster import WebhookService
 from app.wire.objects.pods import PodFacts
 from app.wire.objects.services import ServiceFacts, ServiceKey
 from app.wire.objects.webhooks import Registration
@@ -30,6 +31,15 @@ class CalledService:
     def service(self) -> ServiceFacts | None:
         """The Service itself, None where there is none."""
         return self.context.survey.services.get(self.key)
+
+    @property
+    def missing(self) -> tuple[WebhookService, ...]:
+        """What stays required of the Service, as it was seen last, while it is missing."""
+        return tuple(
+            webhook
+            for webhook in self.context.survey.cluster.webhooks
+            if webhook.is_missing and (webhook.namespace, webhook.name) == self.key
+        )
 
     @property
     def pods(self) -> tuple[PodFacts, ...]:

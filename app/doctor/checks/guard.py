@@ -14,8 +14,14 @@ from app.doctor.repairs import Repair
 from app.engine.selectors import Selector
 from app.engine.words import listed
 from app.model.kinds import VALIDATING, Reference
-from app.model.survey import CallOutcome, LedgerUse
-from app.names import LEDGER_CONFIG_MAP, NAME
+from app.model.survey import CallOutcome, ConfigMapUse
+from app.names import (
+    LEDGER_CONFIG_MAP,
+    LEDGER_METRIC,
+    NAME,
+    WEBHOOK_SERVICES_CONFIG_MAP,
+    WEBHOOK_SERVICES_METRIC,
+)
 from app.wire.objects.webhooks import FAIL, Registration
 from app.wire.objects.workloads import DeploymentFacts
 
@@ -42,7 +48,7 @@ def examine_guard(context: Context) -> Iterator[Finding]:
     findings = [*_link(context, registered), *_scope(context, registered)]
     findings += _strictness(context, registered, is_well=not findings)
     if deployment is not None:
-        findings += [*_replicas(deployment), *_version(context, deployment), *_ledger(context)]
+        findings += [*_replicas(deployment), *_version(context, deployment), *_shared(context)]
     yield from findings
     if registered and not findings:
         context.say_fine("the guard is registered as shipped, answers, and refuses while it is down")
@@ -177,28 +183,47 @@ def _replicas(deployment: DeploymentFacts) -> Iterator[Finding]:
         )
 
 
-def _ledger(context: Context) -> Iterator[Finding]:
-    again = Repair("apply this version's manifests", repairs.GUARD_AGAIN.command)
-    namespace = context.product.namespace
-    rollout = Repair("finish the update", f"kubectl rollout status deployment/{NAME} -n {namespace}")
-    told = {
-        LedgerUse.MISSING: (f"there is no ConfigMap {namespace}/{LEDGER_CONFIG_MAP}", again),
-        LedgerUse.UNUSED: ("a replica says so (netpol_guard_ledger_in_use 0); why is in its log", again),
-        LedgerUse.BESIDE_OTHERS: (
-            "replicas that keep none, as of an older version, answer (netpol_guard_replicas_without_ledger)",
-            rollout,
-        ),
-    }
-    if context.survey.ledger in told:
-        evidence, repair = told[context.survey.ledger]
+def _shared(context: Context) -> Iterator[Finding]:
+    """Yield which of the ConfigMaps that replicas share is not used."""
+    if why := _unused(context, context.survey.ledger, LEDGER_CONFIG_MAP, LEDGER_METRIC):
         yield Finding(
             Check.GUARD_LEDGER,
             "the guard does not use its ledger: changes that meet over two replicas are not judged together",
-            evidence=(evidence,),
+            evidence=(why,),
             consequence="two changes at the same moment, harmless only alone, may both be admitted: "
             + consequences.GUARD_BLIND,
-            repair=repair,
+            repair=_rollout(context) if context.survey.ledger is ConfigMapUse.BESIDE_OTHERS else _MANIFESTS,
         )
+    use = context.survey.webhook_services
+    if why := _unused(context, use, WEBHOOK_SERVICES_CONFIG_MAP, WEBHOOK_SERVICES_METRIC):
+        yield Finding(
+            Check.GUARD_WEBHOOK_SERVICES,
+            "what the Services of webhooks were is not kept across restarts of the guard",
+            evidence=(why,),
+            consequence="while a webhook's Service or configuration is missing and the guard's pods are"
+            " replaced, the API server's way to the webhook may be cut",
+            repair=_MANIFESTS,
+        )
+
+
+_MANIFESTS = Repair("apply this version's manifests", repairs.GUARD_AGAIN.command)
+
+
+def _rollout(context: Context) -> Repair:
+    namespace = context.product.namespace
+    return Repair("finish the update", f"kubectl rollout status deployment/{NAME} -n {namespace}")
+
+
+def _unused(context: Context, use: ConfigMapUse, name: str, metric: str) -> str:
+    """Return how it is known that a ConfigMap is not used, "" where it is or nobody can tell."""
+    evidence = {
+        ConfigMapUse.MISSING: f"there is no ConfigMap {context.product.namespace}/{name}",
+        ConfigMapUse.UNUSED: f"a replica says so (netpol_guard_{metric} 0); why is in its log",
+        ConfigMapUse.BESIDE_OTHERS: (
+            "replicas that keep none, as of an older version, answer (netpol_guard_replicas_without_ledger)"
+        ),
+    }
+    return evidence.get(use, "")
 
 
 def _version(context: Context, deployment: DeploymentFacts) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from app.doctor.checks.called_service import CalledService
 from app.doctor.findings import Area, Check, Finding
 from app.doctor.repairs import Repair
 from app.engine.ports import Protocol
-from app.engine.words import labels_words, listed
+from app.engine.words import labels_words, listed, missing_words
 from app.model.kinds import MUTATING, SERVICE, VALIDATING, Reference
 from app.wire.objects.services import EndpointSliceFacts, ServiceFacts
 from app.wire.objects.webhooks import Registration
@@ -32,6 +32,7 @@ def broken_link(called: CalledService) -> Finding | None:
 
 def _service_missing(called: CalledService) -> Finding:
     configuration = called.registered[0].client.configuration
+    stays = "; its requirement stays, as it was seen last" if called.missing else ""
     kind, _, name = configuration.partition("/")
     repair = Repair(
         "install what serves it again, or delete the configuration if nobody needs it",
@@ -39,8 +40,9 @@ def _service_missing(called: CalledService) -> Finding:
     )
     return called.finding(
         Check.WEBHOOK_SERVICE_MISSING,
-        f"{configuration} calls Service {called}, which does not exist",
+        f"{configuration} calls Service {called}, which does not exist{stays}",
         _named_by(called),
+        *(missing_words(webhook) for webhook in called.missing),
         repair=repairs.GUARD_AGAIN if called.area is Area.GUARD else repair,
     )
 

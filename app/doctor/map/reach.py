@@ -130,7 +130,7 @@ def _hooks(verdict: NamespaceVerdict) -> Iterator[Hook]:
         losses = [loss for loss in verdict.losses if loss.flow == flow]
         yield Hook(
             source_words(flow.source),
-            f"{flow.namespace}/{flow.webhook.name}",
+            f"{flow.namespace}/{flow.webhook.name}{' (its Service is missing)' * flow.webhook.is_missing}",
             numbers_words(flow.region.ports),
             condition_of(losses) if verdict.is_known else Condition.UNKNOWN,
             why_lost(losses, verdict.policies),

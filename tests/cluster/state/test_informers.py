@@ -17,9 +17,13 @@ from app.cluster.state.facts import Agent
 from app.cluster.state.informers import Informers
 from app.cluster.state.webhook_services import find_webhooks
 from app.deadline import Deadline
+from app.engine.cluster import TargetPort
+from app.engine.ports import Protocol
 from app.model.measured_sources import Memory, Remembered
 from app.model.measurement import CallerPlace
+from app.model.seen_services import SeenService, render_seen
 from app.model.sources_config_map import render_measured
+from tests.cluster.builders import CLIENT as HOOK
 from tests.cluster.builders import KEY, MANAGED
 from tests.cluster.fake_api import FakeStream, event, page
 
@@ -185,11 +189,12 @@ def test_what_is_remembered_of_sources_follows_the_config_map_of_the_guards_name
         until(lambda: informers.facts().memory.measured == (REMEMBERED,))
 
 
-def test_measured_sources_that_must_not_be_read_are_a_note_that_names_the_rule() -> None:
+def test_config_maps_of_the_guard_that_must_not_be_read_are_notes_that_name_the_rule() -> None:
     with caching(full(**{MEMORY: 403})) as informers:
         until_synced(informers)
-        (note,) = informers.facts().unread
-        assert 'resources: ["configmaps"], verbs: ["list"] in namespace guards' in note
+        notes = informers.facts().unread
+        assert len(notes) == 2, "what webhook Services were, and the measured sources"
+        assert all('resources: ["configmaps"], verbs: ["list"] in namespace guards' in note for note in notes)
 
 
 def test_namespaces_that_must_not_be_read_keep_it_from_being_in_sync() -> None:
@@ -225,3 +230,76 @@ def test_nodes_and_konnectivity_agents_are_known() -> None:
         until_synced(informers)
         assert [found.name for found in informers.facts().nodes] == ["cp-1"]
         assert informers.facts().agents == {Agent("app")}
+
+
+KEPT = stored(
+    "netpol-guard-webhook-services",
+    data=render_seen(
+        [SeenService(KEY, {"app": "hook"}, {443: TargetPort(Protocol.TCP, number=9443)}, (HOOK,))]
+    ),
+)
+
+
+def kept(*absent: str) -> Cluster:
+    """Return a cluster whose guard kept what the Service was, without what is at these paths."""
+    changed: dict[str, list[object] | int] = {path: [] for path in absent}
+    changed[MEMORY] = [KEPT]
+    return full(**changed)
+
+
+def missing_webhooks(informers: Informers) -> list[tuple[str, bool]]:
+    return [
+        (found.configurations[0], found.is_missing) for found in find_webhooks(informers.facts()).services
+    ]
+
+
+class TestWhatWebhookServicesWere:
+    """It is remembered by the process, and across restarts by the ConfigMap."""
+
+    def test_a_service_that_is_deleted_stays_as_it_was_last(self) -> None:
+        cluster = full()
+        with caching(cluster) as informers:
+            until_synced(informers)
+            watch = cluster.streams(SERVICES).get(timeout=10)
+            changed = stored(
+                KEY[1], spec={"selector": {"app": "new"}, "ports": [{"port": 443, "targetPort": 1}]}
+            )
+            # Nobody asks for facts in between: what was there for a moment alone counts, too.
+            watch.send(event("MODIFIED", changed))
+            watch.send(event("DELETED", changed))
+            until(lambda: missing_webhooks(informers) == [(HOOK.configuration, True)])
+            assert informers.seen()[KEY].selector == {"app": "new"}
+
+    @pytest.mark.parametrize("absent", [SERVICES, MUTATING], ids=["the Service", "the configuration"])
+    def test_after_a_restart_what_is_missing_is_known_by_the_config_map(self, absent: str) -> None:
+        with caching(kept(absent)) as informers:
+            until_synced(informers)
+            told = HOOK.configuration if absent == SERVICES else f"{HOOK.configuration} (deleted)"
+            assert missing_webhooks(informers) == [(told, absent == SERVICES)]
+
+    def test_when_both_are_gone_it_is_over_although_the_config_map_still_says_it(self) -> None:
+        cluster = kept(SERVICES, MUTATING)
+        with caching(cluster) as informers:
+            until(lambda: informers.missing() is None and not informers.seen())
+            assert (missing_webhooks(informers), informers.facts().clients) == ([], ())
+            # Whatever else happens, it stays over.
+            cluster.streams(NAMESPACES).get(timeout=10).send(event("ADDED", stored("other")))
+            until(lambda: "other" in informers.facts().namespaces)
+            assert (missing_webhooks(informers), informers.seen()) == ([], {})
+
+    def test_nothing_is_over_before_the_configurations_were_read(self) -> None:
+        cluster = kept(SERVICES)
+        cluster.held[MUTATING] = threading.Event()
+        with caching(cluster) as informers:
+            until(lambda: cluster.streams(SERVICES).qsize() > 0)
+            assert informers.seen().keys() == {KEY}
+            cluster.held[MUTATING].set()
+            until_synced(informers)
+            assert missing_webhooks(informers) == [(HOOK.configuration, True)]
+
+    def test_a_configuration_that_is_back_means_its_service_as_it_is_now(self) -> None:
+        cluster = kept(MUTATING)
+        with caching(cluster) as informers:
+            until_synced(informers)
+            cluster.streams(MUTATING).get(timeout=10).send(event("ADDED", CONFIGURATION))
+            until(lambda: missing_webhooks(informers) == [(HOOK.configuration, False)])

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from app.cluster.state.webhook_services import find_webhooks, remember
+from app.cluster.state.facts import Facts
+from app.cluster.state.webhook_services import find_webhooks, with_memory
 from app.engine.baselines import DOCUMENTED_OPERATOR
 from app.engine.cluster import TargetPort, WebhookService
 from app.engine.ports import Protocol
 from app.engine.selectors import Selector
+from app.model.seen_services import SeenService
 from app.wire.objects.services import ServiceFacts
 from app.wire.objects.webhooks import WebhookClient
 from tests.cluster.builders import CLIENT, KEY, PORT, SERVICE, endpointslice, facts, namespace
@@ -132,23 +134,100 @@ def test_where_the_service_must_not_be_read_its_selector_is_assumed() -> None:
     assert found == WebhookService(*KEY, DOCUMENTED_OPERATOR, (), (CLIENT.configuration,), assumed=True)
 
 
-def test_deleting_a_configuration_does_not_end_the_requirement_while_the_service_exists() -> None:
-    after = remember((CLIENT,), (), exists=lambda key: key == KEY)
-    assert [found.configuration for found in after] == ["MutatingWebhookConfiguration/hook (deleted)"]
-    assert find_webhooks(facts(clients=after)).services[0].ports == (TargetPort(TCP, number=9443),)
-    assert remember(after, (), exists=lambda _: True) == after, "it is not marked twice"
+def seen(**changes: object) -> SeenService:
+    start = SeenService(KEY, SERVICE.selector, {443: TargetPort(TCP, number=9443)}, (CLIENT,))
+    return replace(start, **changes)  # type: ignore[arg-type]  # tests name its members
 
 
-def test_what_was_remembered_ends_with_the_service() -> None:
-    assert remember((CLIENT,), (), exists=lambda _: False) == ()
+def with_seen(**changes: object) -> Facts:
+    return with_memory(facts(**{"seen": {KEY: seen()}, **changes}))
 
 
-def test_a_configuration_that_names_the_service_again_takes_the_place_of_the_memory() -> None:
-    remembered = remember((CLIENT,), (), exists=lambda _: True)
-    changed = replace(CLIENT, port=8443)
-    assert remember(remembered, (changed,), exists=lambda _: True) == (changed,)
+class TestAServiceThatIsMissing:
+    """Its requirement stays, as it was seen last, while something names it."""
+
+    def test_its_pods_and_ports_are_those_that_it_had(self) -> None:
+        found = find_webhooks(with_seen(services={}))
+        assert found.services == (
+            WebhookService(
+                *KEY,
+                Selector.labels({"app": "hook"}),
+                (TargetPort(TCP, number=9443),),
+                ("MutatingWebhookConfiguration/hook",),
+                is_missing=True,
+            ),
+        )
+        (note,) = found.notes
+        assert note.startswith(
+            "Service iomete-system/hook, named by MutatingWebhookConfiguration/hook, is missing;"
+        )
+        assert note.endswith("as it was seen last: to pods with app=hook, TCP 9443")
+
+    def test_a_configuration_that_names_another_port_by_now_means_that_port(self) -> None:
+        ports = {
+            443: TargetPort(TCP, number=9443),
+            8443: TargetPort(TCP, name="more", resolved=frozenset({1})),
+        }
+        clients = (replace(CLIENT, port=8443),)
+        (found,) = find_webhooks(
+            with_seen(services={}, clients=clients, seen={KEY: seen(ports=ports)})
+        ).services
+        assert found.ports == (ports[8443],)
+
+    def test_a_port_that_it_did_not_have_means_all_that_it_had(self) -> None:
+        clients = (replace(CLIENT, port=1),)
+        (found,) = find_webhooks(with_seen(services={}, clients=clients)).services
+        assert found.ports == (TargetPort(TCP, number=9443),)
+
+    def test_when_it_is_back_it_is_what_it_is_now(self) -> None:
+        other = replace(SERVICE, selector={"app": "new"}, ports=(replace(PORT, target=8443),))
+        after = with_seen(services={KEY: other})
+        (found,) = find_webhooks(after).services
+        assert (found.selector, found.is_missing) == (Selector.labels({"app": "new"}), False)
+        assert found.ports == (TargetPort(TCP, number=8443),)
+        assert after.seen[KEY].ports == {443: TargetPort(TCP, number=8443)}
+
+    def test_one_that_was_never_seen_is_noted_alone(self) -> None:
+        found = find_webhooks(with_seen(services={}, seen={}))
+        assert found.services == ()
+
+    def test_one_that_must_not_be_read_any_more_is_as_it_was_and_not_called_missing(self) -> None:
+        (found,) = find_webhooks(with_seen(services={}, hidden=frozenset({KEY}))).services
+        assert (found.selector, found.is_missing) == (Selector.labels({"app": "hook"}), False)
+
+    def test_in_a_namespace_that_is_not_managed_it_is_forgotten(self) -> None:
+        after = with_seen(services={}, namespaces={KEY[0]: namespace(KEY[0], {})})
+        assert (after.seen, find_webhooks(after).services) == ({}, ())
 
 
-def test_a_url_is_not_remembered() -> None:
-    far = WebhookClient("MutatingWebhookConfiguration/far", "far", url="https://far.example.test")
-    assert remember((far,), (), exists=lambda _: True) == ()
+class TestAConfigurationThatIsDeleted:
+    """It ends the requirement only with the Service."""
+
+    def test_while_the_service_exists_it_stays_and_is_told_to_be_deleted(self) -> None:
+        after = with_seen(clients=())
+        (found,) = find_webhooks(after).services
+        assert found.configurations == ("MutatingWebhookConfiguration/hook (deleted)",)
+        assert found.ports == (TargetPort(TCP, number=9443),)
+        assert after.seen == {KEY: seen()}, "that it is deleted is seen, not remembered"
+
+    def test_with_the_service_all_is_forgotten(self) -> None:
+        after = with_seen(clients=(), services={})
+        assert (after.clients, after.seen) == ((), {})
+
+    def test_one_that_names_the_service_again_takes_the_place_of_the_memory(self) -> None:
+        changed = replace(CLIENT, port=8443)
+        assert with_seen(clients=(changed,)).clients == (changed,)
+
+    def test_of_one_that_is_called_at_a_url_nothing_is_remembered(self) -> None:
+        far = WebhookClient("MutatingWebhookConfiguration/far", "far", url="https://far.example.test")
+        assert with_memory(facts(clients=(far,), services={})).seen == {}
+
+
+def test_while_there_is_no_endpoint_a_named_port_is_what_the_same_name_was_before() -> None:
+    named = with_ports(replace(PORT, target="serving"))
+    before = seen(ports={443: TargetPort(TCP, name="serving", resolved=frozenset({9443}))})
+    (found,) = find_webhooks(with_seen(services=named, seen={KEY: before})).services
+    assert found.ports == (before.ports[443],)
+    other = seen(ports={443: TargetPort(TCP, name="other", resolved=frozenset({9443}))})
+    (found,) = find_webhooks(with_seen(services=named, seen={KEY: other})).services
+    assert found.ports == (TargetPort(TCP, name="serving"),)

@@ -25,7 +25,7 @@ from app.doctor.context import Product
 from app.doctor.examine import examine
 from app.doctor.findings import Check, Report
 from app.errors import StateUnreadable
-from app.model.survey import CallOutcome, LedgerUse
+from app.model.survey import CallOutcome, ConfigMapUse
 from tests.doctor.load import large
 from tests.doctor.paginated import Manifest, Paginated
 from tests.doctor.world import GUARD, OPERATOR, controlled, healthy, with_status
@@ -214,34 +214,34 @@ class Scraped(Paginated):
 @pytest.mark.parametrize(
     ("metrics", "use"),
     [
-        (b"# HELP x y\nnetpol_guard_ledger_in_use 1.0\nother 0.0\n", LedgerUse.USED),
-        (b"# HELP x y\nnetpol_guard_ledger_in_use 0.0\nother 1.0\n", LedgerUse.UNUSED),
-        (b"netpol_guard_in_flight_requests 0.0\n", LedgerUse.UNKNOWN),
+        (b"# HELP x y\nnetpol_guard_ledger_in_use 1.0\nother 0.0\n", ConfigMapUse.USED),
+        (b"# HELP x y\nnetpol_guard_ledger_in_use 0.0\nother 1.0\n", ConfigMapUse.UNUSED),
+        (b"netpol_guard_in_flight_requests 0.0\n", ConfigMapUse.UNKNOWN),
         (
             b"netpol_guard_ledger_in_use 1.0\nnetpol_guard_replicas_without_ledger 0.0\n",
-            LedgerUse.USED,
+            ConfigMapUse.USED,
         ),
         (
             b"netpol_guard_ledger_in_use 0.0\nnetpol_guard_replicas_without_ledger 2.0\n",
-            LedgerUse.BESIDE_OTHERS,
+            ConfigMapUse.BESIDE_OTHERS,
         ),
-        (b"", LedgerUse.UNKNOWN),
+        (b"", ConfigMapUse.UNKNOWN),
     ],
 )
-def test_whether_the_ledger_is_in_use_is_what_a_replica_says(metrics: bytes, use: LedgerUse) -> None:
+def test_whether_the_ledger_is_in_use_is_what_a_replica_says(metrics: bytes, use: ConfigMapUse) -> None:
     api = Scraped(objects())
     api.metrics = metrics
     assert look(api).survey.ledger is use
     found = {finding.check for finding in report_of(api).findings}
-    assert (Check.GUARD_LEDGER in found) is (use in {LedgerUse.UNUSED, LedgerUse.BESIDE_OTHERS})
-    assert look(api, calls=False).survey.ledger is LedgerUse.UNKNOWN
+    assert (Check.GUARD_LEDGER in found) is (use in {ConfigMapUse.UNUSED, ConfigMapUse.BESIDE_OTHERS})
+    assert look(api, calls=False).survey.ledger is ConfigMapUse.UNKNOWN
 
 
 def test_a_ledger_that_is_not_there_is_missing_and_one_that_must_not_be_read_is_not() -> None:
     found = [each for each in objects() if each["metadata"]["name"] != "netpol-guard-ledger"]
-    assert look(Paginated(found)).survey.ledger is LedgerUse.MISSING
+    assert look(Paginated(found)).survey.ledger is ConfigMapUse.MISSING
     hidden = Paginated(found, forbidden=frozenset({"configmaps"}))
-    assert look(hidden).survey.ledger is LedgerUse.UNKNOWN
+    assert look(hidden).survey.ledger is ConfigMapUse.UNKNOWN
     assert Check.GUARD_LEDGER not in {finding.check for finding in report_of(hidden).findings}
 
 

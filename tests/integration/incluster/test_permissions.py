@@ -23,6 +23,7 @@ from app.names import (
     SOURCES_CONFIG_MAP,
     TLS_SECRET,
 )
+from app.names import WEBHOOK_SERVICES_CONFIG_MAP as SERVICES
 from app.shipped import DEPLOY, guard_manifests
 from tests.integration.incluster import deployed
 from tests.integration.incluster.scenes import deny_all, eventually, make_managed, spark_operator
@@ -92,6 +93,9 @@ NEEDED_BY = {
     Permission("", "configmaps", "watch", "", "cilium-config"): "app.cluster.state.resources:cilium",
     Permission("", "configmaps", "get", NAME, SOURCES_CONFIG_MAP): "app.cluster.probe.store:remember",
     Permission("", "configmaps", "patch", NAME, SOURCES_CONFIG_MAP): "app.cluster.probe.store:remember",
+    Permission("", "configmaps", "list", NAME, SERVICES): "app.cluster.state.resources:seen_services",
+    Permission("", "configmaps", "watch", NAME, SERVICES): "app.cluster.state.resources:seen_services",
+    Permission("", "configmaps", "patch", NAME, SERVICES): "app.webhook.service_memory:ServiceMemory",
     Permission("", "configmaps", "get", NAME, LEDGER_CONFIG_MAP): f"{LEDGER}.read",
     Permission("", "configmaps", "list", NAME, LEDGER_CONFIG_MAP): "app.cluster.state.resources:ledger",
     Permission("", "configmaps", "watch", NAME, LEDGER_CONFIG_MAP): "app.cluster.state.resources:ledger",
