@@ -61,9 +61,16 @@ def _suite(size: int, seed: int) -> list[str]:
     return ["env", "TESTS_SPIN=1", "TESTS_WRITER=1", "sh", "-c", again]
 
 
+def _sequences(*options: str) -> Command:
+    """Run sequences of single changes; each slice has seeds of its own."""
+    run = (sys.executable, "-m", "tests.admission.sequences")
+    return lambda size, seed: [*run, str(size), str(seed * size), *options]
+
+
 AGREEMENT = "tests.engine.agreement"
 ENGINE, ANSWERS = "tests/engine/test_agreement.py", "tests/admission/test_fixes.py"
 SIMULATION = "tests/admission/ledger/test_simulation.py"
+SEQUENCES = "tests/admission/sequences/test_sequences.py"
 MEETINGS = "tests/integration/test_ledger.py"
 USUAL = "test_changes_that_meet_no_other_in_namespaces_with_both_baselines_are_neither_refused_nor_read_for"
 REPLICAS = "tests/integration/test_replicas.py"
@@ -84,6 +91,8 @@ PARTS = (
     Part("ledger", 500_000, 20, _ledger(), SIMULATION),
     Part("ledger-three", 500_000, 20, _ledger("--replicas", "3"), SIMULATION),
     Part("ledger-engine", 10_000, 10, _ledger("--engine", "--replicas", "3"), SIMULATION),
+    Part("sequences", 100_000, 20, _sequences(), SEQUENCES),
+    Part("sequences-lists", 100_000, 20, _sequences("--lists"), SEQUENCES),
     Part("meetings", 1_000, 4, _pytest(MEETINGS, "LEDGER_TRIALS"), MEETINGS),
     Part("ways", 10_000, 1, _pytest(f"{MEETINGS}::{USUAL}", "LEDGER_CHANGES"), MEETINGS),
     Part("deletions", 1_000, 4, _pytest(REPLICAS, "DELETION_TRIALS"), REPLICAS),
