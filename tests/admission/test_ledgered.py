@@ -419,3 +419,10 @@ class TestWhatOnlyAnIpBlockLetsThrough:
         found = LedgerWorld([ONE], is_cilium=is_cilium)
         changed = {**stored_manifest(ONE), "spec": {**self.BLOCK["spec"]}}
         assert found.ask(request("UPDATE", changed, stored_manifest(ONE))).allowed is allowed
+
+
+def test_where_there_is_no_other_namespace_the_webhook_is_guarded_all_the_same() -> None:
+    found = LedgerWorld([KEEPER, OTHER_HALF], labels={NS: MANAGED})
+    answer = found.ask(deletion(KEEPER))
+    assert not answer.allowed
+    assert "cut the API server from webhook spark-operator-webhook" in answer.message

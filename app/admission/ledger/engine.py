@@ -109,7 +109,7 @@ class EngineJudge:
     def _flows(self, case: Case[Policy]) -> Flows:
         """Return the flows whose loss may be rejected, to the peers of the case."""
         after, facts = case.after[0].namespaces, self._facts()
-        if len(case.peers) == 1 and case.peers == after.keys():
+        if case.is_of_labels:
             return _rejecting(managed_flows(case.namespace, case.peers))
         cluster = replace(facts, namespaces=self._table(after).namespaces)
         return self._remembered(

@@ -45,13 +45,14 @@ class Case(Generic[P]):
     """What a judge is asked: is anything lost in one of ``after`` that was open in ``before``?
 
     ``before`` is None where all counts as open. ``peers`` are the far ends that matter, by their keys in
-    ``namespaces``.
+    ``namespaces``. ``is_of_labels``: those of a far end change, so that only what goes from and to it matters.
     """
 
     namespace: str
     before: Side[P] | None
     after: tuple[Side[P], ...]
     peers: frozenset[str]
+    is_of_labels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,8 @@ class WorstCase(Generic[P]):
             before = (
                 None if all_open else Side(tuple([policy.value for policy in stored.values()]), peers.before)
             )
-            yield Case(name, before, self.worst(name, "", (), (snapshot, under_way, peers)), key)
+            after = self.worst(name, "", (), (snapshot, under_way, peers))
+            yield Case(name, before, after, key, is_of_labels=True)
 
     def _peers(self, namespaces: Mapping[str, StoredNamespace], under_way: Pending) -> Peers:
         known, standing = self._known

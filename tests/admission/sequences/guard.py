@@ -28,7 +28,7 @@ from app.cluster.state.webhook_services import with_memory
 from app.deadline import Deadline
 from app.engine.cluster import Cluster, Source
 from app.engine.policy import Namespace, Policy
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.model.access import Access, AccessQuestion, Override, Scope
 from app.model.kinds import MUTATING
 from app.model.seen_services import Seen, read_seen, render_seen

@@ -13,7 +13,7 @@ from app.admission.ledger.worst_case import WorstCase
 from app.admission.overrides import Overrides
 from app.cluster.state import webhook_services
 from app.engine.cluster import MANAGED
-from app.engine.requirements import Options
+from app.engine.required_flows import Options
 from app.model.seen_services import NOTHING_SEEN
 from app.model.snapshot import Stored, Watched
 from tests.admission.sequences import guard

@@ -10,7 +10,7 @@ from random import Random
 from app.engine.addresses import network_set
 from app.engine.cluster import Provenance, Source
 from app.engine.policy import PodPeer
-from app.engine.requirements import IpBlockMatchesPods, Options
+from app.engine.required_flows import IpBlockMatchesPods, Options
 from app.engine.selectors import NAMESPACE_NAME_LABEL, Selector
 from tests.admission.sequences.guard import Guard, Setting
 from tests.admission.sequences.referee import SPACES, Caller, Points, Referee, meet, without
