@@ -45,7 +45,7 @@ class Case(Generic[P]):
     """What a judge is asked: is anything lost in one of ``after`` that was open in ``before``?
 
     ``before`` is None where all counts as open. ``peers`` are the far ends that matter, by their keys in
-    ``namespaces``. ``is_of_labels``: those of a far end change, so that only what goes from and to it matters.
+    ``namespaces``. ``is_of_labels``: those of a far end change, so that only its flows matter.
     """
 
     namespace: str
