@@ -25,7 +25,7 @@ from app.cluster.state.snapshot import Snapshot, snapshot_of
 from app.cluster.state.views import ClusterViews
 from app.cluster.state.watched import stored_namespace, stored_policy
 from app.cluster.state.webhook_services import with_memory
-from app.deadline import Deadline
+from app.deadline import Deadline, TimeLimits
 from app.engine.cluster import Cluster, Source
 from app.engine.policy import Namespace, Policy
 from app.engine.required_flows import Options
@@ -39,7 +39,7 @@ from tests.admission.sequences.store import Object, Review, Store, encoded
 
 ADMIN = "admin"
 """The only user who may override."""
-SECONDS = 30.0
+LIMITS = TimeLimits.of(30.0)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Guard:
             {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
         )
         self._watched = self._cluster = None
-        answered, _ = self._loop.run_until_complete(self._reviewer.respond(body.encode(), SECONDS))
+        answered, _ = self._loop.run_until_complete(self._reviewer.respond(body.encode(), LIMITS))
         return bool(json.loads(answered)["response"]["allowed"])
 
     # -- what is watched -----------------------------------------------------------------------------------
