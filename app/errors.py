@@ -7,6 +7,7 @@
     ├── StateUnreadable      the state that is to be judged could not be read
     ├── ChangeFailed         a change to the cluster was not made
     ├── InputError           something given to a command cannot be used
+    ├── WorkerAway           the process that hard questions are asked of is not there
     └── StartError           the process cannot begin its work: a port is taken, a certificate unreadable
 
 A denial is no exception but a value. Errors of third parties are translated at the seam where they arise;
@@ -78,6 +79,10 @@ class InputError(GuardError):
         super().__init__(f"{path}: {message}" if path else message)
         self.path = path
         self.message = message
+
+
+class WorkerAway(GuardError):  # noqa: N818 - reads as what it is: the worker is away
+    """Hard questions cannot be asked at the moment; the text says why."""
 
 
 class StartError(GuardError):

@@ -59,6 +59,13 @@ class Metrics:
         self._others = Gauge("replicas_without_ledger", text, **ours)
         text = "Whether what webhook Services were is kept across restarts: 1 or 0."
         self._webhook_services = Gauge(WEBHOOK_SERVICES_METRIC, text, **ours)
+        text = "Questions that took too long to be answered at once, by what came of them."
+        self._hard_questions = Counter("hard_questions", text, ["outcome"], **ours)
+        text = "Workers started for hard questions; more than one: an earlier one ended."
+        self._worker_starts = Counter("worker_starts", text, **ours)
+        self._worker_up = Gauge(
+            "worker_up", "Whether the worker for hard questions is there: 1 or 0.", **ours
+        )
         text = "What reconciling changed of the guard's own objects, or failed to."
         self._reconciled = Counter("upkeep", text, ["what"], **ours)
         text = "Rounds of probes that measure where the API server calls from: complete, incomplete, failed."
@@ -127,6 +134,18 @@ class Metrics:
     def set_webhook_services_kept(self, *, is_kept: bool) -> None:
         """Note whether what Services of webhooks were is kept across restarts."""
         self._webhook_services.set(is_kept)
+
+    def record_hard_question(self, outcome: str) -> None:
+        """Count a question that was not answered at once: ``answered``, ``too complex``, ``busy``, ..."""
+        self._hard_questions.labels(outcome).inc()
+
+    def record_worker_start(self) -> None:
+        """Count a worker that was started."""
+        self._worker_starts.inc()
+
+    def watch_worker(self, is_up: Callable[[], bool]) -> None:
+        """Ask ``is_up`` whether there is a worker whenever somebody scrapes."""
+        self._worker_up.set_function(is_up)
 
     def record_reconcile(self, what: str) -> None:
         """Count one change to an object of the guard's own, or ``failed``."""

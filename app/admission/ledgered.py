@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Protocol, TypeVar
 
 from app.admission.denials.not_judged import title_of
@@ -62,15 +63,23 @@ class OffloadedJudge(EngineJudge):
         self._offload = offload
 
     async def is_harmless(self, namespace: str, old: Policy | None, new: Policy | None) -> bool:
-        """Tell whether a change takes nothing away, whatever else there is."""
-        return await self._ask(partial(self.harmless_within, namespace, (old, new)))
+        """Tell whether a change surely takes nothing away, whatever else there is.
+
+        Where that is hard to tell, what there is may tell it at once: so it is not known to be harmless.
+        """
+        if old == new:
+            return True
+        question = partial(self.harmless_within, namespace, (old, new))
+        try:
+            return self._offload.at_once(question, _DEADLINE.get(), (old, new))
+        except TooComplexError:
+            return False
 
     async def loss(self, case: Case[Policy]) -> Verdict | None:
         """Return what is open before and rejected for being lost after, None for nothing."""
-        return await self._ask(partial(self.loss_within, case))
-
-    async def _ask(self, question: Callable[[Budget], T]) -> T:
-        answer, _ = await self._offload.ask(question, REVIEW_TIME.get().computing)
+        before = () if case.before is None else case.before.policies
+        about = chain(before, *(side.policies for side in case.after))
+        answer, _ = await self._offload.ask(self.question(case), REVIEW_TIME.get().computing, about)
         return answer
 
 
@@ -85,7 +94,7 @@ class LedgerJudge:
         self._reviews = reviews
         self._rules = rules
         self._offload = offload
-        self._standing = StandingMemory(rules.options)
+        self._wording = _Wording(rules)
 
     def unusable(self) -> str | None:
         """Return why changes cannot be judged by the ledger, None where they can."""
@@ -117,10 +126,11 @@ class LedgerJudge:
             decision = await self._reviews.review(replace(ledgered, assumed=partners))
         cluster = self._cluster_of(decision, change)
         if isinstance(decision, Admission):
-            outcome = await self._courtesy(partial(self._judged, change, cluster), time)
+            question = partial(self._wording.judged, change, cluster)
+            outcome = await self._courtesy(question, time, _about(change, cluster))
         else:
-            question = partial(self._refused, change, cluster, decision)
-            outcome, _ = await self._offload.ask(question, time.computing)
+            question = partial(self._wording.refused, change, cluster, replace(decision, basis=None))
+            outcome, _ = await self._offload.ask(question, time.computing, _about(change, cluster))
         return replace(outcome, way=decision.way.value)
 
     def _cluster_of(self, decision: Decision[Policy, Verdict], change: PolicyChange) -> Cluster:
@@ -133,9 +143,8 @@ class LedgerJudge:
         if not isinstance(decision, Refusal) or decision.loss is None or change.new is None:
             return ()
         cluster = self._cluster_of(decision, change)
-        partners, _ = await self._offload.ask(
-            lambda budget: self._judgement(change, cluster, budget).assumed, time.computing
-        )
+        question = partial(self._wording.partners, change, cluster)
+        partners, _ = await self._offload.ask(question, time.computing, _about(change, cluster))
         return partners
 
     async def labels(
@@ -148,38 +157,57 @@ class LedgerJudge:
         question = partial(
             _labels_outcome, (None if old is None else old.namespace, new.namespace), cluster, self._rules
         )
+        about = chain.from_iterable(cluster.policies.values())
         if isinstance(decision, Admission):
-            outcome = await self._courtesy(question, time, aside=True)
+            outcome = await self._courtesy(question, time, about)
         else:
             outcome = not_now(title_of(review), decision)
             if decision.reason is Ground.LOSS:
-                shown = await self._offload.ask_aside(question, time.computing)
+                shown, _ = await self._offload.ask(question, time.computing, about)
                 outcome = shown if shown.kind is OutcomeKind.REJECT else outcome
         return replace(outcome, way=decision.way.value)
 
     async def _courtesy(
-        self, question: Callable[[Budget], ReviewOutcome], time: ReviewTime, *, aside: bool = False
+        self,
+        question: Callable[[Budget], ReviewOutcome],
+        time: ReviewTime,
+        about: Iterable[Policy | None],
     ) -> ReviewOutcome:
         """Return the notes to a change that is admitted; none where what is watched says otherwise."""
         try:
-            if aside:
-                outcome = await self._offload.ask_aside(question, time.computing)
-            else:
-                outcome, _ = await self._offload.ask(question, time.computing)
+            outcome, _ = await self._offload.ask(question, time.computing, about)
         except TooComplexError:
             return ADMITTED
         return outcome if outcome.kind is OutcomeKind.ADMIT else ADMITTED
+
+
+class _Wording:
+    """Puts what the ledger decided into words, in whatever process."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._standing = StandingMemory(rules.options)
+
+    def __reduce__(self) -> tuple[type[_Wording], tuple[Rules]]:
+        """Be sent to another process without what is remembered."""
+        return _Wording, (self._rules,)
 
     def _judgement(self, change: PolicyChange, cluster: Cluster, budget: Budget) -> PolicyJudgement:
         standing = self._standing.of(cluster, change.namespace, budget)
         return PolicyJudgement(change, standing, self._rules, budget)
 
-    def _judged(self, change: PolicyChange, cluster: Cluster, budget: Budget) -> ReviewOutcome:
+    def partners(self, change: PolicyChange, cluster: Cluster, budget: Budget) -> tuple[Policy, ...]:
+        """Return the other half of a pair, where the change brings one half."""
+        return self._judgement(change, cluster, budget).assumed
+
+    def judged(self, change: PolicyChange, cluster: Cluster, budget: Budget) -> ReviewOutcome:
+        """Return what a change comes to by itself: the notes to one that is admitted."""
         return self._judgement(change, cluster, budget).outcome()
 
-    def _refused(
+    def refused(
         self, change: PolicyChange, cluster: Cluster, refusal: Refusal[Policy, Verdict], budget: Budget
     ) -> ReviewOutcome:
+        """Return a refusal in words, with the ways out."""
         if refusal.reason is Ground.EXISTS:
             return already_exists(change)
         if refusal.loss is None:
@@ -193,6 +221,10 @@ class LedgerJudge:
         # What mends the policy by itself is no way out of this: it does no harm by itself.
         rejection = judgement.rejection(refusal.loss)
         return with_entries_under_way(replace(rejection, lines=rejection.lines[:1]), refusal.under_way)
+
+
+def _about(change: PolicyChange, cluster: Cluster) -> Iterator[Policy | None]:
+    return chain((change.old, change.new), cluster.policies.get(change.namespace, ()))
 
 
 def ledgered_policy(

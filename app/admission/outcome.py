@@ -35,6 +35,7 @@ class OutcomeKind(Enum):
     REJECT = "reject"
     UNKNOWN_STATE = "unknown-state"
     TOO_COMPLEX = "too-complex"
+    BUSY = "busy"
     UNREADABLE = "unreadable"
     EXISTS = "already-exists"
 

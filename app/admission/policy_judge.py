@@ -48,6 +48,10 @@ class PolicyJudge:
         self._standing = StandingMemory(rules.options)
         self._assumed = AssumedChanges(rules.settling_seconds)
 
+    def __reduce__(self) -> tuple[type[PolicyJudge], tuple[Rules]]:
+        """Be sent to another process without what is remembered."""
+        return PolicyJudge, (self._rules,)
+
     def cases(self, change: PolicyChange, cluster: Cluster) -> tuple[PossibleState, ...]:
         """Return the states to judge ``change`` by: as read, and with what was just let through."""
         policies = cluster.policies.get(change.namespace, ())
@@ -63,7 +67,7 @@ class PolicyJudge:
     def outcome(self, change: PolicyChange, cases: Sequence[PossibleState], budget: Budget) -> ReviewOutcome:
         """Return what ``change`` comes to; it is refused if it does harm in one of ``cases``.
 
-        Remembers nothing, so that any thread may ask. Raises ``TooComplexError``.
+        Remembers nothing of it, so that any process may ask. Raises ``TooComplexError``.
         """
         (cluster, _), *later = cases
         standing = self._standing.of(cluster, change.namespace, budget)

@@ -21,6 +21,7 @@ from app.engine.regions import World
 from app.engine.required_flows import FlowId, RequiredFlow
 from app.engine.sentences import flow_ids, loss_lines, main_losses
 from app.engine.words import flow_words, listed, source_words
+from app.wire.networkpolicy.rules import is_long
 
 
 class PolicyJudgement:
@@ -178,7 +179,7 @@ class PolicyJudgement:
         new = self._change.new
         if new is None or self._change.is_ours or not self._rules.tell_no_effect:
             return ()
-        if new == self._change.old:
+        if new == self._change.old or any(map(is_long, (new, *self._others))):
             return ()
         if not new.pods:
             return (f"{new.name} has no effect: no pod can match its podSelector",)

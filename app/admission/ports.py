@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from app.admission.rules import Mode
 from app.deadline import Deadline
+from app.engine.budget import Budget
 from app.engine.cluster import Cluster
+from app.errors import WorkerAway
 from app.model.access import Access, AccessQuestion, Override, Scope
 from app.wire.review.request import Operation
+
+T = TypeVar("T")
 
 
 class Afterwards(Enum):
@@ -31,6 +36,25 @@ class ClusterState(Protocol):
     async def access(self, question: AccessQuestion, deadline: Deadline) -> Access:
         """Return whether a user may do something; never raises."""
         ...
+
+
+class Worker(Protocol):
+    """Whoever answers hard questions, one after another, without holding up others."""
+
+    async def ask(self, question: Callable[[Budget], T], deadline: Deadline) -> T:
+        """Return the answer to ``question``, a value that can be pickled, as soon as its turn comes.
+
+        Raises ``TooComplexError`` past the deadline, and ``WorkerAway`` where there is nobody to answer.
+        """
+        ...
+
+
+class NoWorker:
+    """Answers no question: for where nobody was started to."""
+
+    async def ask(self, question: Callable[[Budget], T], deadline: Deadline) -> T:  # noqa: ARG002 - the Protocol's
+        """Raise ``WorkerAway``."""
+        raise WorkerAway("there is none")
 
 
 class Announcer(Protocol):

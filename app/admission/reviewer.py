@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from time import perf_counter
 
 from msgspec import Raw
@@ -17,8 +18,8 @@ from app.admission.denials.not_judged import (
     overdue,
     spec_of_what_goes,
     title_of,
-    too_complex,
     unchecked,
+    undecided,
     unknown_state,
     unreadable,
 )
@@ -93,15 +94,19 @@ class Reviewer:
         announcer: Announcer | None = None,
         *,
         ledger: LedgerJudge | None = None,
+        offload: Offload | None = None,
     ) -> None:
-        """With a ``ledger`` changes that meet are judged by it, as long as it can be used."""
+        """With a ``ledger`` changes that meet are judged by it, as long as it can be used.
+
+        Without an ``offload`` hard questions are not answered.
+        """
         self._state = state
         self._rules = rules
         self._recorder = recorder
         self._overrides = Overrides(state, announcer or Nobody())
         self._policies = PolicyJudge(rules)
         self._ledger = ledger
-        self._offload = Offload()
+        self._offload = offload or Offload()
         self._probes = Probes(state, rules.replica)
 
     async def respond(self, body: bytes, limits: TimeLimits, peer: str = "") -> tuple[bytes, Afterwards]:
@@ -113,7 +118,8 @@ class Reviewer:
         review = decode_review(body)
         time = ReviewTime(limits)
         REVIEW_TIME.set(time)
-        reply, verdict, judged = await self._answer(review, time)
+        with self._offload.review(review.namespace or review.name, review.user.username):
+            reply, verdict, judged = await self._answer(review, time)
         self._record(review, verdict, judged, perf_counter() - started)
         if review.dry_run and (asked := probe_in(review)) is not None:
             # The next probe is to meet another replica, and the API server another way to it.
@@ -255,8 +261,8 @@ class Reviewer:
                 )
             if kept.metadata.deletion_timestamp is not None and outcome.kind is OutcomeKind.REJECT:
                 outcome = spec_of_what_goes(review)
-        except TooComplexError:
-            outcome = too_complex(change.title)
+        except TooComplexError as error:
+            outcome = undecided(change.title, error)
         except TimeoutError:
             outcome = unknown_state(review, overdue(time))
         except StateUnreadable as error:
@@ -277,14 +283,18 @@ class Reviewer:
             while True:
                 cases = self._policies.cases(change, cluster)
                 question = partial(self._policies.outcome, change, cases)
-                outcome, others_answered = await self._offload.ask(question, time.computing)
+                about = chain(
+                    (change.old, change.new),
+                    *(state.policies.get(change.namespace, ()) for state, _ in cases),
+                )
+                outcome, others_answered = await self._offload.ask(question, time.computing, about)
                 if not others_answered or outcome.kind is not _ADMIT:
                     return outcome
                 read, cluster = cluster, await self._read(Scope(review.namespace), time)
                 if cluster is read and changes_in(self._policies.cases(change, read)) == changes_in(cases):
                     return outcome
-        except TooComplexError:
-            return too_complex(change.title)
+        except TooComplexError as error:
+            return undecided(change.title, error)
         except StateUnreadable as error:
             return unknown_state(review, error)
 
@@ -336,13 +346,14 @@ class Reviewer:
                 cluster = replace(cluster, policies={**cluster.policies, **own.policies})
             before = None if old is None else old.namespace
             question = partial(_namespace_outcome, (before, new.namespace), cluster, self._rules)
-            # There are few of them, and one may have to do with all managed namespaces.
-            return replace(await self._offload.ask_aside(question, time.computing), way=_FRESH)
+            about = chain.from_iterable(cluster.policies.values())
+            outcome, _ = await self._offload.ask(question, time.computing, about)
+            return replace(outcome, way=_FRESH)
         except (StateUnreadable, TimeoutError) as error:
             unread = overdue(time) if isinstance(error, TimeoutError) else error
             return unknown_state(review, unread) if was_managed else unchecked(review, unread)
-        except TooComplexError:
-            return too_complex(title_of(review))
+        except TooComplexError as error:
+            return undecided(title_of(review), error)
 
     # -- the record ----------------------------------------------------------------------------------------
 

@@ -57,6 +57,10 @@ class StandingMemory:
         self._options = options
         self._known: dict[tuple[int, str], Standing] = {}
 
+    def __reduce__(self) -> tuple[type[StandingMemory], tuple[Options]]:
+        """Be sent to another process without what is remembered."""
+        return StandingMemory, (self._options,)
+
     def of(self, cluster: Cluster, namespace: str, budget: Budget) -> Standing:
         """Return what follows from ``cluster`` for ``namespace``. Raises ``TooComplexError``."""
         key = (id(cluster), namespace)

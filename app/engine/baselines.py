@@ -25,6 +25,8 @@ OPENING_NAME = "netpol-guard-allow"
 DOCUMENTED_WEBHOOK = "spark-operator"
 DOCUMENTED_OPERATOR = Selector.labels({"service": "spark-operator"})
 _BOTH = frozenset(Direction)
+_MOST_PEERS, _MOST_LOOKS = 256, 500_000
+"""Beyond that nobody looks whether rules add up to a baseline: each peer is held against each."""
 
 
 def documented_webhook(namespace: str) -> WebhookService:
@@ -130,12 +132,14 @@ def _source_peers(sources: Iterable[Source]) -> Peers:
 
 def recognise(policy: Policy, cluster: Cluster) -> Baseline | None:
     """Return which baseline ``policy`` is by meaning, None if it is none."""
-    if policy.types != _BOTH or not _is_open(policy.egress) or policy.terminating:
+    if policy.types != _BOTH or policy.terminating or not _is_open(policy.allowing(Direction.EGRESS)):
         return None
-    if policy.pods == EVERYTHING and _merged(policy.ingress) == Peers((PodPeer(MANAGED),)):
-        return Baseline(BaselineKind.MANAGED)
     selectors = {DOCUMENTED_OPERATOR, *operator_selectors(cluster, policy.namespace)}
-    peers = _merged(policy.ingress)
+    if policy.pods != EVERYTHING and policy.pods not in selectors:
+        return None
+    peers = _merged(policy.allowing(Direction.INGRESS))
+    if policy.pods == EVERYTHING and peers == Peers((PodPeer(MANAGED),)):
+        return Baseline(BaselineKind.MANAGED)
     if policy.pods not in selectors or peers is None:
         return None
     return _operator_baseline(peers, cluster.sources)
@@ -143,12 +147,12 @@ def recognise(policy: Policy, cluster: Cluster) -> Baseline | None:
 
 def resembles(policy: Policy, cluster: Cluster) -> bool:
     """Tell whether ``policy`` is named and built as the operator's baseline, whatever it lets in."""
-    peers = _merged(policy.ingress)
+    peers = _merged(policy.allowing(Direction.INGRESS))
     return (
         policy.name == OPERATOR_NAME
         and policy.pods in {DOCUMENTED_OPERATOR, *operator_selectors(cluster, policy.namespace)}
         and policy.types == _BOTH
-        and _is_open(policy.egress)
+        and _is_open(policy.allowing(Direction.EGRESS))
         and peers is not None
         and not peers.pods
     )
@@ -191,12 +195,17 @@ def _merged(rules: Sequence[Rule]) -> Peers | None:
         for peer in peers.pods:
             if peer.pods and peer.namespaces:
                 by_peer.setdefault(peer, []).append(rule)
+    if len(by_peer) > _MOST_PEERS:
+        return None
     whole = [peer for peer, naming in by_peer.items() if _every_port(naming)]
     if not all(any(_is_within(peer, other) for other in whole) for peer in by_peer):
         return None
     widest = [peer for peer in whole if not any(other != peer and _is_within(peer, other) for other in whole)]
     addresses = IntervalSet.union(peers.addresses for _, peers in listed)
-    for first, _ in _parts_of_all_ports(rules):
+    parts = list(_parts_of_all_ports(rules))
+    if len(parts) * len(listed) > _MOST_LOOKS:
+        return None
+    for first, _ in parts:
         here = IntervalSet.union(peers.addresses for rule, peers in listed if first in rule.ports.numbers)
         if not addresses.is_subset(here):
             return None

@@ -43,7 +43,7 @@ class Question:
         for other in self.others:
             if other.isolates(self.direction) and other.pods.matches(labels):
                 is_isolated = True
-                allowing += other.rules(self.direction)
+                allowing += other.allowing(self.direction)
         samples = islice(self._samples(labels), _MOST_LOOKS // (_size(allowing) + 1) + 1)
         return not is_isolated or any(
             not any(rule_matches(rule, point) for rule in allowing) for point in samples
@@ -51,7 +51,7 @@ class Question:
 
     def _samples(self, labels: Mapping[str, str]) -> Iterator[Point]:
         """Yield flows that the policy allows; an address outside has no names for its ports (rule 20)."""
-        for rule in self.policy.rules(self.direction):
+        for rule in self.policy.allowing(self.direction):
             ports = sample_ports(rule.ports)
             for peer in sample_peers(rule.peers, self.world.table):
                 for place, names in ports:
@@ -81,13 +81,13 @@ class Question:
         """
         return self.direction is Direction.EGRESS and any(
             rule.ports.names and (rule.peers is None or rule.peers.addresses)
-            for rule in self.policy.rules(self.direction)
+            for rule in self.policy.allowing(self.direction)
         )
 
     def is_contained(self) -> bool:
         """Tell whether each rule is contained in one rule of one other policy. Sufficient only."""
-        rules = self.policy.rules(self.direction)
-        looks = _size(rules) * sum(_size(other.rules(self.direction)) for other in self.others)
+        rules = self.policy.allowing(self.direction)
+        looks = _size(rules) * sum(_size(other.allowing(self.direction)) for other in self.others)
         return looks <= _MOST_LOOKS and all(map(self._contained, rules))
 
     def search_allows_more(self, budget: Budget) -> bool:
@@ -102,7 +102,7 @@ class Question:
         """Tell whether one rule of one other policy allows all that ``rule`` does. Sufficient only."""
         return any(
             self.policy.pods.is_subset(other.pods)
-            and any(_rule_within(rule, wider, self.world.table) for wider in other.rules(self.direction))
+            and any(_rule_within(rule, wider, self.world.table) for wider in other.allowing(self.direction))
             for other in self.others
         )
 

@@ -7,12 +7,12 @@ as it would be after the change.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
-from app.engine.budget import Budget, demand
+from app.engine.budget import Budget, TooComplexError, demand
 from app.engine.cluster import Provenance, TargetPort
 from app.engine.intervals import IntervalSet
 from app.engine.points import Point, isolating
@@ -31,11 +31,22 @@ _Target: TypeAlias = "tuple[str, TargetPort | None]"
 _ABSENT = LabelSet.of(Operator.DOES_NOT_EXIST)
 
 
+_RULES_PER_LOOK = 256
+"""Rules, which may have to be read first, between two looks at the budget."""
+
+
 class Age(Enum):
     """Whether the change takes a flow away, or found it lost."""
 
     NEW = "new"
     OLD = "old"
+
+
+class Wanted(Enum):
+    """Which losses a verdict is to hold."""
+
+    ALL = "all"
+    NEW = "new"
 
 
 class Certainty(Enum):
@@ -131,19 +142,18 @@ class Judge:
         after: State,
         flows: Sequence[RequiredFlow],
         exposed: Sequence[RequiredFlow] | None = None,
+        *,
+        wanted: Wanted = Wanted.ALL,
     ) -> Verdict:
         """Return what ``after`` loses of ``flows``.
 
         ``exposed`` are those of them that are not known to be open in ``after`` anyway; None: all.
-        Raises ``TooComplexError`` when the budget does not suffice to know.
+        Raises ``TooComplexError`` when the budget does not suffice to know what the change takes away. Where
+        it suffices for that alone, what was lost before is left out.
         """
         asked = flows if exposed is None else exposed
         changes = [_Change(before, state, self._options, self._budget) for state in after.to_come()]
-        losses = [
-            min(found, key=_weight)
-            for flow in asked
-            if (found := [loss for change in changes if (loss := change.loss(flow)) is not None])
-        ]
+        losses = list(_losses(asked, changes, wanted))
         return Verdict(tuple(self._weighed(losses, flows, before, after)))
 
     def audit(self, state: State, flows: Sequence[RequiredFlow]) -> Verdict:
@@ -199,9 +209,28 @@ class Judge:
         return None if matches is IpBlockMatchesPods.NO else self._options.pod_addresses
 
 
-def _weight(loss: Loss) -> tuple[bool, bool]:
-    """Order the losses of one flow, the gravest first."""
-    return loss.age is Age.OLD, loss.certainty is not Certainty.CUT
+def _losses(asked: Sequence[RequiredFlow], changes: Sequence[_Change], wanted: Wanted) -> Iterator[Loss]:
+    """Yield the loss of each flow: what the change takes away is found first, while there is time."""
+    new = [_gravest(change.new_loss(flow) for change in changes) for flow in asked]
+    is_guess_lost = any(loss is not None and _is_guess(loss.flow) for loss in new)
+    for flow, taken in zip(asked, new, strict=True):
+        # Whether a guessed source is the last one depends on those that were lost before.
+        is_decisive = is_guess_lost and _is_guess(flow)
+        loss = taken
+        if taken is None and (is_decisive or wanted is Wanted.ALL):
+            try:
+                loss = _gravest(change.old_loss(flow) for change in changes)
+            except TooComplexError:
+                if is_decisive:
+                    raise
+        if loss is not None:
+            yield loss
+
+
+def _gravest(losses: Iterable[Loss | None]) -> Loss | None:
+    """Return the loss of one flow that is surely cut, else another; None where there is none."""
+    found = [loss for loss in losses if loss is not None]
+    return min(found, key=lambda loss: loss.certainty is not Certainty.CUT, default=None)
 
 
 class _Change:
@@ -217,21 +246,42 @@ class _Change:
         self._budget = budget
         self._comparison = Comparison(before.policies, after.policies, budget)
         self._blocks: dict[Direction, bool] = {}
+        self._covered: dict[int, bool] = {}
 
-    def loss(self, flow: RequiredFlow) -> Loss | None:
-        """Return the loss of ``flow``, None if it stays open. Raises ``TooComplexError``."""
+    def new_loss(self, flow: RequiredFlow) -> Loss | None:
+        """Return the loss of ``flow`` to the change, None for none. Raises ``TooComplexError``."""
         demand(self._budget)
-        if self._is_covered(flow.region):
+        if not self._comparison.can_lose(flow.region, self._before.side(), self._after.side()):
+            return None
+        return self._loss(flow, self._taken_away)
+
+    def old_loss(self, flow: RequiredFlow) -> Loss | None:
+        """Return the loss of ``flow`` from before the change; ``new_loss`` found none. Raises alike."""
+        return self._loss(flow, self._still_lost)
+
+    def _loss(
+        self, flow: RequiredFlow, found: Callable[[RequiredFlow, IntervalSet | None], Loss | None]
+    ) -> Loss | None:
+        """Return what ``found`` finds; where ``ipBlock`` is to match pods, it is given their addresses."""
+        demand(self._budget)
+        is_covered = self._covered.get(id(flow))
+        if is_covered is None:
+            is_covered = self._covered[id(flow)] = self._is_covered(flow.region)
+        if is_covered:
             return None
         if not flow.is_pod_to_pod or not self._has_ip_blocks(flow.region.direction):
-            return self._certain_loss(flow, None)
+            return found(flow, None)
         match self._options.ip_block_matches_pods:
             case IpBlockMatchesPods.NO:
-                return self._certain_loss(flow, None)
+                return found(flow, None)
             case IpBlockMatchesPods.YES:
-                return self._certain_loss(flow, self._options.pod_addresses)
+                return found(flow, self._options.pod_addresses)
             case IpBlockMatchesPods.UNKNOWN:
-                return self._uncertain_loss(flow)
+                surely = found(flow, self._options.pod_addresses)
+                perhaps = found(flow, None) if surely is None else None
+                if perhaps is None:
+                    return surely
+                return replace(perhaps, severity=Severity.WARN, certainty=Certainty.IP_BLOCK_ONLY)
 
     def _is_covered(self, region: Region) -> bool:
         """Tell whether no search is needed: nobody is isolated, or one policy alone allows everything."""
@@ -244,18 +294,16 @@ class _Change:
     def _has_ip_blocks(self, direction: Direction) -> bool:
         found = self._blocks.get(direction)
         if found is None:
-            found = self._blocks[direction] = _has_ip_blocks(direction, self._before, self._after)
+            states = self._before, self._after
+            found = self._blocks[direction] = _has_ip_blocks(direction, states, self._budget)
         return found
 
-    def _certain_loss(self, flow: RequiredFlow, pod_addresses: IntervalSet | None) -> Loss | None:
-        new = self._new_loss(flow, pod_addresses)
-        if new is not None:
-            return new
+    def _still_lost(self, flow: RequiredFlow, pod_addresses: IntervalSet | None) -> Loss | None:
         after = self._after.side(pod_addresses)
         lost = self._comparison.lost(flow.region, after)
         return None if lost is None else _loss(flow, lost, Age.OLD, after)
 
-    def _new_loss(self, flow: RequiredFlow, pod_addresses: IntervalSet | None) -> Loss | None:
+    def _taken_away(self, flow: RequiredFlow, pod_addresses: IntervalSet | None) -> Loss | None:
         before, after = self._before.side(pod_addresses), self._after.side(pod_addresses)
         new = self._comparison.newly_lost(flow.region, before, after)
         if new is None or self._is_lost_without_the_change(flow.region, pod_addresses):
@@ -271,16 +319,6 @@ class _Change:
             return False
         before, after = staying.side(pod_addresses), self._after.side(pod_addresses)
         return find_newly_lost(region, before, after, self._budget) is None
-
-    def _uncertain_loss(self, flow: RequiredFlow) -> Loss | None:
-        surely = self._certain_loss(flow, self._options.pod_addresses)
-        if surely is not None and surely.age is Age.NEW:
-            return surely
-        # What is lost although ``ipBlock`` matches pods is lost where it does not: only its age is asked.
-        perhaps = self._certain_loss(flow, None) if surely is None else self._new_loss(flow, None)
-        if perhaps is None:
-            return surely
-        return replace(perhaps, severity=Severity.WARN, certainty=Certainty.IP_BLOCK_ONLY)
 
 
 def _loss(flow: RequiredFlow, point: Point, age: Age, after: Side) -> Loss:
@@ -301,13 +339,15 @@ def keepers_of(region: Region, state: State) -> Iterator[Policy]:
     )
 
 
-def _has_ip_blocks(direction: Direction, *states: State) -> bool:
-    return any(
-        rule.peers is not None and rule.peers.addresses
-        for state in states
-        for policy in state.policies
-        for rule in policy.rules(direction)
-    )
+def _has_ip_blocks(direction: Direction, states: Iterable[State], budget: Budget) -> bool:
+    for state in states:
+        for policy in state.policies:
+            for looked_at, rule in enumerate(policy.allowing(direction)):
+                if looked_at % _RULES_PER_LOOK == 0:
+                    demand(budget)
+                if rule.peers is not None and rule.peers.addresses:
+                    return True
+    return False
 
 
 def _target_of(flow: RequiredFlow) -> _Target | None:

@@ -108,6 +108,6 @@ def is_allowed(policies: Iterable[Policy], direction: Direction, point: Point) -
         if not policy.isolates(direction) or not policy.pods.matches(point.labels):
             continue
         isolated = True
-        if any(rule_matches(rule, point) for rule in policy.rules(direction)):
+        if any(rule_matches(rule, point) for rule in policy.allowing(direction)):
             return True
     return not isolated

@@ -72,6 +72,8 @@ class Rule:
 
 
 ALLOW_ALL = Rule()
+_MANY_RULES = 32
+"""Fewer are looked at as fast as one of them is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,18 @@ class Policy:
         if direction not in self.types:
             return ()
         return self.ingress if direction is Direction.INGRESS else self.egress
+
+    def allowing(self, direction: Direction) -> Sequence[Rule]:
+        """Return rules that say all that ``rules`` say, for whoever asks what is allowed.
+
+        Rules add up (rule 3), so one that allows everything stands for any number of others. Sequences that
+        are read late know by themselves whether they hold one: as ``allows_everything``.
+        """
+        rules = self.rules(direction)
+        is_open = getattr(rules, "allows_everything", None)
+        if is_open is None:
+            is_open = len(rules) > _MANY_RULES and ALLOW_ALL in rules
+        return (ALLOW_ALL,) if is_open else rules
 
     def with_rules(self, direction: Direction, rules: Sequence[Rule]) -> Policy:
         """Return the policy with other rules in ``direction``."""

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from app.engine.intervals import IntervalSet
 from app.engine.policy import Direction, Namespace, Peers, Policy, Rule
 from app.engine.ports import PortName
 from app.engine.selectors import EVERYTHING, LabelSet, Selector
+
+_MOST_RULES = 256
+"""Rules of one policy that are looked at one by one; where none of these will do, the search decides."""
 
 
 class NamespaceTable:
@@ -35,6 +39,10 @@ class NamespaceTable:
         self._masks: dict[Selector, int] = {}
         self._named: dict[frozenset[str], int] = {}
         self._by_label: dict[str, dict[str | None, int]] = {}
+
+    def __reduce__(self) -> tuple[type[NamespaceTable], tuple[Mapping[str, Namespace]]]:
+        """Be sent to another process without what is remembered."""
+        return NamespaceTable, (self.namespaces,)
 
     def mask(self, selector: Selector) -> int:
         """Return the namespaces that ``selector`` matches: bit i stands for ``order[i]``."""
@@ -177,5 +185,5 @@ def rule_covers(rule: Rule, region: Region, world: World) -> bool:
 def policy_covers(policy: Policy, region: Region, world: World) -> bool:
     """Tell whether ``policy``, alone, surely lets all of ``region`` through. Sufficient, not necessary."""
     return region.subject.is_subset(policy.pods) and any(
-        rule_covers(rule, region, world) for rule in policy.rules(region.direction)
+        rule_covers(rule, region, world) for rule in islice(policy.allowing(region.direction), _MOST_RULES)
     )

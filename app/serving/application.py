@@ -91,6 +91,9 @@ def create_health_app(readiness: Readiness, *, metrics: Metrics, state: ServingS
     """Return the application for the kubelet and Prometheus: `/healthz`, `/readyz` and `/metrics`."""
 
     async def healthz(_: Request) -> Response:
+        held = state.held()
+        if held is not None:
+            return JSONResponse({"status": "not alive", "reasons": [held]}, 503)
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:

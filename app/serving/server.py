@@ -1,8 +1,9 @@
-"""Two servers in one process and one event loop: the webhook over TLS, health over plain HTTP.
+"""Two servers in one process: the webhook over TLS, and on a thread of its own health over plain HTTP.
 
-Started, told to stop and drained together: when a signal comes, the process first says that it is not ready,
-so that it leaves the Service's endpoints; goes on answering for a while, with each answer ending its
-connection; and closes only then. A second signal ends it at once.
+So health and metrics answer whatever the webhook's event loop is busy with. Started, told to stop and drained
+together: when a signal comes, the process first says that it is not ready, so that it leaves the Service's
+endpoints; goes on answering for a while, with each answer ending its connection; and closes only then. A
+second signal ends it at once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +39,7 @@ EVERY_ADDRESS = "::"
 CLOSE_SECONDS = 10
 """How long connections may take to end once nothing more is served."""
 _STARTED_POLL_SECONDS = 0.002
+_PULSE_SECONDS = 1.0
 _BACKLOG = 2048
 _LOG = EventLog("app.serving")
 
@@ -97,11 +100,12 @@ async def serve(
     webhook = _server(applications.webhook, certificate)
     health = _server(applications.health, None)
     stopping = _stop_on_signals()
-    running = [
-        asyncio.create_task(server.serve(sockets=[sock]))
-        for server, sock in zip((webhook, health), sockets, strict=True)
+    thread = ThreadPoolExecutor(1, thread_name_prefix="health")
+    running: list[asyncio.Future[Any]] = [
+        asyncio.create_task(webhook.serve(sockets=sockets[:1])),
+        asyncio.get_running_loop().run_in_executor(thread, run, _served(health, sockets[1])),
     ]
-    watching = asyncio.create_task(certificate.watch())
+    watching = asyncio.create_task(_watched(certificate, applications.state))
     try:
         await _all_started(webhook, health, running)
         favour_requests_over_threads()
@@ -119,11 +123,28 @@ async def serve(
         for server in (webhook, health):
             server.should_exit = True
         ended = await asyncio.gather(*running, return_exceptions=True)
+        thread.shutdown()
     for problem in ended:
         if isinstance(problem, BaseException):
             raise problem
     _LOG.info("ended")
     return 0
+
+
+async def _served(server: _Server, sock: socket.socket) -> int:
+    await server.serve(sockets=[sock])
+    return 0
+
+
+async def _watched(certificate: Handshakes, state: ServingState) -> None:
+    """Watch the certificate, and show that this event loop is alive, until cancelled."""
+    watching = asyncio.create_task(certificate.watch())
+    try:
+        while True:
+            state.pulse()
+            await asyncio.sleep(_PULSE_SECONDS)
+    finally:
+        watching.cancel()
 
 
 def _bind_all(*addresses: tuple[str, int]) -> list[socket.socket]:
@@ -190,7 +211,7 @@ def _stop_on_signals() -> asyncio.Task[bool]:
     return asyncio.create_task(came.wait())
 
 
-async def _all_started(webhook: _Server, health: _Server, running: list[asyncio.Task[None]]) -> None:
+async def _all_started(webhook: _Server, health: _Server, running: list[asyncio.Future[Any]]) -> None:
     while not (webhook.started and health.started):
         if any(task.done() for task in running):
             return

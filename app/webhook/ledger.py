@@ -161,12 +161,14 @@ class _ReviewsWriter(Writer):
 class LedgerService:
     """The ledger of one replica: its judge for reviews, and the dropping of what is settled."""
 
-    def __init__(self, settings: Settings, state: LiveState, rules: Rules, metrics: Metrics) -> None:
+    def __init__(  # noqa: PLR0917 - wiring
+        self, settings: Settings, state: LiveState, rules: Rules, metrics: Metrics, offload: Offload
+    ) -> None:
         """Nothing is sent yet. Raises ``SettingsError`` where the cluster's credentials cannot be used."""
         source = settings.state
         self._api = AsyncConnection(configuration(source.kubeconfig, source.context))
         replicas = Replicas(rules.replica.pod, state.watched.replicas)
-        watches, runtime, offload = _Watches(state, replicas), _Runtime(), Offload()
+        watches, runtime = _Watches(state, replicas), _Runtime()
         reader = ConsistentReads(self._api, settings.guard_namespace)
         store = _Store(LedgerStore(self._api, settings.guard_namespace), watches)
         judge = OffloadedJudge(state.facts, rules, offload)

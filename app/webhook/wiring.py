@@ -6,6 +6,7 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Protocol
 
+from app.admission.offload import Offload
 from app.admission.ports import Announcer, ClusterState, Nobody
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Replica, Rules
@@ -20,6 +21,7 @@ from app.settings.engine_options import options_of
 from app.settings.model import Notice, Settings
 from app.webhook.background import Background, reconciler_of
 from app.webhook.reviews import DecisionRecord, HttpReviews
+from app.worker.process import WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from app.webhook.rounds import ProbeRounds
     from app.webhook.service_memory import ServiceMemory
 
+_ASKED_MODULES = ("app.admission.reviewer", "pysat.solvers")
+"""What hard questions are made of, loaded by the worker before the first one comes."""
 _SETTLING_SECONDS = 5.0
 """The API server writes a change milliseconds after its review, unless another webhook takes its time."""
 
@@ -116,7 +120,9 @@ def _peers_of(settings: Settings, state: RunningState, metrics: Metrics) -> Peer
     return watch
 
 
-def _ledger_of(settings: Settings, state: RunningState, metrics: Metrics) -> LedgerService | None:
+def _ledger_of(
+    settings: Settings, state: RunningState, metrics: Metrics, offload: Offload
+) -> LedgerService | None:
     """Return the ledger that changes under way stand in; a folder has nobody to change it."""
     if settings.state.directory is not None:
         return None
@@ -125,7 +131,7 @@ def _ledger_of(settings: Settings, state: RunningState, metrics: Metrics) -> Led
 
     if not isinstance(state, LiveState):
         return None
-    return LedgerService(settings, state, rules_of(settings), metrics)
+    return LedgerService(settings, state, rules_of(settings), metrics, offload)
 
 
 def _rounds_of(settings: Settings, state: RunningState, metrics: Metrics) -> ProbeRounds | None:
@@ -174,11 +180,14 @@ async def run_webhook(
     Raises ``StartError`` and ``SettingsError``.
     """
     metrics, serving = Metrics(), ServingState()
+    worker = WorkerProcess(_ASKED_MODULES, metrics.record_worker_start)
+    metrics.watch_worker(lambda: worker.is_up)
+    offload = Offload(worker, metrics.record_hard_question)
     state = state_of(settings)
     record = DecisionRecord(metrics)
-    rules, ledger = rules_of(settings), _ledger_of(settings, state, metrics)
+    rules, ledger = rules_of(settings), _ledger_of(settings, state, metrics, offload)
     judge = None if ledger is None else ledger.judge
-    reviewer = Reviewer(state, rules, record, announcer_of(settings), ledger=judge)
+    reviewer = Reviewer(state, rules, record, announcer_of(settings), ledger=judge, offload=offload)
     limits = RequestLimits(settings.limits.body_bytes, settings.limits.in_flight, settings.budget_seconds)
     peers = _peers_of(settings, state, metrics)
     reviews = HttpReviews(reviewer, metrics) if peers is None else HttpReviews(reviewer, metrics, peers.saw)
@@ -196,7 +205,7 @@ async def run_webhook(
 
     health = create_health_app(missing, metrics=metrics, state=serving)
     rounds, memory = _rounds_of(settings, state, metrics), _memory_of(settings, state, metrics)
-    parts = (state, background, peers, ledger, rounds, memory)
+    parts = (state, background, peers, ledger, worker, rounds, memory)
     running = [asyncio.create_task(part.run()) for part in parts if part is not None]
     try:
         return await serve(

@@ -24,7 +24,7 @@ from app.errors import StateUnreadable
 from app.model.access import Scope
 from app.model.snapshot import Policies, Resource, Stored, StoredNamespace, Watched
 from tests.admission import world
-from tests.admission.world import MANAGED, NS, Answer, FakeState, Log, Object
+from tests.admission.world import MANAGED, NS, Answer, FakeState, InProcess, Log, Object
 
 VERSION = 100
 Labels = Mapping[str, str]
@@ -80,11 +80,13 @@ class LedgerWorld:
         self._watched = self._taken()
         self.fresh = FreshState(world.cluster(*self.policies_))
         self.log = Log()
-        offload = Offload()
+        offload = Offload(InProcess())
         judge = OffloadedJudge(lambda: self._views.facts(self._facts), self.rules, offload)
         reviews = Reviews(judge, self, self, (self, Writer(self, self)))
         self.judge = LedgerJudge(self, reviews, self.rules, offload)
-        self.reviewer = Reviewer(self.fresh, self.rules, self.log, self.fresh, ledger=self.judge)
+        self.reviewer = Reviewer(
+            self.fresh, self.rules, self.log, self.fresh, ledger=self.judge, offload=offload
+        )
 
     def _taken(self) -> Watched[Policy]:
         policies = {policy.name: Stored(uid_of(policy.name), 50, policy) for policy in self.policies_}

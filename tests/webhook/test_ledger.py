@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from app.admission.offload import Offload
 from app.admission.rules import Rules
 from app.cluster.client.connection import ApiRequest, Method
 from app.cluster.client.errors import refusal
@@ -137,7 +138,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(module, "AsyncConnection", lambda _: api)
     for name in ("_TICK_SECONDS", "_FAILED_SECONDS", "_PATIENCE_SECONDS", "_REFUSED_SECONDS"):
         monkeypatch.setattr(module, name, 0.005)
-    service = LedgerService(Settings(), cast("LiveState", live), Rules(), metrics)
+    service = LedgerService(Settings(), cast("LiveState", live), Rules(), metrics, Offload())
     return World(live, api, metrics, service)
 
 

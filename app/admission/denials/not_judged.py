@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from app.admission.offload import BusyError, UnansweredError
 from app.admission.outcome import OutcomeKind, Reason, ReviewOutcome
 from app.admission.overrides import OverrideRuling
 from app.deadline import ReviewTime
+from app.engine.budget import TooComplexError
 from app.errors import StateUnreadable
 from app.names import MODE_LABEL
 from app.wire.networkpolicy.parse import ParsedPolicy
@@ -63,8 +65,26 @@ def unchecked(review: Review, error: StateUnreadable) -> ReviewOutcome:
     return ReviewOutcome(OutcomeKind.ADMIT, notes=(note,))
 
 
-def too_complex(title: str) -> ReviewOutcome:
+def undecided(title: str, why: TooComplexError) -> ReviewOutcome:
     """Return what becomes of a change, ``title``, that could not be judged in time."""
+    if isinstance(why, BusyError):
+        return ReviewOutcome(
+            OutcomeKind.BUSY,
+            (
+                f"{title} was not judged: busy with another hard question of {why.whose}, try again.",
+                "What takes long to verify is verified one by one for each namespace and each user.",
+            ),
+            (Reason("busy", f"another hard question of {why.whose} is open"),),
+        )
+    if isinstance(why, UnansweredError):
+        return ReviewOutcome(
+            OutcomeKind.TOO_COMPLEX,
+            (
+                f"{title} is too complex to verify at once, and the worker for such is not there: {why}.",
+                "It is started anew within seconds: try again. If that lasts, use simpler selectors.",
+            ),
+            (Reason("no-worker", f"the worker for hard questions is not there: {why}"),),
+        )
     return ReviewOutcome(
         OutcomeKind.TOO_COMPLEX,
         (

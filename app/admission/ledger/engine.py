@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 from app.admission.ledger.harmless import blanket, is_harmless, stateless_flows
@@ -11,7 +12,7 @@ from app.admission.ledger.worst_case import Case, Namespaces, Side
 from app.engine.baselines import missing_baselines, recognise
 from app.engine.budget import Budget, Unlimited
 from app.engine.cluster import MANAGED, Cluster
-from app.engine.judge import Judge, State, Verdict
+from app.engine.judge import Judge, State, Verdict, Wanted
 from app.engine.policy import Namespace, Policy
 from app.engine.regions import NamespaceTable
 from app.engine.required_flows import FlowId, Options, RequiredFlow, managed_flows, required_flows
@@ -21,6 +22,55 @@ _MOST_TABLES = 8
 _MOST_FLOWS = 256
 Flows: TypeAlias = "tuple[RequiredFlow, ...]"
 _DEFAULTS = Options()
+
+
+class Tables:
+    """The tables of namespaces, by identity: they are the same object while nothing changes."""
+
+    def __init__(self) -> None:
+        # The namespaces are held, so that their identity cannot be another's.
+        self._known: dict[int, tuple[Namespaces, NamespaceTable]] = {}
+
+    def __reduce__(self) -> tuple[type[Tables], tuple[()]]:
+        """Be sent to another process without what is remembered."""
+        return Tables, ()
+
+    def of(self, namespaces: Namespaces) -> NamespaceTable:
+        """Return the table of ``namespaces``."""
+        found = self._known.get(id(namespaces))
+        if found is None:
+            if len(self._known) >= _MOST_TABLES:
+                self._known.clear()
+            table = NamespaceTable({name: Namespace(name, labels) for name, labels in namespaces.items()})
+            found = self._known[id(namespaces)] = (namespaces, table)
+        return found[1]
+
+
+def loss_in(
+    case: Case[Policy], known: tuple[Flows, Tables], options: Options, budget: Budget
+) -> Verdict | None:
+    """Return what is open before and rejected for being lost after, None for nothing.
+
+    ``known`` are the flows that are required in ``case``, and the tables that were made. Raises
+    ``TooComplexError``.
+    """
+    flows, tables = known
+    judge = Judge(options, budget)
+    for side in case.after:
+        after = _state(side, case.namespace, tables)
+        if case.before is None:
+            verdict = judge.audit(after, flows)
+        else:
+            before = _state(case.before, case.namespace, tables)
+            verdict = judge.compare(before, after, flows, wanted=Wanted.NEW)
+        if verdict.rejected:
+            return verdict
+    return None
+
+
+def _state(side: Side[Policy], namespace: str, tables: Tables) -> State:
+    policies = (*side.policies, blanket(namespace)) if side.blanket else side.policies
+    return State(policies, tables.of(side.namespaces))
 
 
 class EngineJudge:
@@ -40,8 +90,8 @@ class EngineJudge:
         self._facts = facts
         self._options = options
         self._budget = budget
-        # By identity: namespaces are the same object while nothing changes. The object is held.
-        self._tables: dict[int, tuple[Namespaces, NamespaceTable]] = {}
+        self._tables = Tables()
+        # By identity: facts are the same object while nothing changes. The object is held.
         self._known: dict[tuple[int, int, str], tuple[object, Flows]] = {}
 
     def is_managed(self, labels: Labels) -> bool:
@@ -66,20 +116,12 @@ class EngineJudge:
 
     async def loss(self, case: Case[Policy]) -> Verdict | None:
         """Return what is open before and rejected for being lost after, None for nothing."""
-        return self.loss_within(case, self._budget())
+        return self.question(case)(self._budget())
 
-    def loss_within(self, case: Case[Policy], budget: Budget) -> Verdict | None:
-        """Return what is open before and rejected for being lost after, within ``budget``."""
-        judge, flows = Judge(self._options.known_by(self._facts()), budget), self._flows(case)
-        for side in case.after:
-            after = self._state(side, case.namespace)
-            if case.before is None:
-                verdict = judge.audit(after, flows)
-            else:
-                verdict = judge.compare(self._state(case.before, case.namespace), after, flows)
-            if verdict.rejected:
-                return verdict
-        return None
+    def question(self, case: Case[Policy]) -> Callable[[Budget], Verdict | None]:
+        """Return the question for the loss in ``case``, a value that any process can answer."""
+        options = self._options.known_by(self._facts())
+        return partial(loss_in, case, (self._flows(case), self._tables), options)
 
     def is_pair(self, namespace: str, policies: Policies[Policy]) -> bool:
         """Tell whether both baselines stand."""
@@ -93,25 +135,12 @@ class EngineJudge:
         standing = (*(stored.value for stored in policies.values() if not stored.terminating), new)
         return missing_baselines(standing, self._facts(), namespace)
 
-    def _state(self, side: Side[Policy], namespace: str) -> State:
-        policies = (*side.policies, blanket(namespace)) if side.blanket else side.policies
-        return State(policies, self._table(side.namespaces))
-
-    def _table(self, namespaces: Namespaces) -> NamespaceTable:
-        found = self._tables.get(id(namespaces))
-        if found is None:
-            if len(self._tables) >= _MOST_TABLES:
-                self._tables.clear()
-            table = NamespaceTable({name: Namespace(name, labels) for name, labels in namespaces.items()})
-            found = self._tables[id(namespaces)] = (namespaces, table)
-        return found[1]
-
     def _flows(self, case: Case[Policy]) -> Flows:
         """Return the flows whose loss may be rejected, to the peers of the case."""
         after, facts = case.after[0].namespaces, self._facts()
         if case.is_of_labels:
             return _rejecting(managed_flows(case.namespace, case.peers))
-        cluster = replace(facts, namespaces=self._table(after).namespaces)
+        cluster = replace(facts, namespaces=self._tables.of(after).namespaces)
         return self._remembered(
             (id(facts), id(case.peers), case.namespace),
             (facts, case.peers),

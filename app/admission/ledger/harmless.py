@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from app.engine.budget import Budget
 from app.engine.cluster import Cluster, Source
-from app.engine.judge import Judge, State
+from app.engine.judge import Judge, State, Wanted
 from app.engine.policy import Direction, Policy
 from app.engine.ports import ALL_NUMBERS
 from app.engine.regions import FuturePods, NamespaceTable, Outside, PeerRegion, Region
@@ -48,7 +48,10 @@ def is_harmless(
     beside = (blanket("" if (old or new) is None else (old or new).namespace),)  # type: ignore[union-attr]
     return not any(
         judge.compare(
-            State((*before, *others), _ANYWHERE), State((*after, *others), _ANYWHERE), flows
+            State((*before, *others), _ANYWHERE),
+            State((*after, *others), _ANYWHERE),
+            flows,
+            wanted=Wanted.NEW,
         ).rejected
         for others in ((), beside)
     )

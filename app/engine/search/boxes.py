@@ -79,7 +79,7 @@ class Boxes:
 
     def _add_policy(self, policy: Policy) -> Mask:
         first = self._count
-        for rule in policy.rules(self._direction):
+        for rule in policy.allowing(self._direction):
             self._add_rule(rule)
         boxes = (1 << self._count) - (1 << first)
         if boxes:
@@ -184,7 +184,7 @@ class BoxesByPods:
         self, direction: Direction, before: Sequence[Policy], after: Sequence[Policy], budget: Budget
     ) -> None:
         self._direction = direction
-        self._allowing = [policy for policy in after if policy.rules(direction)]
+        self._allowing = [policy for policy in after if policy.allowing(direction)]
         self._isolating = [policy for policy in before if policy.isolates(direction)]
         self._budget = budget
         self._boxes: dict[Selector, Boxes] = {}

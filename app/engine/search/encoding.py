@@ -35,7 +35,7 @@ class Space:
         self._policies = [
             policy for side in sides for policy in side.policies if policy.isolates(region.direction)
         ]
-        self._rules = [rule for policy in self._policies for rule in policy.rules(region.direction)]
+        self._rules = [rule for policy in self._policies for rule in policy.allowing(region.direction)]
         self._peers = [peer for rule in self._rules if rule.peers is not None for peer in rule.peers.pods]
         self.subject = self._labels([region.subject, *(policy.pods for policy in self._policies)])
         self.peer: dict[str, LabelDimension] = {}

@@ -74,13 +74,32 @@ class Comparison:
         except GaveUpError:
             return solver.only_allowed(region, before, (after,), self._budget)
 
+    def can_lose(self, region: Region, before: Side, after: Side) -> bool:
+        """Tell whether ``after`` may lose a point of ``region``, by a look at what policies select alone."""
+        gone = self._gone if before.world.table is after.world.table else self._before
+        return self._on(region.direction).can_lose(region, gone)
+
     def _on(self, direction: Direction) -> _Ground:
         ground = self._ground.get(direction)
         if ground is None:
             boxes = BoxesByPods(direction, self._before, self._after, self._budget)
-            isolators, added = _selectors(self._after, direction), _selectors(self._added, direction)
-            ground = self._ground[direction] = _Ground(boxes, isolators, added)
+            ground = _Ground(boxes, _selectors(self._after, direction), self._newly_isolated(direction))
+            self._ground[direction] = ground
         return ground
+
+    def _newly_isolated(self, direction: Direction) -> tuple[Selector, ...]:
+        """Return what the added policies select, without those whose pods one policy isolated before.
+
+        Of these pods only that was open what a rule allowed, and a rule more takes nothing of that away.
+        """
+        before = [policy.pods for policy in self._before if policy.isolates(direction)]
+        return tuple(
+            [
+                pods
+                for pods in _selectors(self._added, direction)
+                if not any(pods.is_subset(isolated) for isolated in before)
+            ]
+        )
 
     def _sifted(self, region: Region, world: World, parts: Iterable[_Part]) -> Point | None:
         effort = Effort(self._budget)
@@ -115,8 +134,25 @@ class _Ground:
         for part in isolated_parts(base, self.added):
             boxes = self.boxes.about(part.subject)
             yield part, boxes, boxes.rules | boxes.isolators
-        for part in _formerly_allowed(base, region, gone, world):
+        for part in _formerly_allowed(base, region, self._missed(region, gone), world):
             yield from self.lost_parts(part)
+
+    def can_lose(self, region: Region, gone: Sequence[Policy]) -> bool:
+        """Tell whether pods of ``region`` are newly isolated, or isolated still without one of ``gone``."""
+        terms = dict(region.subject.terms)
+        return any(pods.overlaps(terms) for pods in self.added) or bool(self._missed(region, gone))
+
+    def _missed(self, region: Region, gone: Sequence[Policy]) -> list[Policy]:
+        """Return those of ``gone`` whose pods are isolated still: the others' have everything open now."""
+        return [
+            policy
+            for policy in gone
+            if policy.rules(region.direction) and self._isolates_some_of(region.subject & policy.pods)
+        ]
+
+    def _isolates_some_of(self, pods: Selector) -> bool:
+        terms = dict(pods.terms)
+        return bool(pods) and any(isolator.overlaps(terms) for isolator in self.isolators)
 
 
 def _selectors(policies: Sequence[Policy], direction: Direction) -> tuple[Selector, ...]:
@@ -131,7 +167,7 @@ def _formerly_allowed(
 ) -> Iterator[RegionPart]:
     """Yield the parts of ``base`` that the rules of ``gone`` allowed, as boxes."""
     for policy in gone:
-        rules = policy.rules(region.direction)
+        rules = policy.allowing(region.direction)
         subject = base.subject & policy.pods if rules else NOTHING
         if subject:
             narrowed = replace(base, subject=subject)

@@ -78,7 +78,7 @@ def _covers(region: Region, side: Side) -> Sequence[_Cover]:
         (policy.pods, rule)
         for policy in side.policies
         if policy.pods & region.subject
-        for rule in policy.rules(Direction.INGRESS)
+        for rule in policy.allowing(Direction.INGRESS)
     ]
     parts = _parts(region, [rule for _, rule in rules])
     found = {frozenset(pods for pods, rule in rules if rule_covers(rule, part, side.world)) for part in parts}

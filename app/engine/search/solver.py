@@ -60,7 +60,7 @@ def only_allowed(region: Region, before: Side, others: Sequence[Side], budget: B
     for policy in before.policies:
         if policy.isolates(region.direction):
             space.formula.clauses.append([-free, *space.subject_outside(policy)])
-    allowed = [_allowed_by(space, policy, before) for policy in gone if policy.rules(region.direction)]
+    allowed = [_allowed_by(space, policy, before) for policy in gone if policy.allowing(region.direction)]
     space.formula.clauses.append([free, *allowed])
     return _answer(space, budget)
 
@@ -90,7 +90,7 @@ def _demand_isolated(space: Space, policies: Sequence[Policy]) -> None:
 def _demand_not_allowed(space: Space, side: Side) -> None:
     add = space.formula.clauses.append
     for policy in side.policies:
-        rules = policy.rules(space.region.direction)
+        rules = policy.allowing(space.region.direction)
         if not rules:
             continue
         unselected = space.subject_outside(policy)
@@ -104,7 +104,7 @@ def _demand_not_allowed(space: Space, side: Side) -> None:
 
 def _allowed_by(space: Space, policy: Policy, side: Side) -> Literal:
     space.check_budget()
-    rules = [space.rule_inside(rule, side) for rule in policy.rules(space.region.direction)]
+    rules = [space.rule_inside(rule, side) for rule in policy.allowing(space.region.direction)]
     return space.formula.all_of((space.subject_inside(policy), space.formula.any_of(rules)))
 
 

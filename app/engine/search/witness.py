@@ -50,7 +50,7 @@ def proviso_of(region: Region, point: Point, after: Side, before: Side) -> Provi
         rule
         for side in (after, before)
         for policy in side.policies
-        for rule in policy.rules(region.direction)
+        for rule in policy.allowing(region.direction)
     ]
 
     def lost(candidate: Point) -> bool:

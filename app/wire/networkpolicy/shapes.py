@@ -5,10 +5,11 @@ So everything that has a shape means something, and can be read later without an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Raw
 
 from app.engine.addresses import Network
 from app.engine.policy import Direction
@@ -24,6 +25,7 @@ PortNumber = Annotated[int, Meta(ge=1, le=LAST_PORT)]
 PortNameText = Annotated[str, Meta(min_length=1)]
 LabelKey = Annotated[str, Meta(min_length=1)]
 
+_NULL = Raw(b"null")
 _WITH_VALUES = frozenset({Operator.IN, Operator.NOT_IN})
 _PEER_FIELDS = {"pods": "podSelector", "namespaces": "namespaceSelector", "block": "ipBlock"}
 
@@ -124,6 +126,15 @@ class SpecShape(msgspec.Struct, gc=False, rename="camel"):
     policy_types: Annotated[list[Direction], Meta(max_length=2)] | None = None
 
 
+class LongSpecShape(msgspec.Struct, gc=False, rename="camel"):
+    """``NetworkPolicySpec`` whose rules stay text."""
+
+    pod_selector: SelectorShape | None = None
+    ingress: Raw = _NULL
+    egress: Raw = _NULL
+    policy_types: Annotated[list[Direction], Meta(max_length=2)] | None = None
+
+
 class ObjectShape(msgspec.Struct, gc=False, rename="camel"):
     """``NetworkPolicy``; members that no decision needs are passed over."""
 
@@ -133,4 +144,18 @@ class ObjectShape(msgspec.Struct, gc=False, rename="camel"):
     api_version: Literal["networking.k8s.io/v1"] = "networking.k8s.io/v1"
 
 
+class LongObjectShape(msgspec.Struct, gc=False, rename="camel"):
+    """``NetworkPolicy`` whose rules stay text."""
+
+    metadata: Metadata = NO_METADATA
+    spec: LongSpecShape | None = None
+    kind: Literal["NetworkPolicy"] = "NetworkPolicy"
+    api_version: Literal["networking.k8s.io/v1"] = "networking.k8s.io/v1"
+
+
 decode_object = msgspec.json.Decoder(ObjectShape).decode
+decode_long_object = msgspec.json.Decoder(LongObjectShape).decode
+decode_rule: dict[Direction, Callable[[bytes | Raw], RuleShape]] = {
+    Direction.INGRESS: msgspec.json.Decoder(IngressRuleShape).decode,
+    Direction.EGRESS: msgspec.json.Decoder(EgressRuleShape).decode,
+}

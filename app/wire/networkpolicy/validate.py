@@ -192,6 +192,12 @@ def _rules(
     return tuple(rules)
 
 
+def read_rule(obj: object, direction: Direction, namespace: str, findings: Findings) -> Rule:
+    """Return one rule, as far as it is understood."""
+    [rule] = _rules({direction.field: [obj]}, direction, namespace, findings)
+    return rule
+
+
 def _types(value: object, findings: Findings) -> frozenset[Direction]:
     path = "spec.policyTypes"
     items = findings.items(value, path) or []

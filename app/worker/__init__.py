@@ -1,0 +1,1 @@
+"""The second process of a Pod and the line to it: questions and answers, never what they mean."""

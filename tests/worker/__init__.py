@@ -1,0 +1,1 @@
+"""Tests of the worker: the process that hard questions are asked of."""
