@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from pathlib import Path
 
 from app.deadline import TimeLimits
@@ -34,6 +35,9 @@ class ObedientReviews:
             raise RuntimeError(msg)
         if asked.get("do") == "sleep":
             await asyncio.sleep(asked["seconds"])
+        if asked.get("do") == "hold":
+            while not Path(asked["until"]).exists():  # noqa: ASYNC240 - the event loop is to stand still
+                time.sleep(0.001)  # noqa: ASYNC251
         answer = {
             "bytes": len(body),
             "computing": limits.computing,

@@ -174,6 +174,18 @@ def test_health_and_readiness_and_metrics_are_on_a_port_of_their_own(server: Ser
     assert server.health("/validate").status_code == 404
 
 
+def test_health_and_metrics_answer_while_the_event_loop_of_reviews_is_held(server: Served) -> None:
+    release = server.files.folder / "release"
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        held = pool.submit(server.post, {"do": "hold", "until": str(release)})
+        until(lambda: "netpol_guard_in_flight_requests 1.0" in server.health("/metrics").text)
+        assert server.health("/healthz").status_code == 200
+        assert server.health("/readyz").status_code == 200
+        assert not held.done()
+        release.touch()
+        assert held.result().status_code == 200
+
+
 def test_the_process_is_unready_with_reasons_as_long_as_somebody_says_so(server: Served) -> None:
     reasons = server.files.folder / "not-ready"
     reasons.write_text("no state yet\n")

@@ -5,6 +5,7 @@ import errno
 import gc
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from app.errors import StartError
 from app.serving.server import KEEP_ALIVE_SECONDS, Applications, _bind, _server, serve
-from app.serving.state import ServingState
+from app.serving.state import HELD_SECONDS, ServingState
 from app.serving.tls import ServingCertificate
 from app.serving.tuning import favour_requests_over_threads, settle
 from app.settings.model import ListenSettings
@@ -114,6 +115,20 @@ def test_a_process_is_unready_until_started_and_again_while_draining() -> None:
     assert state.reasons() == ()
     state.is_draining = True
     assert state.reasons() == ("draining: this process is about to end",)
+
+
+def test_a_process_whose_reviews_stand_still_for_long_does_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    state = ServingState()
+    assert state.held() is None
+    state.pulse()
+    now += HELD_SECONDS - 1
+    assert state.held() is None
+    now += 2
+    assert state.held() == "reviews have been at a standstill for 21 s"
+    state.pulse()
+    assert state.held() is None
 
 
 def test_settling_takes_what_is_alive_out_of_the_collectors_sight() -> None:
