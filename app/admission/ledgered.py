@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -71,15 +71,20 @@ class OffloadedJudge(EngineJudge):
             return True
         question = partial(self.harmless_within, namespace, (old, new))
         try:
-            return self._offload.at_once(question, _DEADLINE.get(), (old, new))
+            return self._offload.at_once(question, REVIEW_TIME.get().computing, (old, new))
         except TooComplexError:
             return False
 
     async def loss(self, case: Case[Policy]) -> Verdict | None:
         """Return what is open before and rejected for being lost after, None for nothing."""
-        before = () if case.before is None else case.before.policies
+        before: tuple[Policy, ...] = ()
+        deadline = REVIEW_TIME.get().computing
+        if case.before is not None:
+            before = case.before.policies
+        else:  # that all was open is a first guess: half of the time is left for what was
+            deadline = deadline.at_most(deadline.left / 2)
         about = chain(before, *(side.policies for side in case.after))
-        answer, _ = await self._offload.ask(self.question(case), REVIEW_TIME.get().computing, about)
+        answer, _ = await self._offload.ask(self.question(case), deadline, about)
         return answer
 
 

@@ -7,9 +7,8 @@ nobody's questions stand in line before everybody else's; the next is told to tr
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -47,49 +46,54 @@ class _HardError(TooComplexError):
 
 
 class _Turn:
-    """One review, and for whom it asks; ``is_taken`` once it has a hard question open."""
+    """One review, and for whom it asks: once it has a hard question open, others of these have none."""
 
-    __slots__ = ("is_taken", "keys")
+    __slots__ = ("_token", "is_taken", "keys", "taken")
 
-    def __init__(self, keys: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(self, keys: tuple[tuple[str, str], ...], taken: set[tuple[str, str]]) -> None:
         self.keys = keys
+        self.taken = taken
         self.is_taken = False
 
+    def __enter__(self) -> None:
+        self._token = _TURN.set(self)
 
-_TURN: ContextVar[_Turn] = ContextVar("turn")
+    def __exit__(self, *_: object) -> None:
+        _TURN.reset(self._token)
+        if self.is_taken:
+            self.taken.difference_update(self.keys)
+
+    def busy(self) -> str:
+        """Return whose other hard question is open, "" where this review may have one."""
+        if not self.taken or self.is_taken:
+            return ""
+        return next((whose for whose, name in self.keys if (whose, name) in self.taken), "")
+
+    def take(self) -> None:
+        """Have a hard question open until the review ends. Raises ``BusyError``."""
+        whose = self.busy()
+        if whose:
+            raise BusyError(whose)
+        self.is_taken = True
+        self.taken.update(self.keys)
+
+
+_TURN: ContextVar[_Turn | None] = ContextVar("turn", default=None)
 """That of the review under way: the ledger's protocol hands questions to the judge without it."""
-
-
-def _turn() -> _Turn:
-    return _TURN.get(None) or _Turn()
 
 
 class Offload:
     """Makes judgements, the hard ones by the worker."""
 
-    def __init__(
-        self,
-        worker: Worker | None = None,
-        count: Callable[[str], None] = lambda _: None,
-        at_once_seconds: float = _AT_ONCE_SECONDS,
-    ) -> None:
+    def __init__(self, worker: Worker | None = None, count: Callable[[str], None] = lambda _: None) -> None:
         """``count`` is told what came of each hard question; without a worker none is answered."""
         self._worker = worker or NoWorker()
         self._count = count
-        self._at_once_seconds = at_once_seconds
-        self._taken: Counter[tuple[str, str]] = Counter()
+        self._taken: set[tuple[str, str]] = set()
 
-    @contextmanager
-    def review(self, namespace: str, user: str) -> Iterator[None]:
+    def review(self, namespace: str, user: str) -> AbstractContextManager[None]:
         """Answer the questions of one review, which ``user`` asks for about ``namespace``."""
-        turn = _Turn((("this namespace", namespace), ("this user", user)))
-        token = _TURN.set(turn)
-        try:
-            yield
-        finally:
-            _TURN.reset(token)
-            if turn.is_taken:
-                self._taken -= Counter(turn.keys)
+        return _Turn((("this namespace", namespace), ("this user", user)), self._taken)
 
     async def ask(
         self, question: Question[T], deadline: Deadline, about: Iterable[Policy | None] = ()
@@ -99,18 +103,16 @@ class Offload:
         ``about`` are the policies that it has to do with: a long one is only looked at aside. Raises
         ``TooComplexError`` past the deadline, which counts the time until its turn comes, too.
         """
-        known: list[T] = []
-        with suppress(_HardError):
+        try:
             answer, is_whole = self._tried(question, deadline, about)
-            if is_whole:
-                return answer, False
-            known.append(answer)
+        except _HardError:
+            return await self._aside(question, deadline), True
+        if is_whole:
+            return answer, False
         try:
             return await self._aside(question, deadline), True
-        except TooComplexError:
-            if known:
-                return known[0], True
-            raise
+        except TooComplexError:  # part of an answer is better than none
+            return answer, True
 
     def at_once(self, question: Question[T], deadline: Deadline, about: Iterable[Policy | None] = ()) -> T:
         """Return the answer to ``question``, which the worker is not worth. Raises ``TooComplexError``."""
@@ -125,31 +127,24 @@ class Offload:
         """
         if any(policy is not None and is_long(policy) for policy in about):
             raise _HardError
-        seconds = _BESIDE_A_HARD_ONE_SECONDS if self._busy(_turn()) else self._at_once_seconds
-        at_once = deadline.at_most(seconds)
+        turn = _TURN.get()
+        is_busy = turn is not None and turn.busy()
+        at_once = deadline.at_most(_BESIDE_A_HARD_ONE_SECONDS if is_busy else _AT_ONCE_SECONDS)
         try:
             answer = question(at_once)
         except TooComplexError:
             raise TooComplexError if deadline.exhausted() else _HardError from None
         return answer, not at_once.exhausted() or deadline.exhausted()
 
-    def _busy(self, turn: _Turn) -> str:
-        """Return whose other hard question is open, "" where ``turn`` may have one."""
-        if turn.is_taken:
-            return ""
-        return next((whose for whose, name in turn.keys if self._taken[whose, name]), "")
-
     async def _aside(self, question: Question[T], deadline: Deadline) -> T:
-        turn = _turn()
-        whose = self._busy(turn)
-        if whose:
-            self._count("busy")
-            raise BusyError(whose)
-        if not turn.is_taken:
-            turn.is_taken = True
-            self._taken.update(turn.keys)
+        turn = _TURN.get()
         try:
+            if turn is not None:
+                turn.take()
             answer = await self._worker.ask(question, deadline)
+        except BusyError:
+            self._count("busy")
+            raise
         except TooComplexError:
             self._count("too complex")
             raise

@@ -1,1 +1,1 @@
-"""The second process of a Pod and the line to it: questions and answers, never what they mean."""
+"""The second process of a Pod and the line to it, for questions that take long; never what they mean."""

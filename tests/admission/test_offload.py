@@ -28,7 +28,6 @@ from tests.admission.world import (
     InProcess,
     Log,
     Object,
-    ask,
     cluster,
     guarded,
     manifest,
@@ -310,51 +309,3 @@ def test_a_judgement_made_aside_is_made_anew_where_the_state_moved_on_meanwhile(
     reviewer = Reviewer(state, Rules(), Log(), state, offload=Offload(Meanwhile()))
     response = asyncio.run(_response(reviewer, request("DELETE", old=carrying)))
     assert not response["allowed"]
-
-
-# -- F16 -----------------------------------------------------------------------------------------------------
-
-
-def _of_nine_hundred_kilobytes(name: str, more: list[Object]) -> Object:
-    rules: list[Object] = [
-        {
-            "from": [{"podSelector": {"matchLabels": {"app": f"app-{number}"}}}],
-            "ports": [{"protocol": "TCP", "port": 1 + number}],
-        }
-        for number in range(9_000)
-    ]
-    return manifest(name, {"policyTypes": ["Ingress"], "ingress": [*rules, *more]})
-
-
-def test_a_rule_that_allows_everything_settles_a_large_policy_at_once() -> None:
-    """Without a worker: what is hard would be refused."""
-    big, similar = (_of_nine_hundred_kilobytes(name, [{}]) for name in ("big", "similar"))
-
-    async def scenario() -> None:
-        state = FakeState(cluster(_stored(similar)))
-        reviewer = Reviewer(state, Rules(), Log(), state)
-        created = await _response(reviewer, request("CREATE", big))
-        assert created["allowed"]
-        state.now = cluster(_stored(similar), _stored(big))
-        assert (await _response(reviewer, request("DELETE", old=big)))["allowed"]
-
-    asyncio.run(scenario())
-
-
-def test_a_large_policy_beside_a_similar_one_is_admitted_as_it_isolates_nobody_anew() -> None:
-    big, similar = (_of_nine_hundred_kilobytes(name, []) for name in ("big", "similar"))
-    assert ask(cluster(_stored(similar)), request("CREATE", big), seconds=2).allowed
-
-
-def test_what_is_too_complex_can_be_deleted_if_that_only_opens() -> None:
-    big = _of_nine_hundred_kilobytes("big", [])
-    assert ask(cluster(_stored(big)), request("DELETE", old=big), seconds=2).allowed
-
-
-def test_what_isolates_its_pods_still_keeps_a_required_large_policy() -> None:
-    """The deletion takes away what the policy lets through to pods that another isolates."""
-    carrying = _of_nine_hundred_kilobytes("big", [{"from": [{"namespaceSelector": {}}]}])
-    state = cluster(
-        _stored(carrying), parsed({**DENY_ALL, "spec": {**DENY_ALL["spec"], "policyTypes": ["Ingress"]}})
-    )
-    assert not ask(state, request("DELETE", old=carrying), seconds=5).allowed

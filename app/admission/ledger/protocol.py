@@ -21,6 +21,7 @@ from app.admission.ledger.ports import Informers, Judge, Ledger, Reader
 from app.admission.ledger.values import Change, Effect, LabelChange, PolicyChange, namespace_of
 from app.admission.ledger.worst_case import NOTHING, WorstCase, pending
 from app.admission.ledger.writing import Writer, Written
+from app.engine.budget import TooComplexError
 from app.model.snapshot import P, Resource, Watched
 
 L = TypeVar("L")
@@ -143,7 +144,7 @@ class Reviews(Generic[P, L]):
         entries = self._standing(contents.entries)
         if not self._may_judge_by(change, basis, contents):
             return await self._listed(change)
-        if await self._lost(change, basis, entries) is not None:
+        if await self._may_lose(change, basis, entries):
             return await self._listed(change)
         if (reason := self._unwritable(change, contents)) is not None:
             return Refusal(reason)
@@ -200,7 +201,17 @@ class Reviews(Generic[P, L]):
         if not self._may_judge_by(change, basis, written.contents):
             return False
         now = self._standing(written.earlier)
-        return now == judged_with or await self._lost(change, basis, now) is None
+        return now == judged_with or not await self._may_lose(change, basis, now)
+
+    async def _may_lose(self, change: Change[P], basis: Watched[P], entries: tuple[Entry, ...]) -> bool:
+        """Tell whether the change may take something away, whatever was open before.
+
+        Where that is too complex to tell, it may be easy to tell by what was open: that takes a list.
+        """
+        try:
+            return await self._lost(change, basis, entries) is not None
+        except TooComplexError:
+            return True
 
     # -- the third way -------------------------------------------------------------------------------------
 
