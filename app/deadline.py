@@ -35,6 +35,27 @@ class Deadline:
         return Deadline.after(min(seconds, self.left))
 
 
+class AtOnce:
+    """A budget of some seconds of this thread's processor time, and never past a deadline.
+
+    A busy node may let any thread wait for longer than what it does takes: that makes nothing hard.
+    """
+
+    __slots__ = ("_deadline", "_earliest", "_processor_ends")
+
+    def __init__(self, seconds: float, deadline: Deadline) -> None:
+        """Begin now."""
+        self._deadline = deadline
+        self._earliest = min(time.monotonic() + seconds, deadline.ends)
+        self._processor_ends = time.thread_time() + seconds
+
+    def exhausted(self) -> bool:
+        """Tell whether no more work may be done; processor time, which costs more to ask for, comes last."""
+        if time.monotonic() < self._earliest:
+            return False
+        return self._deadline.exhausted() or time.thread_time() >= self._processor_ends
+
+
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
     """How many seconds one review has: to compute in, until all reading and writing ends, and in all."""

@@ -7,13 +7,14 @@ nobody's questions stand in line before everybody else's; the next is told to tr
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import TypeVar
 
 from app.admission.ports import NoWorker, Worker
-from app.deadline import Deadline
+from app.deadline import REVIEW_TIME, AtOnce, Deadline
 from app.engine.budget import Budget, TooComplexError
 from app.engine.policy import Policy
 from app.errors import WorkerAway
@@ -24,7 +25,7 @@ Question = Callable[[Budget], T]
 """Must be pure, as it may be asked twice, and a value that can be pickled."""
 
 _AT_ONCE_SECONDS = 0.01
-"""How long a judgement may hold up the event loop; what does not suffice begins anew, aside."""
+"""Of processor time: how long a judgement may hold up the event loop; what needs more begins anew, aside."""
 _BESIDE_A_HARD_ONE_SECONDS = 0.002
 """The same for who has a hard question open: the next will not be answered if it is hard, too."""
 
@@ -90,6 +91,7 @@ class Offload:
         self._worker = worker or NoWorker()
         self._count = count
         self._taken: set[tuple[str, str]] = set()
+        self._line = asyncio.Lock()
 
     def review(self, namespace: str, user: str) -> AbstractContextManager[None]:
         """Answer the questions of one review, which ``user`` asks for about ``namespace``."""
@@ -101,7 +103,7 @@ class Offload:
         """Return the answer to ``question``, and whether others were answered meanwhile.
 
         ``about`` are the policies that it has to do with: a long one is only looked at aside. Raises
-        ``TooComplexError`` past the deadline, which counts the time until its turn comes, too.
+        ``TooComplexError`` past the deadline, to which the time until its turn comes does not count.
         """
         try:
             answer, is_whole = self._tried(question, deadline, about)
@@ -129,7 +131,7 @@ class Offload:
             raise _HardError
         turn = _TURN.get()
         is_busy = turn is not None and turn.busy()
-        at_once = deadline.at_most(_BESIDE_A_HARD_ONE_SECONDS if is_busy else _AT_ONCE_SECONDS)
+        at_once = AtOnce(_BESIDE_A_HARD_ONE_SECONDS if is_busy else _AT_ONCE_SECONDS, deadline)
         try:
             answer = question(at_once)
         except TooComplexError:
@@ -141,7 +143,7 @@ class Offload:
         try:
             if turn is not None:
                 turn.take()
-            answer = await self._worker.ask(question, deadline)
+            answer = await self._in_line(question, deadline)
         except BusyError:
             self._count("busy")
             raise
@@ -153,3 +155,17 @@ class Offload:
             raise UnansweredError(str(error)) from error
         self._count("answered")
         return answer
+
+    async def _in_line(self, question: Question[T], deadline: Deadline) -> T:
+        """Return the worker's answer. Who came first is first; waiting for that is no computing."""
+        time, left = REVIEW_TIME.get(), deadline.left
+        try:
+            with time.waiting():
+                async with asyncio.timeout(time.answer.left):
+                    await self._line.acquire()
+        except TimeoutError:
+            raise TooComplexError from None
+        try:
+            return await self._worker.ask(question, Deadline.after(min(left, time.answer.left)))
+        finally:
+            self._line.release()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -15,7 +15,7 @@ import pytest
 from app.admission.offload import BusyError, Offload, UnansweredError
 from app.admission.reviewer import Reviewer
 from app.admission.rules import Doubt, Mode, Rules
-from app.deadline import Deadline, TimeLimits
+from app.deadline import REVIEW_TIME, AtOnce, Deadline, ReviewTime, TimeLimits
 from app.engine.budget import Budget, TooComplexError
 from app.engine.policy import Policy
 from app.errors import WorkerAway
@@ -54,14 +54,22 @@ class SlowWorker:
         if self.ended:
             raise WorkerAway("it ended over this question")
         await self.go_on.wait()
+        if deadline.exhausted():
+            raise TooComplexError
         return question(deadline)
+
+
+@pytest.fixture(autouse=True)
+def _time() -> Iterator[None]:
+    """An hour for each question that is asked outside a review."""
+    token = REVIEW_TIME.set(ReviewTime(TimeLimits.of(3600)))
+    yield
+    REVIEW_TIME.reset(token)
 
 
 def hard(budget: Budget) -> str:
     """A question that takes more than may be spent at once."""
-    while not budget.exhausted() and isinstance(budget, Deadline) and budget.seconds < 1:
-        pass
-    if budget.exhausted():
+    if isinstance(budget, AtOnce) or budget.exhausted():
         raise TooComplexError
     return "answered aside"
 
@@ -88,7 +96,7 @@ def test_what_takes_long_is_answered_by_the_worker() -> None:
 
 def half(budget: Budget) -> str:
     """A question whose answer is only whole where there is time."""
-    if isinstance(budget, Deadline) and budget.seconds < 1:
+    if isinstance(budget, AtOnce):
         while not budget.exhausted():
             pass
         return "half"
@@ -155,6 +163,40 @@ def test_hard_questions_of_others_wait_for_their_turn() -> None:
         await asyncio.sleep(0)
         worker.go_on.set()
         assert [await first, await second] == ["answered aside"] * 2
+
+    asyncio.run(scenario())
+
+
+def test_waiting_for_ones_turn_is_no_computing() -> None:
+    async def scenario() -> None:
+        worker = SlowWorker()
+        offload = Offload(worker)
+        first = asyncio.create_task(asked_by(offload, "one", "ann", hard))
+        await asyncio.sleep(0)
+        time = ReviewTime(TimeLimits(computing=30, reading=3600, answer=3600))
+        REVIEW_TIME.set(time)
+        deadline = Deadline(30, time.computing.ends)
+        second = asyncio.create_task(offload.ask(hard, deadline))
+        await asyncio.sleep(0.05)
+        worker.go_on.set()
+        assert await first == (await second)[0] == "answered aside"
+        assert time.computing.ends > deadline.ends
+
+    asyncio.run(scenario())
+
+
+def test_who_is_not_served_in_time_is_told_and_leaves_the_line() -> None:
+    async def scenario() -> None:
+        worker = SlowWorker()
+        offload = Offload(worker)
+        first = asyncio.create_task(asked_by(offload, "one", "ann", hard))
+        await asyncio.sleep(0)
+        REVIEW_TIME.set(ReviewTime(TimeLimits.of(0.05)))
+        with pytest.raises(TooComplexError):
+            await asked_by(offload, "two", "bob", hard)
+        worker.go_on.set()
+        assert await first == "answered aside"
+        assert worker.asked == 1
 
     asyncio.run(scenario())
 
