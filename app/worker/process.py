@@ -122,30 +122,28 @@ class WorkerProcess:
     async def _answered(self, process: Process, asked: _Open) -> str:
         """Have one question answered; return why the worker cannot be asked any more, "" if it can."""
         seconds = asked.deadline.left
-        if asked.answer.done():
-            return ""
-        if seconds <= 0:
-            asked.fail(TooComplexError())
-            return ""
         try:
+            if asked.answer.done():
+                return ""
+            if seconds <= 0:
+                raise TooComplexError  # noqa: TRY301 - as the worker would
             # In a thread: what is said of a large cluster takes milliseconds to write down and to read.
             frame = await asyncio.to_thread(packed, Asked(asked.question, seconds))
             async with asyncio.timeout(seconds + _GRACE_SECONDS):
                 reply = await _exchanged(process, frame)
-            answered: Answered = await asyncio.to_thread(unpacked, reply)
+            _settle(asked, await asyncio.to_thread(unpacked, reply))
+        except TooComplexError as error:
+            asked.fail(error)
         except TimeoutError:
             asked.fail(TooComplexError())
             return "it did not answer in time"
         except (asyncio.IncompleteReadError, ConnectionError):
             asked.fail(WorkerAway("it ended over this question"))
             return f"it ended over a question, with {await process.wait()}"
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - a fault of ours, before or after the worker was asked
+            _LOG.failure("a question or its answer could not be handed over", error)
+        finally:
             asked.fail(WorkerAway("the question could not be handed over"))
-            if isinstance(error, Exception):
-                _LOG.failure("a question could not be handed to the worker", error)
-                return "a question could not be handed over"
-            raise
-        _settle(asked, answered)
         return ""
 
 

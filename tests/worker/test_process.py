@@ -163,9 +163,11 @@ def test_who_gives_up_waiting_is_not_answered_and_the_next_one_is() -> None:
 
 def test_what_cannot_travel_is_a_fault_of_ours_and_leaves_nobody_waiting() -> None:
     async def scenario() -> None:
-        async with working() as (worker, _):
+        async with working() as (worker, starts):
             with pytest.raises(WorkerAway, match="could not be handed over"):
                 await worker.ask(lambda _: None, soon())
+            assert await worker.ask(questions.process_id, soon())
+            assert len(starts) == 1
 
     asyncio.run(scenario())
 
