@@ -140,15 +140,14 @@ class _Ground:
     def can_lose(self, region: Region, gone: Sequence[Policy]) -> bool:
         """Tell whether pods of ``region`` are newly isolated, or isolated still without one of ``gone``."""
         terms = dict(region.subject.terms)
-        return any(pods.overlaps(terms) for pods in self.added) or bool(self._missed(region, gone))
+        is_newly_isolated = any(pods.overlaps(terms) for pods in self.added)
+        return is_newly_isolated or next(self._missed(region, gone), None) is not None
 
-    def _missed(self, region: Region, gone: Sequence[Policy]) -> list[Policy]:
-        """Return those of ``gone`` whose pods are isolated still: the others' have everything open now."""
-        return [
-            policy
-            for policy in gone
-            if policy.rules(region.direction) and self._isolates_some_of(region.subject & policy.pods)
-        ]
+    def _missed(self, region: Region, gone: Sequence[Policy]) -> Iterator[Policy]:
+        """Yield those of ``gone`` whose pods are isolated still: the others' have everything open now."""
+        for policy in gone:
+            if policy.rules(region.direction) and self._isolates_some_of(region.subject & policy.pods):
+                yield policy
 
     def _isolates_some_of(self, pods: Selector) -> bool:
         terms = dict(pods.terms)
@@ -163,7 +162,7 @@ def _selectors(policies: Sequence[Policy], direction: Direction) -> tuple[Select
 
 
 def _formerly_allowed(
-    base: RegionPart, region: Region, gone: Sequence[Policy], world: World
+    base: RegionPart, region: Region, gone: Iterable[Policy], world: World
 ) -> Iterator[RegionPart]:
     """Yield the parts of ``base`` that the rules of ``gone`` allowed, as boxes."""
     for policy in gone:
