@@ -20,6 +20,7 @@ from tests.admission.world import (
     NS,
     Answer,
     FakeState,
+    InProcess,
     Log,
     Object,
     ask,
@@ -27,6 +28,7 @@ from tests.admission.world import (
     manifest,
     request,
 )
+from tests.engine.test_bounds import Looks
 
 _RULES: list[Object] = [
     {
@@ -35,6 +37,7 @@ _RULES: list[Object] = [
     }
     for number in range(9_000)
 ]
+HOUR = 3600.0
 OPEN: Object = {}
 TO_ALL: Object = {"from": [{"namespaceSelector": {}}]}
 
@@ -54,16 +57,23 @@ def stored(obj: Object) -> Policy:
     return policy
 
 
-def asked(policies: tuple[Policy, ...], change: Object, *, ledger: bool, seconds: float = 2.0) -> Answer:
-    """Return the answer to ``change`` in a namespace of ``policies``; searches there take minutes."""
+def asked(policies: tuple[Policy, ...], change: Object, *, ledger: bool) -> Answer:
+    """Return the answer to ``change`` in a namespace of ``policies``."""
     if ledger:
-        return LedgerWorld(list(policies)).ask(change, seconds=seconds)
-    return ask(cluster(*policies), change, seconds=seconds)
+        return LedgerWorld(list(policies)).ask(change, seconds=HOUR)
+    return ask(cluster(*policies), change, seconds=HOUR)
+
+
+@pytest.fixture
+def _little_effort(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the worker look at its budget so often and no more: searches of large policies take far more."""
+    monkeypatch.setattr(InProcess, "budget", lambda *_: Looks(300))
 
 
 with_and_without_a_ledger = pytest.mark.parametrize("ledger", [True, False], ids=["ledger", "lists"])
 
 
+@pytest.mark.usefixtures("_little_effort")
 @with_and_without_a_ledger
 def test_one_beside_a_similar_one_is_admitted_as_it_isolates_nobody_anew(*, ledger: bool) -> None:
     assert is_long(stored(large("similar")))
@@ -71,6 +81,7 @@ def test_one_beside_a_similar_one_is_admitted_as_it_isolates_nobody_anew(*, ledg
     assert answer.allowed, answer.message
 
 
+@pytest.mark.usefixtures("_little_effort")
 @with_and_without_a_ledger
 @pytest.mark.parametrize("similar", ["similar", ""])
 def test_one_that_allows_everything_is_created_and_deleted(similar: str, *, ledger: bool) -> None:
@@ -90,6 +101,7 @@ def test_one_that_allows_everything_is_settled_at_once() -> None:
     assert json.loads(reply)["response"]["allowed"]
 
 
+@pytest.mark.usefixtures("_little_effort")
 @with_and_without_a_ledger
 def test_what_is_too_complex_can_be_deleted_if_that_only_opens(*, ledger: bool) -> None:
     other = world.parsed(manifest("other", {"podSelector": {"matchLabels": {"app": "other"}}}))
@@ -98,10 +110,18 @@ def test_what_is_too_complex_can_be_deleted_if_that_only_opens(*, ledger: bool) 
     assert asked((other, stored(big)), request("DELETE", old=big), ledger=ledger).allowed
 
 
+@pytest.mark.usefixtures("_little_effort")
+@with_and_without_a_ledger
+def test_what_has_to_be_searched_is_too_complex_with_so_little_effort(*, ledger: bool) -> None:
+    similar, big = stored(large("similar")), stored(large("big", TO_ALL))
+    answer = asked((similar, big), request("DELETE", old=large("big", TO_ALL)), ledger=ledger)
+    assert "too complex to verify" in answer.message
+
+
 @with_and_without_a_ledger
 def test_one_that_lets_required_traffic_to_pods_that_another_isolates_stays(*, ledger: bool) -> None:
     deny = world.parsed({**DENY_ALL, "spec": {**DENY_ALL["spec"], "policyTypes": ["Ingress"]}})
     big = stored(large("big", TO_ALL))
-    answer = asked((deny, big), request("DELETE", old=large("big", TO_ALL)), ledger=ledger, seconds=60)
+    answer = asked((deny, big), request("DELETE", old=large("big", TO_ALL)), ledger=ledger)
     assert not answer.allowed
     assert f"deleting NetworkPolicy {NS}/big would cut" in answer.message

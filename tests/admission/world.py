@@ -123,12 +123,17 @@ class FakeState:
 class InProcess:
     """A worker that answers at once; questions and answers travel as to another process."""
 
+    @staticmethod
+    def budget(deadline: Deadline) -> Budget:
+        """Return what may be spent on a question; to be replaced where time is not to matter."""
+        return deadline
+
     async def ask(self, question: Callable[[Budget], T], deadline: Deadline) -> T:
         """Return the answer."""
         if deadline.exhausted():
             raise TooComplexError
         sent: Callable[[Budget], T] = pickle.loads(pickle.dumps(question))  # noqa: S301 - of this process
-        received: T = pickle.loads(pickle.dumps(sent(deadline)))  # noqa: S301
+        received: T = pickle.loads(pickle.dumps(sent(self.budget(deadline))))  # noqa: S301
         return received
 
 
