@@ -36,6 +36,7 @@ from app.model.snapshot import Policies, Resource, Stored, StoredNamespace, Watc
 from app.wire.objects.services import endpointslice_facts, service_facts
 from app.wire.objects.webhooks import registrations
 from tests.admission.sequences.store import Object, Review, Store, encoded
+from tests.admission.world import InProcess
 
 ADMIN = "admin"
 """The only user who may override."""
@@ -66,7 +67,7 @@ class Guard:
         self._loop = loop
         self._tokens = count()
         self._objects: dict[tuple[str, str], Any] = {}
-        self._offload = Offload()
+        self._offload = Offload(InProcess())
         self.restart()
 
     def restart(self) -> None:
@@ -81,7 +82,7 @@ class Guard:
         reviews = Reviews(judge, self, self, (self, writer))
         self._settler = Settler(judge, self, self, (self, writer, self))
         ledger = LedgerJudge(self, reviews, rules, self._offload) if self.setting.has_ledger else None
-        self._reviewer = Reviewer(self, rules, self, self, ledger=ledger)
+        self._reviewer = Reviewer(self, rules, self, self, ledger=ledger, offload=self._offload)
 
     def saw(self) -> None:
         """Take in what has changed in the store; keep what Services are, and drop what is settled."""
