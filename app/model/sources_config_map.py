@@ -57,6 +57,10 @@ class _RoundsEntry(msgspec.Struct, omit_defaults=True):
     gaps: tuple[str, ...] = ()
 
 
+_decode_entry = msgspec.json.Decoder(_Entry).decode
+_decode_rounds = msgspec.json.Decoder(_RoundsEntry).decode
+
+
 def seen_key(remembered: Remembered) -> str:
     """Return the key of the guard's own note of when it saw the place."""
     return _SEEN + remembered.key
@@ -143,7 +147,7 @@ def _skipped(key: str, why: str) -> str:
 
 
 def _decoded(text: str) -> _Entry:
-    entry = msgspec.json.decode(text, type=_Entry)
+    entry = _decode_entry(text)
     if entry.first_seen > entry.last_seen:
         raise ValueError("firstSeen is after lastSeen")
     return entry
@@ -179,7 +183,7 @@ def _read_rounds(annotations: Mapping[str, str], notes: list[str]) -> Rounds:
     if not text:
         return NO_ROUNDS
     try:
-        entry = msgspec.json.decode(text, type=_RoundsEntry)
+        entry = _decode_rounds(text)
     except msgspec.MsgspecError as error:
         notes.append(f"ConfigMap {SOURCES_CONFIG_MAP}: annotation {ROUNDS_ANNOTATION} is skipped: {error}")
         return NO_ROUNDS
