@@ -54,7 +54,8 @@ def test_fish_completes_values() -> None:
 
 
 def test_the_installed_script_is_the_one_that_is_shown(tmp_path: Path) -> None:
-    run("bash", "-c", "netpol-guard --install-completion", HOME=str(tmp_path))
+    # With one command alone bash gives way to it, and nobody could tell for which shell to install.
+    run("bash", "-c", "netpol-guard --install-completion; exit", HOME=str(tmp_path))
     script = (tmp_path / ".bash_completions" / "netpol-guard.sh").read_text()
     assert "complete -o default -F _netpol_guard_completion netpol-guard" in script
     assert "netpol-guard.sh" in (tmp_path / ".bashrc").read_text()
