@@ -100,7 +100,8 @@ class Store:
         if not dry_run and new != old:
             self._stamp(new)
             self.namespaces[name] = new
-            if labels_of(new).get(MODE_LABEL) != labels_of(old).get(MODE_LABEL):
+            # Whoever makes a namespace managed answers for the mode that it carries already, too.
+            if any(labels_of(new).get(key) != labels_of(old).get(key) for key in (MODE_LABEL, MANAGED_LABEL)):
                 self._license(name, user)
         return True
 
