@@ -113,6 +113,13 @@ class NamespaceJudgement:
         return self._old is not None and MANAGED.matches(self._old.labels)
 
 
+def labels_outcome(
+    versions: tuple[Namespace | None, Namespace], cluster: Cluster, rules: Rules, budget: Budget
+) -> ReviewOutcome:
+    """Return what new labels come to: a question that any process can answer. Raises ``TooComplexError``."""
+    return NamespaceJudgement(*versions, cluster, (rules, budget)).outcome()
+
+
 def _cut_note(loss: Loss) -> str:
     isolating = listed(dict.fromkeys(policy.name for policy in loss.isolating))
     return (

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from app.admission.denials.not_judged import title_of
 from app.admission.denials.under_way import already_exists, as_half, not_now, with_entries_under_way
-from app.admission.label_judgement import NamespaceJudgement
+from app.admission.label_judgement import labels_outcome
 from app.admission.ledger.engine import EngineJudge
 from app.admission.ledger.protocol import Admission, Decision, Refusal, Reviews
 from app.admission.ledger.protocol import Reason as Ground
@@ -26,7 +26,7 @@ from app.deadline import REVIEW_TIME, ReviewTime
 from app.engine.budget import Budget, TooComplexError
 from app.engine.cluster import Cluster
 from app.engine.judge import Verdict
-from app.engine.policy import Namespace, Policy
+from app.engine.policy import Policy
 from app.model.snapshot import Stored, StoredNamespace, Watched, version_of
 from app.wire.networkpolicy.parse import ParsedPolicy
 from app.wire.objects.namespaces import ParsedNamespace
@@ -160,7 +160,7 @@ class LedgerJudge:
         cluster = self._watched.cluster(decision.basis or self._watched.snapshot())
         old, new = versions
         question = partial(
-            _labels_outcome, (None if old is None else old.namespace, new.namespace), cluster, self._rules
+            labels_outcome, (None if old is None else old.namespace, new.namespace), cluster, self._rules
         )
         about = chain.from_iterable(cluster.policies.values())
         if isinstance(decision, Admission):
@@ -264,9 +264,3 @@ def ledgered_labels(review: Review, old: ParsedNamespace | None, new: ParsedName
         stored = StoredNamespace(metadata.uid, version, old.namespace.labels)
     effect = Effect.DRY_RUN if review.dry_run else Effect.REAL
     return LabelChange(new.namespace.name, new.metadata.uid, stored, new.namespace.labels, effect)
-
-
-def _labels_outcome(
-    versions: tuple[Namespace | None, Namespace], cluster: Cluster, rules: Rules, budget: Budget
-) -> ReviewOutcome:
-    return NamespaceJudgement(*versions, cluster, (rules, budget)).outcome()

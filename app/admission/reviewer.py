@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from time import perf_counter
 
 from msgspec import Raw
@@ -23,14 +22,13 @@ from app.admission.denials.not_judged import (
     unknown_state,
     unreadable,
 )
-from app.admission.label_judgement import NamespaceJudgement
+from app.admission.fresh_judge import FreshJudge, change_of
 from app.admission.ledger.protocol import Way
 from app.admission.ledger.values import Change
 from app.admission.ledgered import LedgerJudge, ledgered_policy
 from app.admission.offload import Offload
 from app.admission.outcome import ADMITTED, OutcomeKind, PolicyChange, ReviewOutcome
 from app.admission.overrides import OverrideRuling, Overrides, hint
-from app.admission.policy_judge import PolicyJudge, change_of, changes_in
 from app.admission.ports import (
     Afterwards,
     Announcer,
@@ -44,9 +42,9 @@ from app.admission.probes import Probes, probe_in
 from app.admission.responses import DENY, answer, overridden, unjudged
 from app.admission.rules import NAMESPACES, POLICIES, Mode, Rules
 from app.deadline import REVIEW_TIME, ReviewTime, TimeLimits
-from app.engine.budget import Budget, TooComplexError
+from app.engine.budget import TooComplexError
 from app.engine.cluster import MANAGED, Cluster
-from app.engine.policy import Namespace, Policy
+from app.engine.policy import Policy
 from app.errors import StateUnreadable
 from app.model.access import Scope
 from app.names import MODE_LABEL, OVERRIDE_ANNOTATION
@@ -104,9 +102,9 @@ class Reviewer:
         self._rules = rules
         self._recorder = recorder
         self._overrides = Overrides(state, announcer or Nobody())
-        self._policies = PolicyJudge(rules)
         self._ledger = ledger
         self._offload = offload or Offload()
+        self._fresh = FreshJudge(state, rules, self._offload)
         self._probes = Probes(state, rules.replica)
 
     async def respond(self, body: bytes, limits: TimeLimits, peer: str = "") -> tuple[bytes, Afterwards]:
@@ -152,7 +150,7 @@ class Reviewer:
     async def _noted(self, judged: _Judged, time: ReviewTime) -> None:
         """Remember a change that is made although it was refused: others are judged with it."""
         if judged.change is not None:
-            self._policies.admitted(judged.change)
+            self._fresh.admitted(judged.change)
         if judged.under_way is not None and self._ledger is not None:
             with suppress(StateUnreadable, TimeoutError):
                 async with asyncio.timeout(time.answer.left):
@@ -214,7 +212,7 @@ class Reviewer:
         self, review: Review, kept: ParsedPolicy, old: ParsedPolicy | None, time: ReviewTime
     ) -> _Judged:
         try:
-            cluster = await self._read(Scope(review.namespace), time)
+            cluster = await self._fresh.read(Scope(review.namespace), time)
         except StateUnreadable as error:
             return _Judged(unknown_state(review, error), self._rules.mode, kept.metadata)
         namespace = cluster.namespaces.get(review.namespace)
@@ -225,13 +223,23 @@ class Reviewer:
             return _Judged(spec_of_what_goes(review), mode, kept.metadata)
         if mode is not _OFF:
             change = change_of(review, kept, old)
-            outcome = await self._policy_outcome(review, change, cluster, time)
+            outcome = await self._fresh_outcome(review, change, cluster, time)
             if not review.dry_run:
                 if outcome.kind is _ADMIT or mode is not _ENFORCE:
-                    self._policies.admitted(change)
+                    self._fresh.admitted(change)
                 else:
                     waiting = change
         return _Judged(replace(outcome, way=_FRESH), mode, kept.metadata, change=waiting)
+
+    async def _fresh_outcome(
+        self, review: Review, change: PolicyChange, cluster: Cluster, time: ReviewTime
+    ) -> ReviewOutcome:
+        try:
+            return await self._fresh.policy(change, cluster, time)
+        except TooComplexError as error:
+            return undecided(change.title, error)
+        except StateUnreadable as error:
+            return unknown_state(review, error)
 
     def _usable_ledger(self) -> LedgerJudge | None:
         ledger = self._ledger
@@ -270,38 +278,10 @@ class Reviewer:
                 return None
             outcome = unknown_state(review, error)
         if outcome.kind is _ADMIT and not review.dry_run and outcome.way != Way.HARMLESS.value:
-            self._policies.admitted(change)  # in case the ledger can be used no more in a moment
+            self._fresh.admitted(change)  # in case the ledger can be used no more in a moment
         if outcome.kind is OutcomeKind.EXISTS:  # nobody can create it, nor override that
             return _Judged(outcome, mode)
         return _Judged(outcome, mode, kept.metadata, under_way=None if review.dry_run else under_way)
-
-    async def _policy_outcome(
-        self, review: Review, change: PolicyChange, cluster: Cluster, time: ReviewTime
-    ) -> ReviewOutcome:
-        """Return the outcome; found out anew where the state moved on while it was being found out."""
-        try:
-            while True:
-                cases = self._policies.cases(change, cluster)
-                question = partial(self._policies.outcome, change, cases)
-                about = chain(
-                    (change.old, change.new),
-                    *(state.policies.get(change.namespace, ()) for state, _ in cases),
-                )
-                outcome, others_answered = await self._offload.ask(question, time.computing, about)
-                if not others_answered or outcome.kind is not _ADMIT:
-                    return outcome
-                read, cluster = cluster, await self._read(Scope(review.namespace), time)
-                if cluster is read and changes_in(self._policies.cases(change, read)) == changes_in(cases):
-                    return outcome
-        except TooComplexError as error:
-            return undecided(change.title, error)
-        except StateUnreadable as error:
-            return unknown_state(review, error)
-
-    async def _read(self, scope: Scope, time: ReviewTime) -> Cluster:
-        """Return the state of ``scope``, its policies fresh. Raises ``StateUnreadable``."""
-        with time.waiting():
-            return await self._state.read(scope, time.reading)
 
     def _mode(self, labels: Mapping[str, str]) -> Mode:
         return _MODES.get(labels.get(MODE_LABEL, ""), self._rules.mode)
@@ -340,14 +320,7 @@ class Reviewer:
                 with _unless_unusable(ledger):
                     async with asyncio.timeout(time.answer.left):
                         return await ledger.labels(review, versions, time)
-            cluster = await self._read(Scope.managed(), time)
-            if not was_managed:
-                own = await self._read(Scope(new.namespace.name), time)
-                cluster = replace(cluster, policies={**cluster.policies, **own.policies})
-            before = None if old is None else old.namespace
-            question = partial(_namespace_outcome, (before, new.namespace), cluster, self._rules)
-            about = chain.from_iterable(cluster.policies.values())
-            outcome, _ = await self._offload.ask(question, time.computing, about)
+            outcome = await self._fresh.labels(None if old is None else old.namespace, new.namespace, time)
             return replace(outcome, way=_FRESH)
         except (StateUnreadable, TimeoutError) as error:
             unread = overdue(time) if isinstance(error, TimeoutError) else error
@@ -385,12 +358,6 @@ def _unless_unusable(ledger: LedgerJudge) -> Iterator[None]:
     except StateUnreadable:
         if ledger.unusable() is None:
             raise
-
-
-def _namespace_outcome(
-    versions: tuple[Namespace | None, Namespace], cluster: Cluster, rules: Rules, budget: Budget
-) -> ReviewOutcome:
-    return NamespaceJudgement(*versions, cluster, (rules, budget)).outcome()
 
 
 def _policy(raw: Raw | None, namespace: str) -> ParsedPolicy | None:

@@ -1,18 +1,26 @@
-"""Judges changes of policies one after another, with what is remembered between them."""
+"""Judges changes without a ledger: by fresh lists, and what this replica let through a moment ago."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 
 from app.admission.assumed import AssumedChanges
 from app.admission.denials.under_way import with_changes_under_way
+from app.admission.label_judgement import labels_outcome
+from app.admission.offload import Offload
 from app.admission.outcome import OutcomeKind, PolicyChange, ReviewOutcome
 from app.admission.policy_judgement import PolicyJudgement
+from app.admission.ports import ClusterState
 from app.admission.rules import Rules
 from app.admission.standing import Standing, StandingMemory
+from app.deadline import ReviewTime
 from app.engine.budget import Budget
-from app.engine.cluster import Cluster
+from app.engine.cluster import MANAGED, Cluster
+from app.engine.policy import Namespace
+from app.model.access import Scope
 from app.names import OURS
 from app.wire.networkpolicy.parse import ParsedPolicy
 from app.wire.review.request import Operation, Review
@@ -41,7 +49,7 @@ def change_of(review: Review, kept: ParsedPolicy, old: ParsedPolicy | None) -> P
 
 
 class PolicyJudge:
-    """Judges changes of NetworkPolicies."""
+    """Judges changes of NetworkPolicies one after another, with what is remembered between them."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -84,3 +92,53 @@ class PolicyJudge:
     def admitted(self, change: PolicyChange) -> None:
         """Remember that ``change`` was let through."""
         self._assumed.admitted(change)
+
+
+class FreshJudge:
+    """Reads what a change meets, and judges by that."""
+
+    def __init__(self, state: ClusterState, rules: Rules, offload: Offload) -> None:
+        """``state`` is asked for each change."""
+        self._state = state
+        self._rules = rules
+        self._offload = offload
+        self._policies = PolicyJudge(rules)
+
+    def admitted(self, change: PolicyChange) -> None:
+        """Remember that ``change`` was let through."""
+        self._policies.admitted(change)
+
+    async def read(self, scope: Scope, time: ReviewTime) -> Cluster:
+        """Return the state of ``scope``, its policies fresh. Raises ``StateUnreadable``."""
+        with time.waiting():
+            return await self._state.read(scope, time.reading)
+
+    async def policy(self, change: PolicyChange, cluster: Cluster, time: ReviewTime) -> ReviewOutcome:
+        """Return what ``change`` comes to in ``cluster``; anew where that moved on while it was found out.
+
+        Raises ``TooComplexError`` and ``StateUnreadable``.
+        """
+        while True:
+            cases = self._policies.cases(change, cluster)
+            question = partial(self._policies.outcome, change, cases)
+            about = chain(
+                (change.old, change.new),
+                *(state.policies.get(change.namespace, ()) for state, _ in cases),
+            )
+            outcome, others_answered = await self._offload.ask(question, time.computing, about)
+            if not others_answered or outcome.kind is not OutcomeKind.ADMIT:
+                return outcome
+            read, cluster = cluster, await self.read(Scope(change.namespace), time)
+            if cluster is read and changes_in(self._policies.cases(change, read)) == changes_in(cases):
+                return outcome
+
+    async def labels(self, old: Namespace | None, new: Namespace, time: ReviewTime) -> ReviewOutcome:
+        """Return what a change of a namespace's labels comes to; raises like ``policy``."""
+        cluster = await self.read(Scope.managed(), time)
+        if old is None or not MANAGED.matches(old.labels):
+            own = await self.read(Scope(new.name), time)
+            cluster = replace(cluster, policies={**cluster.policies, **own.policies})
+        question = partial(labels_outcome, (old, new), cluster, self._rules)
+        about = chain.from_iterable(cluster.policies.values())
+        outcome, _ = await self._offload.ask(question, time.computing, about)
+        return outcome
