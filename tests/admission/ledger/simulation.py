@@ -348,7 +348,7 @@ class Run:
         self._left = 0
         self._halves: set[str] = set()
         self._never_reviewed: set[str] = set()
-        """What was being deleted from the start: nobody answers for what that alone kept open."""
+        """What is deleted without a review: nobody answers for what that alone kept open."""
         self._prepare()
         self._open: dict[tuple[str, str], int] = {}
         self._since: dict[tuple[str, str, int], int] = {}
@@ -542,6 +542,8 @@ class Run:
                 self._left = 0
                 return
             self._write(request, current)
+            if not judged and request.step.verb == "delete":
+                self._never_reviewed.add(current.uid)
             vanished = request.step.verb == "finalize" and current.uid in self._never_reviewed
             self._observe(request if judged and not vanished else None)
             self._over()
