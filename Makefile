@@ -46,7 +46,7 @@ format: $(STAMP) ## Format the code and fix what can be fixed by itself
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## Measure decisions and request latency, next to an empty handler and an empty Go webhook
+bench: $(STAMP) ## Measure decisions, requests, changes on a real API server, and memory
 	@$(BIN)/python -m tests.bench
 
 venv: $(STAMP) ## Create .venv with everything in it (the other targets do that by themselves)
