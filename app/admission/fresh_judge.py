@@ -15,7 +15,7 @@ from app.admission.outcome import OutcomeKind, PolicyChange, ReviewOutcome
 from app.admission.policy_judgement import PolicyJudgement
 from app.admission.ports import ClusterState
 from app.admission.rules import Rules
-from app.admission.standing import Standing, StandingMemory
+from app.admission.standing import StandingMemory
 from app.deadline import ReviewTime
 from app.engine.budget import Budget
 from app.engine.cluster import MANAGED, Cluster
@@ -83,7 +83,7 @@ class PolicyJudge:
         if outcome.kind is not OutcomeKind.ADMIT:
             return outcome
         for possible, changes in later:
-            standing = Standing.of(possible, change.namespace, self._rules.options, budget)
+            standing = self._standing.anew(possible, change.namespace, budget)
             together = PolicyJudgement(change, standing, self._rules, budget).outcome()
             if together.kind is not OutcomeKind.ADMIT:
                 return with_changes_under_way(together, changes)

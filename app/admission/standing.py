@@ -12,6 +12,41 @@ from app.engine.regions import NamespaceTable
 from app.engine.required_flows import Options, RequiredFlow, guarded_namespaces, required_flows
 
 
+class Requirements:
+    """What follows from namespaces, sources, webhooks and API servers, whatever the policies.
+
+    Worked out once for as long as all of these are the very same: it looks at every namespace.
+    """
+
+    _MOST = 1_024
+
+    def __init__(self, cluster: Cluster, options: Options) -> None:
+        self._cluster = cluster
+        self._options = options
+        self.table = NamespaceTable(cluster.namespaces)
+        self.guarded = guarded_namespaces(cluster)
+        self._flows: dict[str, tuple[RequiredFlow, ...]] = {}
+
+    def are_of(self, cluster: Cluster) -> bool:
+        """Tell whether they are those of ``cluster``, too."""
+        grounds = zip(_grounds(self._cluster), _grounds(cluster), strict=True)
+        return all(known is new for known, new in grounds)
+
+    def flows(self, namespace: str) -> tuple[RequiredFlow, ...]:
+        """Return the flows that the policies of ``namespace`` must leave open."""
+        found = self._flows.get(namespace)
+        if found is None:
+            if len(self._flows) >= self._MOST:
+                self._flows.clear()
+            found = required_flows(self._cluster, namespace, self._options, self.guarded)
+            self._flows[namespace] = found
+        return found
+
+
+def _grounds(cluster: Cluster) -> tuple[object, ...]:
+    return cluster.namespaces, cluster.sources, cluster.webhooks, cluster.api_server
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What follows from a state alone, whatever the change: worked out once for each state."""
@@ -24,13 +59,15 @@ class Standing:
     """The flows that no two policies each keep open alone, with the name of the one that does, if any."""
 
     @classmethod
-    def of(cls, cluster: Cluster, namespace: str, options: Options, budget: Budget) -> Standing:
-        """Return what follows from ``cluster`` for ``namespace``. Raises ``TooComplexError``."""
-        guarded = guarded_namespaces(cluster)
-        flows = required_flows(cluster, namespace, options, guarded)
-        table = NamespaceTable(cluster.namespaces)
+    def of(cls, cluster: Cluster, namespace: str, required: Requirements, budget: Budget) -> Standing:
+        """Return what follows from ``cluster``, which has these requirements, for ``namespace``.
+
+        Raises ``TooComplexError``.
+        """
+        table, flows = required.table, required.flows(namespace)
         state = State(cluster.policies.get(namespace, ()), table)
-        return cls(cluster, table, namespace in guarded, flows, tuple(_hanging(flows, state, budget)))
+        hanging = tuple(_hanging(flows, state, budget))
+        return cls(cluster, table, namespace in required.guarded, flows, hanging)
 
     def exposed_to(self, name: str) -> tuple[RequiredFlow, ...]:
         """Return the flows that are not open whatever becomes of the policy ``name``."""
@@ -56,6 +93,7 @@ class StandingMemory:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._known: dict[tuple[int, str], Standing] = {}
+        self._required: Requirements | None = None
 
     def __reduce__(self) -> tuple[type[StandingMemory], tuple[Options]]:
         """Be sent to another process without what is remembered."""
@@ -69,5 +107,11 @@ class StandingMemory:
         if found is None:
             if len(self._known) >= self._MOST:
                 self._known.clear()
-            found = self._known[key] = Standing.of(cluster, namespace, self._options, budget)
+            found = self._known[key] = self.anew(cluster, namespace, budget)
         return found
+
+    def anew(self, cluster: Cluster, namespace: str, budget: Budget) -> Standing:
+        """Return the same, of a state that nobody will ask for again."""
+        if self._required is None or not self._required.are_of(cluster):
+            self._required = Requirements(cluster, self._options)
+        return Standing.of(cluster, namespace, self._required, budget)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from app.engine.addresses import ALL_OF, Family
 from app.engine.cluster import MANAGED, Cluster, Provenance, Source, TargetPort, WebhookService
 from app.engine.intervals import IntervalSet
-from app.engine.policy import Direction, PodPeer
+from app.engine.policy import Direction, Namespace, PodPeer
 from app.engine.ports import ALL_NUMBERS, PortName, Protocol, port_range
-from app.engine.regions import ExistingPods, FuturePods, NamespaceTable, Outside, PeerRegion, Region
+from app.engine.regions import ExistingPods, FuturePods, Outside, PeerRegion, Region
 from app.engine.selectors import EVERYTHING, NAMESPACE_NAME_LABEL, LabelSet, Selector
 
 
@@ -137,13 +137,12 @@ def future_namespaces(taken: frozenset[str], base: Selector = MANAGED) -> Select
 
 
 def _webhook_flows(cluster: Cluster, namespace: str) -> Iterator[RequiredFlow]:
-    table = NamespaceTable(cluster.namespaces)
     order = list(Provenance)
     for webhook in cluster.webhooks:
         if webhook.namespace != namespace:
             continue
         for source in sorted(cluster.sources, key=lambda source: order.index(source.provenance)):
-            peer = _source_region(source, table)
+            peer = _source_region(source, cluster.namespaces)
             for port, numbers, names in _target_ports(webhook):
                 region = Region(Direction.INGRESS, webhook.selector, peer, numbers, names)
                 severity = _webhook_severity(webhook, source, port)
@@ -157,16 +156,16 @@ def _webhook_severity(webhook: WebhookService, source: Source, port: TargetPort 
     return Severity.REJECT
 
 
-def _source_region(source: Source, table: NamespaceTable) -> PeerRegion:
+def _source_region(source: Source, namespaces: Mapping[str, Namespace]) -> PeerRegion:
     if source.addresses is not None:
         return Outside(source.addresses)
-    return pods_region(source.pods or PodPeer(), table)
+    return _pods_region(source.pods or PodPeer(), namespaces)
 
 
-def pods_region(peer: PodPeer, table: NamespaceTable) -> PeerRegion:
+def _pods_region(peer: PodPeer, namespaces: Mapping[str, Namespace]) -> PeerRegion:
     """Return where the pods of ``peer`` are: in the namespaces that match today, else in one to come."""
     matching = frozenset(
-        name for name, namespace in table.namespaces.items() if peer.namespaces.matches(namespace.labels)
+        name for name, namespace in namespaces.items() if peer.namespaces.matches(namespace.labels)
     )
     if matching:
         return ExistingPods(matching, peer.pods)
@@ -189,10 +188,9 @@ def _target_ports(
 
 
 def _platform_flows(cluster: Cluster, namespace: str, options: Options) -> Iterator[RequiredFlow]:
-    table = NamespaceTable(cluster.namespaces)
     dns_ports = port_range(Protocol.UDP, 53, 53) | port_range(Protocol.TCP, 53, 53)
     ends: list[tuple[str, PeerRegion, IntervalSet]] = []
-    ends += [("DNS", pods_region(peer, table), dns_ports) for peer in options.dns]
+    ends += [("DNS", _pods_region(peer, cluster.namespaces), dns_ports) for peer in options.dns]
     for endpoint in cluster.api_server:
         port = port_range(endpoint.protocol, endpoint.port, endpoint.port)
         ends.append(("the API server", Outside(endpoint.addresses), port))

@@ -10,7 +10,7 @@ from app.admission.outcome import OutcomeKind, PolicyChange, ReviewOutcome
 from app.admission.policy_judgement import PolicyJudgement
 from app.admission.ports import OverrideOutcome
 from app.admission.rules import Doubt, Mode, Rules
-from app.admission.standing import Standing
+from app.admission.standing import StandingMemory
 from app.engine.budget import TooComplexError
 from app.engine.cluster import Cluster, Provenance
 from app.engine.policy import Policy
@@ -618,7 +618,7 @@ class _Looks:
 
 
 def _outcome(state: Cluster, new: Policy, budget: _Looks) -> ReviewOutcome:
-    standing = Standing.of(state, NS, Rules().options, _Looks(10**9))
+    standing = StandingMemory(Rules().options).of(state, NS, _Looks(10**9))
     return PolicyJudgement(PolicyChange(NS, new.name, None, new), standing, Rules(), budget).outcome()
 
 

@@ -203,24 +203,28 @@ class _Namespaces(_VersionedReflector):
 
     def __init__(self, api: Api, changed: Callable[[], None]) -> None:
         super().__init__(api, NAMESPACES, changed)
-        self.by_name: Mapping[str, StoredNamespace] = {}
+        self.held: tuple[Mapping[str, StoredNamespace], frozenset[str]] = ({}, frozenset())
+        """All of them, and the names of the managed ones: in one, as for policies."""
 
     def managed(self) -> frozenset[str]:
         """Return the names of those that carry the managed label."""
-        return _managed(self.by_name)
+        return self.held[1]
+
+    def _hold(self, by_name: Mapping[str, StoredNamespace]) -> None:
+        self.held = (by_name, _managed(by_name))
 
     def _put_all(self, deadline: Deadline) -> str:
         listed = list_kept(self._api, self.collection, deadline, lambda items: namespaces_in(items).items())
-        self.by_name = dict(listed.items)
+        self._hold(dict(listed.items))
         return listed.resource_version
 
     def _put_one(self, metadata: Metadata, item: msgspec.Raw | None) -> None:
-        by_name = dict(self.by_name)
+        by_name = dict(self.held[0])
         if item is None:
             by_name.pop(metadata.name, None)
         else:
             by_name[metadata.name] = stored_namespace(item)
-        self.by_name = by_name
+        self._hold(by_name)
 
 
 class _LedgerData(_VersionedReflector):
@@ -315,8 +319,8 @@ class WatchedState:
         """Put a snapshot together; versions first, so that none promises more than is there."""
         namespaces, policies = self._namespaces, self._policies
         namespaces_version, policies_version = namespaces.version, policies.version
-        (kept, by_namespace), gone, by_name = policies.held, policies.gone, namespaces.by_name
-        if not _managed(by_name) <= kept:
+        (kept, by_namespace), gone, (by_name, managed) = policies.held, policies.gone, namespaces.held
+        if not managed <= kept:
             policies_version = None
         return Watched(by_namespace, policies_version, by_name, namespaces_version, gone)
 
