@@ -14,10 +14,10 @@ import msgspec
 from app.engine.cluster import TargetPort
 from app.engine.ports import Protocol
 from app.names import WEBHOOK_SERVICES_CONFIG_MAP
-from app.wire.objects.metadata import NO_METADATA, Metadata
 from app.wire.objects.read import RawObject, read_object
 from app.wire.objects.services import ServiceKey
 from app.wire.objects.webhooks import WebhookClient
+from app.wire.objects.workloads import KeyedData
 
 FORMAT_KEY, FORMAT = "format", "1"
 MOST_ENTRIES, LONGEST_ENTRY = 128, 4_096
@@ -42,9 +42,7 @@ class _Entry(msgspec.Struct):
     clients: list[_Client]
 
 
-class _ConfigMap(msgspec.Struct):
-    metadata: Metadata = NO_METADATA
-    data: dict[str, str] | None = None
+_decode_entry = msgspec.json.Decoder(_Entry).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ def seen_services_of(source: RawObject) -> SeenServices | None:
 
     Raises ``UnusableObject`` where the object is no ConfigMap.
     """
-    read = read_object(source, _ConfigMap, "ConfigMap")
+    read = read_object(source, KeyedData, "ConfigMap")
     if read.metadata.name != WEBHOOK_SERVICES_CONFIG_MAP:
         return None
     return read_seen(read.data or {}, read.metadata.resource_version)
@@ -112,7 +110,7 @@ def _read(key: str, text: str) -> SeenService:
     namespace, dot, name = key.partition(".")
     if not (namespace and dot and name):
         raise ValueError("its key is no namespace with a Service")
-    entry = msgspec.json.decode(text, type=_Entry)
+    entry = _decode_entry(text)
     ports = {port.port: _target(port) for port in entry.ports}
     if not entry.selector or not ports:
         raise ValueError("it needs a selector and ports")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from app.cluster.probe.peer_watch import PeerWatch
+    from app.cluster.state.live import LiveState
     from app.serving.tls import Handshakes
     from app.webhook.ledger import LedgerService
     from app.webhook.rounds import ProbeRounds
@@ -106,16 +107,22 @@ def state_of(settings: Settings) -> RunningState:
     )
 
 
-def _peers_of(settings: Settings, state: RunningState, metrics: Metrics) -> PeerWatch | None:
-    """Return who takes note of where reviews come from; a folder has nobody to tell."""
+def _live(settings: Settings, state: RunningState) -> LiveState | None:
+    """Return the state if it is that of a cluster: a folder has nobody to tell or write to."""
     if settings.state.directory is not None:
         return None
-    from app.cluster.probe.peer_watch import PeerWatch
     from app.cluster.state.live import LiveState
 
-    if not isinstance(state, LiveState):
+    return state if isinstance(state, LiveState) else None
+
+
+def _peers_of(settings: Settings, state: RunningState, metrics: Metrics) -> PeerWatch | None:
+    """Return who takes note of where reviews come from."""
+    if (live := _live(settings, state)) is None:
         return None
-    watch = PeerWatch(state, state.api, settings.guard_namespace)
+    from app.cluster.probe.peer_watch import PeerWatch
+
+    watch = PeerWatch(live, live.api, settings.guard_namespace)
     metrics.watch_unknown_peers(watch.unknown)
     return watch
 
@@ -123,41 +130,33 @@ def _peers_of(settings: Settings, state: RunningState, metrics: Metrics) -> Peer
 def _ledger_of(
     settings: Settings, state: RunningState, metrics: Metrics, offload: Offload
 ) -> LedgerService | None:
-    """Return the ledger that changes under way stand in; a folder has nobody to change it."""
-    if settings.state.directory is not None:
+    """Return the ledger that changes under way stand in."""
+    if (live := _live(settings, state)) is None:
         return None
-    from app.cluster.state.live import LiveState
     from app.webhook.ledger import LedgerService
 
-    if not isinstance(state, LiveState):
-        return None
-    return LedgerService(settings, state, rules_of(settings), metrics, offload)
+    return LedgerService(settings, live, rules_of(settings), metrics, offload)
 
 
 def _rounds_of(settings: Settings, state: RunningState, metrics: Metrics) -> ProbeRounds | None:
     """Return who measures where the API server calls from; it calls replicas in a cluster alone."""
-    if not is_in_pod(settings):
+    live = _live(settings, state)
+    if live is None or not is_in_pod(settings):
         return None
     from app.cluster.client.connection import configuration
-    from app.cluster.state.live import LiveState
     from app.webhook.rounds import GuardMeasurer, ProbeRounds
 
-    if not isinstance(state, LiveState):
-        return None
     config = configuration(settings.state.kubeconfig, settings.state.context)
-    return ProbeRounds(state.memory, GuardMeasurer(state.api, config, settings.guard_namespace), metrics)
+    return ProbeRounds(live.memory, GuardMeasurer(live.api, config, settings.guard_namespace), metrics)
 
 
 def _memory_of(settings: Settings, state: RunningState, metrics: Metrics) -> ServiceMemory | None:
-    """Return who keeps what Services of webhooks were; a folder has nobody to write to."""
-    if settings.state.directory is not None:
+    """Return who keeps what Services of webhooks were."""
+    if (live := _live(settings, state)) is None:
         return None
-    from app.cluster.state.live import LiveState
     from app.webhook.service_memory import ServiceMemory
 
-    if not isinstance(state, LiveState):
-        return None
-    return ServiceMemory(state, state.api, settings.guard_namespace, metrics)
+    return ServiceMemory(live, live.api, settings.guard_namespace, metrics)
 
 
 def announcer_of(settings: Settings) -> Announcer:

@@ -23,7 +23,7 @@ from app.engine.policy import Policy
 from app.model.kinds import CONFIG_MAP, NAMESPACE, NETWORK_POLICY, Kind
 from app.model.snapshot import Policies, Resource, StoredNamespace, Version, version_of
 from app.names import DOMAIN, LEDGER_CONFIG_MAP, NAME
-from app.wire.objects.metadata import NO_METADATA, Metadata
+from app.wire.objects.workloads import KeyedData
 
 _SECONDS = 10.0
 """A bound for what no review waits for."""
@@ -34,12 +34,7 @@ TOUCHED_ANNOTATION = f"{DOMAIN}/seen-until"
 """What is written to make an event: its value says nothing."""
 
 
-class _Object(msgspec.Struct):
-    metadata: Metadata = NO_METADATA
-    data: dict[str, str] | None = None
-
-
-_decode = msgspec.json.Decoder(_Object).decode
+_decode = msgspec.json.Decoder(KeyedData).decode
 
 
 def _deadline() -> Deadline:
@@ -142,7 +137,7 @@ def _touching() -> dict[str, object]:
     return {"metadata": {"annotations": {TOUCHED_ANNOTATION: secrets.token_hex(4)}}}
 
 
-def _read(body: bytes, purpose: Purpose) -> _Object:
+def _read(body: bytes, purpose: Purpose) -> KeyedData:
     try:
         return _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
