@@ -155,7 +155,7 @@ class _ReviewsWriter(Writer):
                     return await super().add(entry)
             except TimeoutError as error:
                 raise overdue(
-                    "the ledger, written to before a change is admitted", time.reading.seconds
+                    "the ledger back, where this change was to be noted", time.reading.seconds
                 ) from error
 
 
